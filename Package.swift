@@ -1,0 +1,75 @@
+// swift-tools-version: 6.1
+
+import Foundation
+import PackageDescription
+
+// One package, two builds. `swift build -c release` makes the plugins in Embedded Swift (about
+// 0.1 MB each, needing libc, libm and libmnl); a debug build, and so `swift test`, compiles the same
+// sources as ordinary Swift. With HUMANZ_EMBEDDED=0 the release build is ordinary Swift too: for a
+// toolchain without the embedded standard library for its triple.
+let embedded = Context.environment["HUMANZ_EMBEDDED"] != "0"
+
+#if arch(x86_64)
+  let triple = "x86_64-unknown-linux-gnu"
+#elseif arch(arm64)
+  let triple = "aarch64-unknown-linux-gnu"
+#endif
+
+/// The archive with the tables that comparing strings needs, beside the `swift` found on PATH.
+var unicodeDataTables: String {
+  for folder in (Context.environment["PATH"] ?? "").split(separator: ":") {
+    let swift = URL(fileURLWithPath: "\(folder)/swift").resolvingSymlinksInPath()
+    let archive = swift.deletingLastPathComponent().deletingLastPathComponent()
+      .appendingPathComponent("lib/swift/embedded/\(triple)/libswiftUnicodeDataTables.a")
+    if FileManager.default.fileExists(atPath: archive.path) { return archive.path }
+  }
+  return "-lswiftUnicodeDataTables"
+}
+
+let sources: [SwiftSetting] =
+  embedded
+  ? [
+    .enableExperimentalFeature("Embedded", .when(configuration: .release)),
+    .unsafeFlags(["-wmo", "-Osize"], .when(configuration: .release)),
+  ] : []
+
+let executables: [LinkerSetting] =
+  embedded
+  ? [
+    .unsafeFlags(
+      [
+        "-enable-experimental-feature", "Embedded", "-Xlinker", "--gc-sections", "-Xlinker", "-s",
+        unicodeDataTables,
+      ], .when(configuration: .release)),
+    .linkedLibrary("m"),
+  ] : []
+
+/// A library that the plugins are made of.
+func module(_ name: String, _ dependencies: Target.Dependency...) -> Target {
+  .target(name: name, dependencies: dependencies + ["CNetlink"], swiftSettings: sources)
+}
+
+/// A program: a stage of the chain, or the small runtime.
+func program(_ name: String, _ dependencies: Target.Dependency...) -> Target {
+  .executableTarget(
+    name: name, dependencies: dependencies + ["CNetlink"], swiftSettings: sources,
+    linkerSettings: executables)
+}
+
+let package = Package(
+  name: "humanz",
+  targets: [
+    .systemLibrary(name: "CNetlink", pkgConfig: "libmnl", providers: [.apt(["libmnl-dev"])]),
+    module("CNI"),
+    module("Netlink", "CNI"),
+    module("Netfilter", "CNI", "Netlink"),
+    module("Stage", "CNI", "Netlink", "Netfilter"),
+    program("humanz-bridge", "CNI", "Netlink", "Netfilter", "Stage"),
+    program("humanz-ipam", "CNI", "Netlink", "Stage"),
+    program("humanz-route", "CNI", "Netlink", "Netfilter", "Stage"),
+    program("cni-run", "CNI"),
+    .testTarget(name: "CNITests", dependencies: ["CNI"]),
+    .testTarget(name: "NetlinkTests", dependencies: ["Netlink", "Netfilter", "CNI", "CNetlink"]),
+    .testTarget(name: "IPAMTests", dependencies: ["humanz-ipam", "CNI"]),
+  ]
+)

@@ -1,0 +1,47 @@
+// What the modules need of C: libmnl, the kernel's uapi headers and a few POSIX calls.
+// Swift imports neither function-like macros nor variadic functions nor errno, so each of those
+// that is needed has a `static inline` function here, named humanz_ and the C name.
+#pragma once
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/vfs.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <libmnl/libmnl.h>
+#include <linux/if.h>
+#include <linux/if_addr.h>
+#include <linux/if_link.h>
+#include <linux/magic.h>
+#include <linux/neighbour.h>
+#include <linux/net_namespace.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <linux/veth.h>
+
+/// errno
+static inline int humanz_errno(void) { return errno; }
+
+/// open(path, flags, mode)
+static inline int humanz_open(const char *path, int flags, mode_t mode) {
+  return open(path, flags | O_CLOEXEC, mode);
+}
+
+/// openat(directory, path, flags, mode)
+static inline int humanz_openat(int directory, const char *path, int flags, mode_t mode) {
+  return openat(directory, path, flags | O_CLOEXEC, mode);
+}
