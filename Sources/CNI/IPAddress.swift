@@ -2,9 +2,9 @@
 ///
 /// The value is the address read as one big-endian number, so that "the next address" is plus one
 /// and a range of any size is two numbers.
-public struct IPAddress: Equatable {
+public struct IPAddress: Equatable, Sendable {
   /// The address families the suite knows.
-  public enum Family: Equatable {
+  public enum Family: Equatable, Sendable {
     case v4, v6
 
     /// The width of an address in bits: 32 or 128.

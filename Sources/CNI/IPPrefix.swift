@@ -2,7 +2,7 @@
 ///
 /// The host bits are kept: the specification writes a pod's address so. A network is a prefix whose
 /// host bits are zero.
-public struct IPPrefix: Equatable {
+public struct IPPrefix: Equatable, Sendable {
   public let address: IPAddress
   /// The number of leading bits that name the network: 0 to 32 or 128.
   public let length: Int

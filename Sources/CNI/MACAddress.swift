@@ -1,5 +1,5 @@
 /// A 48-bit hardware address (IEEE 802).
-public struct MACAddress: Equatable {
+public struct MACAddress: Equatable, Sendable {
   /// The six bytes, in the order they are sent and written.
   public let bytes: [UInt8]
 

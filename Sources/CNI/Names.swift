@@ -1,6 +1,6 @@
 /// The name of a network interface: 1 to 15 bytes, not `.` or `..`, without `/`, `:` and white space
 /// (specification section 2; `dev_valid_name` in net/core/dev.c).
-public struct InterfaceName: Equatable, CustomStringConvertible {
+public struct InterfaceName: Equatable, Sendable, CustomStringConvertible {
   public let description: String
 
   public init?(_ text: String) {
@@ -15,7 +15,7 @@ public struct InterfaceName: Equatable, CustomStringConvertible {
 
 /// A container ID: an alphanumeric, then alphanumerics, `_`, `.` and `-` (specification section 2);
 /// at most 128 bytes, so that a link's alias holds it whole.
-public struct ContainerID: Equatable, CustomStringConvertible {
+public struct ContainerID: Equatable, Sendable, CustomStringConvertible {
   public static let limit = 128
   public let description: String
 
@@ -27,7 +27,7 @@ public struct ContainerID: Equatable, CustomStringConvertible {
 
 /// The name of a network: an alphanumeric, then alphanumerics, `_`, `.` and `-` (specification
 /// section 1); at most 96 bytes, so that a link's alias holds it whole. It is never a path.
-public struct NetworkName: Equatable, CustomStringConvertible {
+public struct NetworkName: Equatable, Sendable, CustomStringConvertible {
   public static let limit = 96
   public let description: String
 
@@ -57,7 +57,7 @@ private func isAlphanumeric(_ byte: UInt8) -> Bool {
 }
 
 /// One interface of one container on one network: what ADD makes and DEL removes.
-public struct Attachment: Equatable {
+public struct Attachment: Equatable, Sendable {
   public let containerID: ContainerID
   public let interface: InterfaceName
 

@@ -3,6 +3,8 @@
 // that is needed has a `static inline` function here, named humanz_ and the C name.
 #pragma once
 
+#define _GNU_SOURCE
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -14,6 +16,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -45,3 +48,6 @@ static inline int humanz_open(const char *path, int flags, mode_t mode) {
 static inline int humanz_openat(int directory, const char *path, int flags, mode_t mode) {
   return openat(directory, path, flags | O_CLOEXEC, mode);
 }
+
+/// environ
+static inline char **humanz_environ(void) { return environ; }

@@ -1,0 +1,81 @@
+/// The one error a plugin prints: a code, what went wrong, and the details behind it.
+///
+/// Source: specification section 5, "Error".
+public struct CNIError: Error, Equatable {
+  /// The specification's codes, and ours from 100 on.
+  public struct Code: RawRepresentable, Equatable, Sendable {
+    public let rawValue: UInt32
+    public init(rawValue: UInt32) { self.rawValue = rawValue }
+    private init(_ value: UInt32) { rawValue = value }
+
+    /// The configuration's `cniVersion` is none of ours, or the verb is newer than it.
+    public static let incompatibleVersion = Code(1)
+    /// A key is known but its value asks for what is not there.
+    public static let unsupportedField = Code(2)
+    /// The container or its namespace does not exist.
+    public static let unknownContainer = Code(3)
+    /// A CNI_ environment variable is missing or malformed.
+    public static let invalidEnvironment = Code(4)
+    /// A file could not be read or written.
+    public static let io = Code(5)
+    /// The input is not JSON, or a result in it is not one.
+    public static let undecodable = Code(6)
+    /// A key of the configuration has a value that cannot be.
+    public static let invalidConfiguration = Code(7)
+    /// Something is busy; the same call may succeed later.
+    public static let tryAgainLater = Code(11)
+    /// STATUS: the next ADD could not be served.
+    public static let notAvailable = Code(50)
+    /// STATUS: as 50, and containers that run have limited connectivity.
+    public static let limitedConnectivity = Code(51)
+    /// The kernel refused a request.
+    public static let kernel = Code(100)
+    /// What ADD is to make is already there.
+    public static let exists = Code(101)
+    /// CHECK: what ADD made is missing or changed.
+    public static let checkFailed = Code(102)
+    /// The delegate could not be run, or answered neither a result nor an error.
+    public static let delegate = Code(103)
+    /// GC went on past several errors; the details list them.
+    public static let several = Code(104)
+  }
+
+  public let code: Code
+  /// One sentence naming the key, the variable or the kernel object.
+  public var message: String
+  /// What lies behind it: both sides of a comparison, the kernel's own words, what to do.
+  public var details: String
+
+  public init(_ code: Code, _ message: String, details: String = "") {
+    self.code = code
+    self.message = message
+    self.details = details
+  }
+
+  /// The error in the specification's form.
+  public func json(version: String) -> JSON {
+    .object(
+      JSONObject(
+        ("cniVersion", .string(version)), ("code", .number(code.rawValue)),
+        ("msg", .string(message)), ("details", details.isEmpty ? nil : .string(details))))
+  }
+
+  /// Reads an error a plugin printed; nil where the value is not one.
+  public init?(_ json: JSON) {
+    guard let object = json.object, let code = object["code"]?.int,
+      let code = UInt32(exactly: code),
+      let message = object["msg"]?.string
+    else { return nil }
+    self.init(Code(rawValue: code), message, details: object["details"]?.string ?? "")
+  }
+
+  /// One error for those that a verb went on past: the only one itself, or one that lists them all.
+  public static func combined(_ errors: [CNIError]) -> CNIError? {
+    guard let first = errors.first, errors.count > 1 else { return errors.first }
+    let sameCode = errors.allSatisfy { $0.code == first.code }
+    return CNIError(
+      sameCode ? first.code : .several, "\(errors.count) errors, the first: \(first.message)",
+      details: errors.map { $0.details.isEmpty ? $0.message : "\($0.message) (\($0.details))" }
+        .joined(separator: "; "))
+  }
+}

@@ -1,0 +1,214 @@
+/// What ADD made: interfaces, addresses, routes and DNS, in the form of no version in particular.
+///
+/// Reading takes any version's form, writing gives any; what one form cannot say is left out there.
+/// Each entry keeps the object it came in, so that fields we do not know come out as they went in.
+/// Source: specification section 5, "Success"; for 0.1.0 and 0.2.0, their own section "Result".
+public struct CNIResult: Equatable {
+  public var interfaces: [ResultInterface] = []
+  public var ips: [ResultIP] = []
+  public var routes: [ResultRoute] = []
+  /// `nameservers`, `domain`, `search` and `options`, as they came.
+  public var dns: JSONObject?
+  /// The fields at the top that we do not know.
+  private var others = JSONObject()
+
+  public init() {}
+
+  /// The interface that belongs to a namespace and has a name, with its index in `interfaces`.
+  public func interface(
+    _ name: InterfaceName, sandbox: String
+  ) -> (index: Int, interface: ResultInterface)? {
+    for (index, interface) in interfaces.enumerated()
+    where interface.name == name.description && interface.sandbox == sandbox {
+      return (index, interface)
+    }
+    return nil
+  }
+}
+
+/// An entry of `interfaces`.
+public struct ResultInterface: Equatable {
+  fileprivate var fields: JSONObject
+
+  /// - Parameters:
+  ///   - mtu: in bytes; part of a result from 1.1.0 on, so nil before.
+  ///   - sandbox: the path of the namespace it is in; nil for one of the node's.
+  public init(name: InterfaceName, mac: MACAddress?, mtu: Int? = nil, sandbox: String? = nil) {
+    fields = JSONObject(
+      ("name", .string(name.description)), ("mac", mac.map { .string($0.description) }),
+      ("mtu", mtu.map { .number($0) }), ("sandbox", sandbox.map { .string($0) }))
+  }
+
+  public var name: String { fields["name"]?.string ?? "" }
+  /// nil where there is none or it is not an Ethernet address.
+  public var mac: MACAddress? { fields["mac"]?.string.flatMap { MACAddress($0) } }
+  /// The path of the namespace it is in; nil for one of the node's.
+  public var sandbox: String? {
+    guard let sandbox = fields["sandbox"]?.string, !sandbox.isEmpty else { return nil }
+    return sandbox
+  }
+}
+
+/// An entry of `ips`.
+public struct ResultIP: Equatable {
+  public let address: IPPrefix
+  public let gateway: IPAddress?
+  /// The index in `interfaces`; nil where the result does not say, as an IPAM delegate's.
+  public var interface: Int? {
+    didSet { fields["interface"] = interface.map { .number($0) } }
+  }
+  fileprivate var fields: JSONObject
+
+  public init(_ address: IPPrefix, gateway: IPAddress?, interface: Int? = nil) {
+    self.address = address
+    self.gateway = gateway
+    self.interface = interface
+    fields = JSONObject(
+      ("interface", interface.map { .number($0) }), ("address", .string(address.description)),
+      ("gateway", gateway.map { .string($0.description) }))
+  }
+}
+
+/// An entry of `routes`. Its further fields are those of 1.1.0.
+public struct ResultRoute: Equatable {
+  public let destination: IPPrefix
+  public let gateway: IPAddress?
+  /// In bytes.
+  public let mtu: UInt32?
+  /// The maximal segment size to advertise, in bytes.
+  public let advmss: UInt32?
+  public let priority: UInt32?
+  public let table: UInt32?
+  /// An `rt_scope_t`: 0 universe, 253 link, 254 host.
+  public let scope: UInt8?
+  fileprivate let fields: JSONObject
+
+  public init(_ destination: IPPrefix, gateway: IPAddress? = nil) {
+    self.destination = destination
+    self.gateway = gateway
+    (mtu, advmss, priority, table, scope) = (nil, nil, nil, nil, nil)
+    fields = JSONObject(
+      ("dst", .string(destination.description)), ("gw", gateway.map { .string($0.description) }))
+  }
+
+  /// Reads a route object, of a result or of a configuration.
+  /// - Throws: error 7 naming the key.
+  public init(_ keys: Keys) throws(CNIError) {
+    guard let destination = try keys.prefix("dst") else {
+      throw keys.invalid("dst", "is missing: the destination of a route is due")
+    }
+    self.destination = destination
+    gateway = try keys.address("gw")
+    if let gateway, gateway.family != destination.family {
+      throw keys.invalid("gw", "is \(gateway), of another family than \"dst\"")
+    }
+    mtu = try keys.int("mtu", in: 0...Int(UInt32.max)).map { UInt32($0) }
+    advmss = try keys.int("advmss", in: 0...Int(UInt32.max)).map { UInt32($0) }
+    priority = try keys.int("priority", in: 0...Int(UInt32.max)).map { UInt32($0) }
+    table = try keys.int("table", in: 0...Int(UInt32.max)).map { UInt32($0) }
+    scope = try keys.int("scope", in: 0...255).map { UInt8($0) }
+    fields = keys.object
+  }
+}
+
+// MARK: - Reading
+
+extension CNIResult {
+  /// Reads a result in the form of its own `cniVersion`, or of `version` where it names none.
+  /// - Throws: error 7 naming the key, 1 for a version we do not speak.
+  public init(_ keys: Keys, version: ProtocolVersion) throws(CNIError) {
+    let version = keys.has("cniVersion") ? try NetworkConfiguration.version(keys) : version
+    others = keys.object
+    others["cniVersion"] = nil
+    dns = try keys.keys("dns")?.object
+    others["dns"] = nil
+    if version.hasPairResult {
+      for key in ["ip4", "ip6"] {
+        if let pair = try keys.keys(key) { try readPair(pair) }
+        others[key] = nil
+      }
+      return
+    }
+    interfaces = try keys.list("interfaces")?.map { ResultInterface(fields: $0.object) } ?? []
+    ips =
+      try keys.list("ips")?.map { (entry) throws(CNIError) in
+        try ResultIP(entry, address: "address", namesFamily: version.namesFamilies)
+      } ?? []
+    routes =
+      try keys.list("routes")?.map { (entry) throws(CNIError) in try ResultRoute(entry) } ?? []
+    for key in ["interfaces", "ips", "routes"] { others[key] = nil }
+  }
+
+  /// Reads `ip4` or `ip6` of a result before 0.3.0: one address and the routes of its family.
+  private mutating func readPair(_ pair: Keys) throws(CNIError) {
+    ips.append(try ResultIP(pair, address: "ip", namesFamily: false))
+    routes +=
+      try pair.list("routes")?.map { (entry) throws(CNIError) in try ResultRoute(entry) } ?? []
+  }
+}
+
+extension ResultInterface {
+  fileprivate init(fields: JSONObject) { self.fields = fields }
+}
+
+extension ResultIP {
+  fileprivate init(_ keys: Keys, address key: String, namesFamily: Bool) throws(CNIError) {
+    guard let address = try keys.prefix(key) else {
+      throw keys.invalid(key, "is missing: an address with its prefix length is due")
+    }
+    self.address = address
+    gateway = try keys.address("gateway")
+    interface = try keys.int("interface", in: -1...Int(Int32.max)).flatMap { $0 < 0 ? nil : $0 }
+    fields = keys.object
+    if namesFamily { fields["version"] = nil }
+    if key != "address" {
+      fields[key] = nil
+      fields["routes"] = nil
+      fields["address"] = .string(address.description)
+    }
+  }
+}
+
+// MARK: - Writing
+
+extension CNIResult {
+  /// The result in a version's form.
+  public func json(version: ProtocolVersion) -> JSON {
+    var object = JSONObject(("cniVersion", .string(version.description)))
+    if version.hasPairResult {
+      object["ip4"] = pair(.v4)
+      object["ip6"] = pair(.v6)
+    } else {
+      if !interfaces.isEmpty {
+        object["interfaces"] = .array(interfaces.map { .object($0.fields) })
+      }
+      object["ips"] = ips.isEmpty ? nil : .array(ips.map { .object($0.fields(version: version)) })
+      object["routes"] = routes.isEmpty ? nil : .array(routes.map { .object($0.fields) })
+    }
+    object["dns"] = .object(dns ?? JSONObject())
+    for member in others.members { object[member.name] = member.value }
+    return .object(object)
+  }
+
+  /// The first address of a family with the family's routes: all that 0.1.0 and 0.2.0 can say.
+  private func pair(_ family: IPAddress.Family) -> JSON? {
+    guard var fields = ips.first(where: { $0.address.family == family })?.fields else { return nil }
+    let routes = routes.filter { $0.destination.family == family }.map { JSON.object($0.fields) }
+    let address = fields["address"]
+    fields["address"] = nil
+    fields["interface"] = nil
+    var pair = JSONObject(("ip", address))
+    for member in fields.members { pair[member.name] = member.value }
+    pair["routes"] = routes.isEmpty ? nil : .array(routes)
+    return .object(pair)
+  }
+}
+
+extension ResultIP {
+  fileprivate func fields(version: ProtocolVersion) -> JSONObject {
+    guard version.namesFamilies else { return fields }
+    var named = JSONObject(("version", .string(address.family.version)))
+    for member in fields.members { named[member.name] = member.value }
+    return named
+  }
+}

@@ -1,0 +1,113 @@
+/// What the runtime asks for: CNI_COMMAND (specification section 2).
+public enum Verb: String, CaseIterable {
+  case add = "ADD"
+  case del = "DEL"
+  case check = "CHECK"
+  case gc = "GC"
+  case status = "STATUS"
+  case version = "VERSION"
+
+  /// The first protocol version that has the verb.
+  var since: ProtocolVersion {
+    switch self {
+    case .add, .del, .version: .v0_1_0
+    case .check: .v0_4_0
+    case .gc, .status: .v1_1_0
+    }
+  }
+
+  /// The environment variables the verb cannot do without, in the specification's order.
+  var requiredVariables: [String] {
+    switch self {
+    case .add, .check: ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"]
+    case .del: ["CNI_CONTAINERID", "CNI_IFNAME"]
+    case .gc, .status, .version: []
+    }
+  }
+}
+
+/// One call of a plugin: environment and stdin, parsed once.
+public struct Invocation {
+  public let verb: Verb
+  public let configuration: NetworkConfiguration
+  /// The configuration as it stood on stdin, which a delegate is given unchanged.
+  public let input: [UInt8]
+  /// CNI_ARGS, by key.
+  public let arguments: CNIArguments
+  /// The attachment; nil in GC and STATUS.
+  public let attachment: Attachment?
+  /// CNI_NETNS; nil where it is unset or empty, as DEL allows.
+  public let namespace: String?
+
+  /// - Throws: error 4 for the environment, 1 for a verb newer than the configuration's version, and
+  ///   what `NetworkConfiguration` throws.
+  init(_ verb: Verb, input: [UInt8]) throws(CNIError) {
+    let variables = ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"].map { nonempty($0) }
+    let missing = verb.requiredVariables.filter { nonempty($0) == nil }
+    guard missing.isEmpty else {
+      throw CNIError(
+        .invalidEnvironment,
+        "\(verb.rawValue) needs \(missing.joined(separator: ", ")) in the environment")
+    }
+    let containerID = try variables[0].map { (text) throws(CNIError) in
+      try parse(
+        "CNI_CONTAINERID", text, ContainerID(text),
+        "an alphanumeric, then alphanumerics, '_', '.' and '-', \(ContainerID.limit) bytes at most")
+    }
+    let interface = try variables[2].map { (text) throws(CNIError) in
+      try parse(
+        "CNI_IFNAME", text, InterfaceName(text),
+        "1 to 15 bytes without '/', ':' and white space, not '.' or '..'")
+    }
+    if let containerID, let interface {
+      attachment = Attachment(containerID: containerID, interface: interface)
+    } else {
+      attachment = nil
+    }
+    namespace = variables[1]
+    self.verb = verb
+    self.input = input
+    configuration = try NetworkConfiguration(parsing: input)
+    guard configuration.version >= verb.since else {
+      throw CNIError(
+        .incompatibleVersion,
+        "\(verb.rawValue) needs cniVersion \(verb.since) or newer",
+        details: "the configuration says \(configuration.version)")
+    }
+    arguments = try CNIArguments(nonempty("CNI_ARGS") ?? "")
+  }
+}
+
+private func nonempty(_ variable: String) -> String? {
+  environmentVariable(variable).flatMap { $0.isEmpty ? nil : $0 }
+}
+
+private func parse<Value>(
+  _ variable: String, _ text: String, _ value: Value?, _ expected: String
+) throws(CNIError) -> Value {
+  guard let value else {
+    throw CNIError(.invalidEnvironment, "\(variable) is \"\(text)\": \(expected) is due")
+  }
+  return value
+}
+
+/// CNI_ARGS: `KEY=VALUE` pairs with `;` between (specification section 2).
+///
+/// Keys we do not know do no harm, with or without `IgnoreUnknown`.
+public struct CNIArguments {
+  private let pairs: [(key: String, value: String)]
+
+  init(_ text: String) throws(CNIError) {
+    var pairs: [(key: String, value: String)] = []
+    for pair in text.split(separator: ";") {
+      guard let equals = pair.firstIndex(of: "=") else {
+        throw CNIError(
+          .invalidEnvironment, "CNI_ARGS has \"\(pair)\": KEY=VALUE pairs with ';' between are due")
+      }
+      pairs.append((String(pair[..<equals]), String(pair[pair.index(after: equals)...])))
+    }
+    self.pairs = pairs
+  }
+
+  public subscript(key: String) -> String? { pairs.last { $0.key == key }?.value }
+}

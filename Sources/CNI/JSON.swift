@@ -1,0 +1,95 @@
+/// A JSON value that comes out as it went in: members keep their order, numbers their spelling.
+///
+/// Source: RFC 8259. See `JSON.init(parsing:)` for what is accepted.
+public enum JSON: Equatable {
+  case null
+  case bool(Bool)
+  /// A number as it was written, `1`, `1.0` and `1e0` being three.
+  case number(String)
+  case string(String)
+  case array([JSON])
+  case object(JSONObject)
+
+  public static func number(_ value: some BinaryInteger) -> JSON { .number("\(value)") }
+
+  public var string: String? {
+    if case .string(let value) = self { value } else { nil }
+  }
+
+  public var bool: Bool? {
+    if case .bool(let value) = self { value } else { nil }
+  }
+
+  /// The number where it is a whole one that `Int` holds and is written without fraction or exponent.
+  public var int: Int? {
+    if case .number(let spelling) = self { Int(spelling) } else { nil }
+  }
+
+  public var array: [JSON]? {
+    if case .array(let elements) = self { elements } else { nil }
+  }
+
+  public var object: JSONObject? {
+    if case .object(let object) = self { object } else { nil }
+  }
+
+  /// What the value is, for a person: "a string", "an object".
+  public var kind: String {
+    switch self {
+    case .null: "null"
+    case .bool: "a boolean"
+    case .number: "a number"
+    case .string: "a string"
+    case .array: "an array"
+    case .object: "an object"
+    }
+  }
+}
+
+/// The members of a JSON object in the order they were written; no name occurs twice.
+///
+/// Looking a member up costs the number of members: objects in CNI have a handful.
+public struct JSONObject: Equatable {
+  public struct Member: Equatable {
+    public let name: String
+    public var value: JSON
+
+    public init(_ name: String, _ value: JSON) {
+      self.name = name
+      self.value = value
+    }
+  }
+
+  public private(set) var members: [Member]
+
+  public init() { members = [] }
+
+  /// An object of the members whose value is not nil.
+  /// - Precondition: no name occurs twice.
+  public init(_ members: (String, JSON?)...) {
+    self.members = members.compactMap { name, value in value.map { Member(name, $0) } }
+  }
+
+  /// - Precondition: no name occurs twice.
+  init(members: [Member]) { self.members = members }
+
+  public var isEmpty: Bool { members.isEmpty }
+
+  /// The value of a member. Setting keeps an existing member's place and appends a new one; setting
+  /// nil removes it. Names are the same when their code points are, as RFC 8259 section 8.3 advises.
+  public subscript(name: String) -> JSON? {
+    get { index(of: name).map { members[$0].value } }
+    set {
+      switch (index(of: name), newValue) {
+      case (let index?, let value?): members[index].value = value
+      case (let index?, nil): members.remove(at: index)
+      case (nil, let value?): members.append(Member(name, value))
+      case (nil, nil): break
+      }
+    }
+  }
+
+  private func index(of name: String) -> Int? {
+    members.firstIndex { $0.name.utf8.elementsEqual(name.utf8) }
+  }
+}

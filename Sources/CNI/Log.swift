@@ -1,0 +1,88 @@
+import CNetlink
+
+/// The log: one line for each call of a plugin, for a person.
+///
+/// What cannot be logged never fails a call, so nothing here throws.
+public struct Log {
+  /// Where the tutorial's plugin wrote.
+  public static let defaultPath = "/var/log/humanz_cni.log"
+
+  /// nil: nothing is logged.
+  private let path: String?
+
+  /// - Parameter path: the configuration's `logFile`; empty for no log.
+  public init(path: String) { self.path = path.isEmpty ? nil : path }
+
+  /// Appends one line, the time before it, in one write: lines of concurrent calls stay whole. The
+  /// file is made readable for root alone, and a link in its place is not followed.
+  public func write(_ line: String) {
+    guard let path else { return }
+    let flags = O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY
+    guard let file = try? FileDescriptor(path: path, flags: flags) else { return }
+    let oneLine = line.utf8.map { $0 < 0x20 ? 0x20 : $0 }
+    try? file.writeAll(Array("\(Clock.timestamp()) ".utf8) + oneLine + [0x0a])
+  }
+}
+
+extension NetworkConfiguration {
+  /// The log the configuration asks for by `logFile`.
+  public var log: Log {
+    Log(path: keys.object["logFile"]?.string ?? Log.defaultPath)
+  }
+}
+
+/// What the line of one call says.
+struct LogEntry {
+  private var line: String
+  private var log = Log(path: Log.defaultPath)
+  var addresses: [String] = []
+  var error: CNIError?
+
+  init(plugin: String, verb: String) { line = "\(plugin) \(verb)" }
+
+  mutating func describe(_ invocation: Invocation) {
+    log = invocation.configuration.log
+    line += " network=\(invocation.configuration.name)"
+    guard let attachment = invocation.attachment else { return }
+    line += " container=\(attachment.containerID) interface=\(attachment.interface)"
+  }
+
+  func write(microseconds: Int) {
+    var line = line
+    if !addresses.isEmpty { line += " addresses=\(addresses.joined(separator: ","))" }
+    line += " duration=\(microseconds)us"
+    if let error {
+      line += " error=\(error.code.rawValue) \(error.message)"
+      if !error.details.isEmpty { line += " (\(error.details))" }
+    }
+    log.write(line)
+  }
+}
+
+/// The two clocks the suite reads.
+public enum Clock {
+  /// The time in UTC to the millisecond, as RFC 3339 writes it: `2026-01-31T12:00:00.000Z`.
+  public static func timestamp() -> String {
+    var now = timespec()
+    clock_gettime(CLOCK_REALTIME, &now)
+    var parts = tm()
+    gmtime_r(&now.tv_sec, &parts)
+    let date = [Int(parts.tm_year) + 1900, Int(parts.tm_mon) + 1, Int(parts.tm_mday)]
+    let time = [Int(parts.tm_hour), Int(parts.tm_min), Int(parts.tm_sec)]
+    return date.map { padded($0, 2) }.joined(separator: "-") + "T"
+      + time.map { padded($0, 2) }.joined(separator: ":")
+      + ".\(padded(now.tv_nsec / 1_000_000, 3))Z"
+  }
+
+  /// Microseconds since some moment before the process began.
+  public static func microseconds() -> Int {
+    var now = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return now.tv_sec * 1_000_000 + now.tv_nsec / 1000
+  }
+
+  private static func padded(_ number: Int, _ width: Int) -> String {
+    let digits = "\(number)"
+    return String(repeating: "0", count: max(0, width - digits.utf8.count)) + digits
+  }
+}

@@ -1,0 +1,113 @@
+/// The configuration a runtime hands to one plugin on stdin.
+///
+/// Source: specification section 1, "Network configuration format", and section 3, "Deriving request
+/// configuration from plugin configuration".
+public struct NetworkConfiguration {
+  /// Every key as it came, known to us or not.
+  public let keys: Keys
+  public let version: ProtocolVersion
+  public let name: NetworkName
+  /// The plugin the configuration is for; a delegate sees the name of the one that called it.
+  public let type: String
+  /// The result of the plugin before this one, or of ADD in a DEL or CHECK.
+  public let prevResult: CNIResult?
+
+  /// Reads and checks what every plugin needs.
+  /// - Throws: error 6 for what is not JSON, 1 for a version we do not speak, 7 for a bad key.
+  public init(parsing text: [UInt8]) throws(CNIError) {
+    try self.init(try NetworkConfiguration.object(parsing: text))
+  }
+
+  /// The JSON object on a plugin's stdin.
+  static func object(parsing text: [UInt8]) throws(CNIError) -> JSONObject {
+    guard text.contains(where: { $0 > 0x20 }) else {
+      throw CNIError(.undecodable, "stdin is empty: the network configuration is due there as JSON")
+    }
+    let json: JSON
+    do { json = try JSON(parsing: text) } catch {
+      throw CNIError(
+        .undecodable, "the network configuration on stdin is not JSON", details: error.description)
+    }
+    guard let object = json.object else {
+      throw CNIError(
+        .undecodable, "the network configuration on stdin is \(json.kind), not an object")
+    }
+    return object
+  }
+
+  init(_ object: JSONObject) throws(CNIError) {
+    keys = Keys(object)
+    let version = try NetworkConfiguration.version(keys)
+    self.version = version
+    guard
+      let name = try keys.parsed(
+        "name",
+        as:
+          "an alphanumeric, then alphanumerics, '_', '.' and '-', \(NetworkName.limit) bytes at most",
+        NetworkName.init)
+    else { throw keys.invalid("name", "is missing: the network's name is due") }
+    self.name = name
+    type = try keys.string("type") ?? ""
+    prevResult = try keys.keys("prevResult").map { (result) throws(CNIError) in
+      try CNIResult(result, version: version)
+    }
+  }
+
+  /// The protocol version of a configuration or a result; a missing one means 0.1.0.
+  static func version(_ keys: Keys) throws(CNIError) -> ProtocolVersion {
+    guard let text = try keys.string("cniVersion"), !text.isEmpty else { return .v0_1_0 }
+    guard let version = ProtocolVersion(text) else {
+      throw CNIError(
+        .incompatibleVersion,
+        "key \"\(keys.path(of: "cniVersion"))\" is \"\(text)\": not supported",
+        details: "the input says \(text), the plugin supports \(ProtocolVersion.list)")
+    }
+    return version
+  }
+
+  /// The `ipam` section; nil where it is absent or has no `type`, which asks for no addresses.
+  public var ipam: Keys? {
+    get throws(CNIError) {
+      guard let ipam = try keys.keys("ipam"), let type = try ipam.string("type"), !type.isEmpty
+      else { return nil }
+      return ipam
+    }
+  }
+
+  /// What the runtime handed over for a capability, nil where it did not or where the configuration
+  /// (in case it still has its `capabilities`) does not declare it. Section 3.
+  public func runtimeConfig(_ capability: String) throws(CNIError) -> Keys? {
+    guard let runtimeConfig = try keys.keys("runtimeConfig"), runtimeConfig.has(capability) else {
+      return nil
+    }
+    if let declared = try keys.keys("capabilities"), try declared.bool(capability) != true {
+      return nil
+    }
+    return runtimeConfig
+  }
+
+  /// The `args.cni` object, whose keys win over CNI_ARGS.
+  public var cniArguments: Keys? {
+    get throws(CNIError) { try keys.keys("args")?.keys("cni") }
+  }
+
+  /// The attachments that GC keeps (section 2, "GC"); nil where the key is absent.
+  /// - Throws: error 7 for an entry without a container ID or an interface name.
+  public func validAttachments() throws(CNIError) -> [Attachment]? {
+    try keys.list("cni.dev/valid-attachments")?.map { (entry) throws(CNIError) in
+      guard
+        let containerID = try entry.parsed("containerID", as: "a container ID", ContainerID.init)
+      else { throw entry.invalid("containerID", "is missing") }
+      guard let interface = try entry.parsed("ifname", as: "an interface name", InterfaceName.init)
+      else { throw entry.invalid("ifname", "is missing") }
+      return Attachment(containerID: containerID, interface: interface)
+    }
+  }
+
+  /// The configuration with one key set, as it is handed on to another plugin.
+  public func setting(_ key: String, _ value: JSON?) -> JSONObject {
+    var object = keys.object
+    object[key] = value
+    return object
+  }
+}
