@@ -55,7 +55,7 @@ public struct NetworkConfiguration {
 
   /// The protocol version of a configuration or a result; a missing one means 0.1.0.
   static func version(_ keys: Keys) throws(CNIError) -> ProtocolVersion {
-    guard let text = try keys.string("cniVersion"), !text.isEmpty else { return .v0_1_0 }
+    guard let text = try keys.string("cniVersion"), !text.isEmpty else { return .v010 }
     guard let version = ProtocolVersion(text) else {
       throw CNIError(
         .incompatibleVersion,

@@ -1,19 +1,19 @@
 /// A released version of the CNI protocol.
 public enum ProtocolVersion: Int, CaseIterable, Comparable, Sendable, CustomStringConvertible {
-  case v0_1_0, v0_2_0, v0_3_0, v0_3_1, v0_4_0, v1_0_0, v1_1_0
+  case v010, v020, v030, v031, v040, v100, v110
 
   /// What is spoken where nothing says otherwise: the newest.
-  public static let newest = v1_1_0
+  public static let newest = v110
 
   public var description: String {
     switch self {
-    case .v0_1_0: "0.1.0"
-    case .v0_2_0: "0.2.0"
-    case .v0_3_0: "0.3.0"
-    case .v0_3_1: "0.3.1"
-    case .v0_4_0: "0.4.0"
-    case .v1_0_0: "1.0.0"
-    case .v1_1_0: "1.1.0"
+    case .v010: "0.1.0"
+    case .v020: "0.2.0"
+    case .v030: "0.3.0"
+    case .v031: "0.3.1"
+    case .v040: "0.4.0"
+    case .v100: "1.0.0"
+    case .v110: "1.1.0"
     }
   }
 
@@ -32,8 +32,8 @@ public enum ProtocolVersion: Int, CaseIterable, Comparable, Sendable, CustomStri
   public static var list: String { allCases.map { $0.description }.joined(separator: ", ") }
 
   /// Whether results are one `ip4` and one `ip6` instead of lists.
-  var hasPairResult: Bool { self < .v0_3_0 }
+  var hasPairResult: Bool { self < .v030 }
 
   /// Whether each of a result's `ips` says its `version`.
-  var namesFamilies: Bool { !hasPairResult && self < .v1_0_0 }
+  var namesFamilies: Bool { !hasPairResult && self < .v100 }
 }
