@@ -52,7 +52,9 @@ public struct ResultInterface: Equatable {
 /// An entry of `ips`.
 public struct ResultIP: Equatable {
   public let address: IPPrefix
-  public let gateway: IPAddress?
+  public var gateway: IPAddress? {
+    didSet { fields["gateway"] = gateway.map { .string($0.description) } }
+  }
   /// The index in `interfaces`; nil where the result does not say, as an IPAM delegate's.
   public var interface: Int? {
     didSet { fields["interface"] = interface.map { .number($0) } }

@@ -17,6 +17,7 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -33,6 +34,7 @@
 #include <linux/neighbour.h>
 #include <linux/net_namespace.h>
 #include <linux/netlink.h>
+#include <linux/nsfs.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 
@@ -51,3 +53,8 @@ static inline int humanz_openat(int directory, const char *path, int flags, mode
 
 /// environ
 static inline char **humanz_environ(void) { return environ; }
+
+/// ioctl(descriptor, NS_GET_NSTYPE): a CLONE_NEW constant, or -1
+static inline int humanz_namespace_type(int descriptor) {
+  return ioctl(descriptor, NS_GET_NSTYPE);
+}

@@ -1,0 +1,58 @@
+import CNI
+import CNetlink
+import Netlink
+
+/// The node's own address in a pod subnet, on the bridge, through which the pods reach the world.
+public struct Gateway: Equatable {
+  /// The gateway's address with the subnet's prefix length.
+  public let prefix: IPPrefix
+
+  public init(_ prefix: IPPrefix) { self.prefix = prefix }
+
+  /// The gateways of a result's addresses, each once.
+  public static func all(of ips: [ResultIP]) -> [Gateway] {
+    var gateways: [Gateway] = []
+    for ip in ips {
+      guard let address = ip.gateway else { continue }
+      let gateway = Gateway(IPPrefix(address, length: ip.address.length))
+      if !gateways.contains(gateway) { gateways.append(gateway) }
+    }
+    return gateways
+  }
+
+  /// The address families that occur among a result's addresses.
+  public static func families(of ips: [ResultIP]) -> [IPAddress.Family] {
+    [.v4, .v6].filter { family in ips.contains { $0.address.family == family } }
+  }
+}
+
+extension Node {
+  /// Puts gateway addresses on the bridge; those that are there stay as they are.
+  /// Equivalent to: `ip address add PREFIX dev BRIDGE nodad`.
+  ///
+  /// Another address in the subnet is another gateway: an error, unless `force` replaces it.
+  public borrowing func setGateways(
+    _ gateways: [Gateway], on bridge: Link, force: Bool = false
+  ) throws(CNIError) {
+    guard !gateways.isEmpty else { return }
+    let present: [InterfaceAddress]
+    do { present = try socket.addresses(index: bridge.index) } catch { throw CNIError(error) }
+    var batch: [Request] = []
+    for gateway in gateways where !present.contains(where: { $0.prefix == gateway.prefix }) {
+      for other in present where other.prefix.overlaps(gateway.prefix) {
+        guard force else {
+          throw CNIError(
+            .exists, "the bridge \(bridge.name) has the address \(other.prefix) already",
+            details: "the gateway is to be \(gateway.prefix); \"forceAddress\" replaces the address"
+          )
+        }
+        batch.append(.deleteAddress(other))
+      }
+      batch.append(
+        .replaceAddress(
+          InterfaceAddress(prefix: gateway.prefix, index: bridge.index, skipsDAD: true)))
+    }
+    guard !batch.isEmpty else { return }
+    try perform(batch)
+  }
+}

@@ -1,0 +1,12 @@
+extension Array where Element: Comparable {
+  /// Whether a sorted array has an element, by binary search. (Embedded Swift's `Set` would need a
+  /// newer C library than the plugins ask for.)
+  public func containsSorted(_ element: Element) -> Bool {
+    var (low, high) = (0, count)
+    while low < high {
+      let middle = (low + high) / 2
+      if self[middle] < element { low = middle + 1 } else { high = middle }
+    }
+    return low < count && self[low] == element
+  }
+}

@@ -1,0 +1,75 @@
+import CNI
+import CNetlink
+import Netlink
+import Stage
+
+extension Node {
+  /// The network's bridge: the one that is there, or a new one. Two first ADDs may come at once; the
+  /// second finds the first one's.
+  /// - Throws: error 101 where the name is another kind of link's.
+  borrowing func adoptOrMakeBridge(
+    _ configuration: BridgeConfiguration, undo: inout Undo
+  ) throws(CNIError) -> Link {
+    if let link = try link(configuration.bridge) { return try adopt(link, configuration) }
+    do throws(NetlinkError) {
+      var mtu = configuration.mtu
+      if mtu == nil { mtu = try defaultRouteMTU() }
+      try socket.perform(.addBridge(configuration.bridge, mac: randomMAC(), mtu: mtu))
+    } catch  where error.errno == EEXIST {
+    } catch {
+      throw CNIError(error)
+    }
+    // Not ours to take back once another ADD has put a port on it.
+    undo.push { [name = configuration.bridge] (node, _) in
+      guard let bridge = try? node.link(named: name),
+        let ports = try? node.links(master: bridge.index),
+        ports.isEmpty
+      else { return }
+      try? node.perform(.deleteLink(.index(bridge.index)))
+    }
+    refuseRouterAdvertisements(on: configuration.bridge)
+    guard let link = try link(configuration.bridge) else {
+      throw CNIError(.kernel, "the bridge \(configuration.bridge) went away as it was made")
+    }
+    return try adopt(link, configuration)
+  }
+
+  /// Checks that a link is a bridge, and asks of it no more than the keys do.
+  private borrowing func adopt(
+    _ link: Link, _ configuration: BridgeConfiguration
+  ) throws(CNIError) -> Link {
+    guard link.kind == "bridge" else {
+      throw CNIError(
+        .exists, "key \"bridge\": the node's link \(link.name) is no bridge",
+        details: "it is of kind \(link.kind ?? "physical")")
+    }
+    let mtu = configuration.mtu.flatMap { $0 == link.mtu ? nil : $0 }
+    if !link.isUp || mtu != nil {
+      try perform([.changeLink(.index(link.index), LinkChange(up: true, mtu: mtu))])
+    }
+    return link
+  }
+
+  /// The MTU of the link the node's default route leaves by; nil where there is no such route.
+  private borrowing func defaultRouteMTU() throws(NetlinkError) -> Int? {
+    // An address of TEST-NET-1 and of the IPv6 documentation prefix: nobody has a route but the default.
+    for address in ["192.0.2.1", "2001:db8::1"] {
+      if let device = try socket.route(to: IPAddress(address)!)?.nextHops.first?.device {
+        return try socket.link(index: device)?.mtu
+      }
+    }
+    return nil
+  }
+
+  /// A pod must not give the node a default route.
+  private borrowing func refuseRouterAdvertisements(on bridge: InterfaceName) {
+    try? Sysctl.write("net/ipv6/conf/\(bridge)/accept_ra", "0")
+  }
+}
+
+/// A bridge whose MAC was set keeps it when ports come and go; random, so that no two nodes share it.
+private func randomMAC() -> MACAddress {
+  var seed: UInt64 = 0
+  getentropy(&seed, MemoryLayout<UInt64>.size)
+  return .local(seed)
+}

@@ -1,0 +1,90 @@
+import CNI
+
+/// The keys of `humanz-route`, read once.
+struct RouteConfiguration {
+  /// The cluster's pod network: one prefix a family or more.
+  let network: [IPPrefix]
+  /// The other nodes.
+  let peers: [Peer]
+  /// Whether the pod gets a default route through its gateway.
+  let defaultRoute: Bool
+  /// Further routes for the pod.
+  let routes: [ResultRoute]
+  /// Whether the rest of `network` answers unreachable instead of leaving by the default route.
+  let unreachable: Bool
+
+  /// - Throws: error 7 naming the key.
+  init(_ configuration: NetworkConfiguration) throws(CNIError) {
+    let keys = configuration.keys
+    network = try RouteConfiguration.prefixes(keys)
+    peers = try keys.list("peers")?.map { (peer) throws(CNIError) in try Peer(peer) } ?? []
+    defaultRoute = try keys.bool("defaultRoute") ?? true
+    routes =
+      try keys.list("routes")?.map { (route) throws(CNIError) in try ResultRoute(route) } ?? []
+    unreachable = try keys.bool("unreachable") ?? true
+  }
+
+  /// `network`: one prefix or a list of them.
+  private static func prefixes(_ keys: Keys) throws(CNIError) -> [IPPrefix] {
+    guard case .array = keys.object["network"] else {
+      return try keys.network("network").map { [$0] } ?? []
+    }
+    return try keys.elements("network") { (value: JSON, path: String) throws(CNIError) in
+      guard let text = value.string, let prefix = IPPrefix(text), prefix.isNetwork else {
+        throw CNIError(
+          .invalidConfiguration, "key \"\(path)\": a prefix without host bits is due")
+      }
+      return prefix
+    } ?? []
+  }
+}
+
+/// Another node: its pod subnet and how it is reached.
+struct Peer: Equatable {
+  /// For messages; nil where the configuration gives none.
+  let name: String?
+  let subnet: IPPrefix
+  /// The node's addresses; several make a multipath route.
+  let via: [IPAddress]
+  /// The link to leave by; nil: the one the next hop is on.
+  let device: InterfaceName?
+  /// In bytes.
+  let mtu: UInt32?
+
+  init(_ keys: Keys) throws(CNIError) {
+    name = try keys.string("name")
+    guard let subnet = try keys.network("subnet") else {
+      throw keys.invalid("subnet", "is missing: the peer's pod subnet is due")
+    }
+    self.subnet = subnet
+    via = try Peer.nextHops(keys)
+    guard via.allSatisfy({ $0.family == subnet.family }) else {
+      throw keys.invalid("via", "is of another family than \"subnet\" \(subnet)")
+    }
+    device = try keys.parsed("dev", as: "an interface name", InterfaceName.init)
+    mtu = try keys.int("mtu", in: 68...65535).map { UInt32($0) }
+  }
+
+  /// `via`: one address or a list of them.
+  private static func nextHops(_ keys: Keys) throws(CNIError) -> [IPAddress] {
+    let hops: [IPAddress]
+    if case .array = keys.object["via"] {
+      hops =
+        try keys.elements("via") { (value: JSON, path: String) throws(CNIError) in
+          guard let address = value.string.flatMap({ IPAddress($0) }) else {
+            throw CNIError(.invalidConfiguration, "key \"\(path)\": an IP address is due")
+          }
+          return address
+        } ?? []
+    } else {
+      hops = try keys.address("via").map { [$0] } ?? []
+    }
+    guard !hops.isEmpty else { throw keys.invalid("via", "is missing: the peer's address is due") }
+    return hops
+  }
+}
+
+extension Peer: CustomStringConvertible {
+  /// The peer as a message names it.
+  var description: String { (name.map { "\($0) " } ?? "") + "(\(subnet))" }
+}
