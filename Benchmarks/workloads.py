@@ -1,0 +1,61 @@
+"""What is measured: each workload's contestants, and how often each of them is called."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import contestants as c
+
+AT_ONCE = (1, 8, 32)
+LEASES = (10, 1_000, 4_000, 16_000, 60_000)
+HOST_LOCAL_SLOW = (16_000, 60_000)
+PEERS = (3, 100, 1_000)
+
+
+@dataclass(frozen=True)
+class Workload:
+    """`stage`, if set, is the program whose share of the call is reported, instead of the call's."""
+
+    name: str
+    title: str
+    contestants: list[c.Contestant]
+    rounds: int
+    verbs: tuple[str, ...] = ("ADD", "DEL")
+    pods: int = 1
+    at_once: int = 1
+    warmup: int = 3
+    stage: str | None = None
+
+
+def all_workloads(plugins: Path, tools: Path) -> list[Workload]:
+    chain = c.chain(plugins, "chain", "chain of three stages", "chain")
+    pair = c.pair(plugins, "pair", "humanz-bridge with humanz-ipam", "chain")
+    reference = c.reference("reference", "bridge with host-local", "chain")
+    masquerading = [
+        c.chain(plugins, "chain-masq", "chain, ipMasq", "chain-masq", ipMasq=True),
+        c.pair(plugins, "pair-masq", "humanz-bridge with humanz-ipam, ipMasq", "chain-masq", ipMasq=True),
+        c.reference("ref-masq", "bridge with host-local, ipMasq", "chain-masq", ipMasq=True),
+        c.netavark("chain-masq"),
+    ]
+    return [
+        Workload("start", "Start to exit", c.starts(plugins), 300, verbs=("VERSION",), warmup=10),
+        Workload("pod", "One pod", [chain, pair, reference, c.floor(tools, "chain"), *masquerading], 150),
+        *(
+            Workload(f"pods-{at_once}", f"200 pods, {at_once} at a time", [chain, pair, reference], 2,
+                     pods=200, at_once=at_once, warmup=1 if at_once == max(AT_ONCE) else 0)
+            for at_once in AT_ONCE
+        ),
+        Workload("leases", "Address management alone", [
+            *(c.leases(plugins, "humanz-ipam", count) for count in LEASES),
+            *(c.leases(plugins, "host-local", count) for count in LEASES if count not in HOST_LOCAL_SLOW),
+        ], 100),
+        # Half a second a call: apart from the others, with fewer rounds.
+        Workload("leases", "Address management alone", [
+            c.leases(plugins, "host-local", count) for count in HOST_LOCAL_SLOW
+        ], 12, warmup=1),
+        Workload("peers", "humanz-route in the chain", [
+            c.chain(plugins, f"chain-{count}", f"humanz-route, {count:,} peers", "chain-3", peer_count=count)
+            for count in PEERS
+        ], 100, stage="humanz-route"),
+    ]
