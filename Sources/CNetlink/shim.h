@@ -30,10 +30,19 @@
 #include <libmnl/libmnl.h>
 #include <linux/if.h>
 #include <linux/if_addr.h>
+#include <linux/if_arp.h>
+#include <linux/if_bridge.h>
+#include <linux/if_ether.h>
 #include <linux/if_link.h>
+#include <linux/if_packet.h>
 #include <linux/magic.h>
 #include <linux/neighbour.h>
 #include <linux/net_namespace.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/netlink.h>
 #include <linux/nsfs.h>
 #include <linux/rtnetlink.h>
@@ -58,4 +67,10 @@ static inline char **humanz_environ(void) { return environ; }
 /// ioctl(descriptor, NS_GET_NSTYPE): a CLONE_NEW constant, or -1
 static inline int humanz_namespace_type(int descriptor) {
   return ioctl(descriptor, NS_GET_NSTYPE);
+}
+
+/// sendto(socket, frame, length, 0, link, sizeof *link)
+static inline ssize_t humanz_send_frame(int socket, const void *frame, size_t length,
+                                        const struct sockaddr_ll *link) {
+  return sendto(socket, frame, length, 0, (const struct sockaddr *)link, sizeof *link);
 }

@@ -1,12 +1,13 @@
+import CNI
 import CNetlink
 
-/// What a link is as a port of a bridge; nil, in a change, leaves a thing as it is.
-public struct BridgePort: Equatable {
-  /// Whether a frame may leave by the port it came in by.
+/// What is set for a link as the port of a bridge; nil for what stays, or is not known.
+public struct BridgePort: Equatable, Sendable {
+  /// Whether a frame may leave through the port it came in by.
   public var hairpin: Bool?
-  /// Whether the port may talk with ports only that are not isolated.
+  /// Whether the port can only speak with ports that are not isolated, and the bridge itself.
   public var isolated: Bool?
-  /// Whether the bridge learns source addresses on it.
+  /// Whether the bridge learns addresses from the port's frames.
   public var learning: Bool?
 
   public init(hairpin: Bool? = nil, isolated: Bool? = nil, learning: Bool? = nil) {
@@ -15,25 +16,34 @@ public struct BridgePort: Equatable {
     self.learning = learning
   }
 
-  /// Reads IFLA_INFO_SLAVE_DATA of a bridge's port.
+  /// Reads the IFLA_INFO_SLAVE_DATA of a bridge's port.
   init(_ attributes: Attributes) {
-    hairpin = attributes[Int(IFLA_BRPORT_MODE)].map { $0.first == 1 }
-    isolated = attributes[Int(IFLA_BRPORT_ISOLATED)].map { $0.first == 1 }
-    learning = attributes[Int(IFLA_BRPORT_LEARNING)].map { $0.first == 1 }
+    for attribute in attributes {
+      let isOn = attribute.uint8.map { $0 != 0 }
+      switch attribute.type {
+      case IFLA_BRPORT_MODE: hairpin = isOn
+      case IFLA_BRPORT_ISOLATED: isolated = isOn
+      case IFLA_BRPORT_LEARNING: learning = isOn
+      default: break
+      }
+    }
   }
 }
 
 extension Request {
-  /// Equivalent to: `ip link set LINK type bridge_slave hairpin on …`. Message: RTM_NEWLINK.
+  /// Changes what is set for a link as the port of a bridge. It must be one already.
+  ///
+  /// Equivalent to: `ip link set dev veth0 type bridge_slave hairpin on isolated on learning off`.
+  /// Message: RTM_NEWLINK.
   public static func changeBridgePort(_ link: LinkReference, _ port: BridgePort) -> Request {
-    var request = Request("change bridge port \(link)", type: Int(RTM_NEWLINK), header: link.header)
-    link.put(into: &request)
-    request.nest(Int(IFLA_LINKINFO)) { request in
-      request.put(Int(IFLA_INFO_SLAVE_KIND), "bridge")
-      request.nest(Int(IFLA_INFO_SLAVE_DATA)) { request in
-        if let on = port.hairpin { request.put(Int(IFLA_BRPORT_MODE), UInt8(on ? 1 : 0)) }
-        if let on = port.isolated { request.put(Int(IFLA_BRPORT_ISOLATED), UInt8(on ? 1 : 0)) }
-        if let on = port.learning { request.put(Int(IFLA_BRPORT_LEARNING), UInt8(on ? 1 : 0)) }
+    var request = Request(
+      "change bridge port \(link)", RTM_NEWLINK, link: link, header: ifinfomsg())
+    request.nest(IFLA_LINKINFO) { info in
+      info.put(IFLA_INFO_SLAVE_KIND, "bridge")
+      info.nest(IFLA_INFO_SLAVE_DATA) { data in
+        if let hairpin = port.hairpin { data.put(IFLA_BRPORT_MODE, UInt8(hairpin ? 1 : 0)) }
+        if let isolated = port.isolated { data.put(IFLA_BRPORT_ISOLATED, UInt8(isolated ? 1 : 0)) }
+        if let learning = port.learning { data.put(IFLA_BRPORT_LEARNING, UInt8(learning ? 1 : 0)) }
       }
     }
     return request

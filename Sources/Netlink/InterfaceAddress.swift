@@ -1,97 +1,133 @@
 import CNI
 import CNetlink
 
-/// An address of an interface.
-public struct InterfaceAddress: Equatable {
-  public let prefix: IPPrefix
-  /// The interface's.
-  public let index: Int32
-  /// IPv6: usable at once, without duplicate address detection (IFA_F_NODAD).
-  public let skipsDAD: Bool
+/// An address on a link.
+public struct InterfaceAddress: Equatable, Sendable {
+  /// The address, with the length of the network it is in.
+  public var prefix: IPPrefix
+  /// The link's.
+  public var index: Int32
+  /// IPv6: usable at once, without asking whether another has it (duplicate address detection,
+  /// RFC 4862 section 5.4). For addresses that an allocator gives out once.
+  public var skipsDAD: Bool
+  /// IPv6, read only: not usable yet, duplicate address detection is under way.
+  public var isTentative: Bool
+  /// IPv6, read only: not usable, another has it.
+  public var isDuplicate: Bool
 
   public init(prefix: IPPrefix, index: Int32, skipsDAD: Bool = false) {
     self.prefix = prefix
     self.index = index
     self.skipsDAD = skipsDAD
-  }
-
-  /// Reads the payload of RTM_NEWADDR; nil where it is cut off.
-  init?(_ payload: ArraySlice<UInt8>) {
-    guard let header = payload.structure(ifaddrmsg()) else { return nil }
-    let attributes = Attributes(payload.dropFirst(MemoryLayout<ifaddrmsg>.size))
-    guard
-      let bytes = attributes[Int(IFA_LOCAL)] ?? attributes[Int(IFA_ADDRESS)],
-      let address = IPAddress(bytes: bytes), Int(header.ifa_prefixlen) <= address.family.bits
-    else { return nil }
-    prefix = IPPrefix(address, length: Int(header.ifa_prefixlen))
-    index = Int32(header.ifa_index)
-    let flags = attributes[Int(IFA_FLAGS)]?.integer(as: UInt32.self) ?? 0
-    skipsDAD = flags & UInt32(IFA_F_NODAD) != 0
+    isTentative = false
+    isDuplicate = false
   }
 }
 
-extension IPAddress.Family {
-  /// AF_INET or AF_INET6.
-  var constant: UInt8 { UInt8(self == .v4 ? AF_INET : AF_INET6) }
+extension Request {
+  /// Puts an address on a link; one that is there stays.
+  ///
+  /// Equivalent to: `ip address replace 10.1.2.3/24 broadcast + dev LINK`, for IPv6 with `nodad`.
+  /// Message: RTM_NEWADDR.
+  public static func replaceAddress(_ address: InterfaceAddress) -> Request {
+    Request("set", RTM_NEWADDR, flags: NLM_F_CREATE | NLM_F_REPLACE, address)
+  }
 
-  init?(constant: UInt8) {
-    switch Int32(constant) {
-    case AF_INET: self = .v4
-    case AF_INET6: self = .v6
-    default: return nil
+  /// Puts an address on a link; refused where it is there.
+  ///
+  /// Equivalent to: `ip address add 10.1.2.3/24 broadcast + dev LINK`, for IPv6 with `nodad`.
+  /// Message: RTM_NEWADDR.
+  public static func addAddress(_ address: InterfaceAddress) -> Request {
+    Request("add", RTM_NEWADDR, flags: NLM_F_CREATE | NLM_F_EXCL, address)
+  }
+
+  /// Takes an address off a link.
+  ///
+  /// Equivalent to: `ip address delete 10.1.2.3/24 dev LINK`. Message: RTM_DELADDR.
+  public static func deleteAddress(_ address: InterfaceAddress) -> Request {
+    Request("delete", RTM_DELADDR, address)
+  }
+
+  private init(
+    _ verb: String, _ type: Int, flags: Int32 = 0, _ address: InterfaceAddress
+  ) {
+    let prefix = address.prefix
+    self.init(
+      "\(verb) address \(prefix) of link number \(address.index)", type, flags: flags,
+      header: ifaddrmsg(
+        ifa_family: prefix.family.number, ifa_prefixlen: UInt8(prefix.length),
+        ifa_flags: address.skipsDAD && prefix.family == .v6 ? UInt8(IFA_F_NODAD) : 0,
+        ifa_scope: UInt8(RT_SCOPE_UNIVERSE.rawValue), ifa_index: UInt32(address.index)))
+    put(IFA_LOCAL, prefix.address.bytes)
+    put(IFA_ADDRESS, prefix.address.bytes)
+    if prefix.family == .v4, prefix.length <= 30, type != RTM_DELADDR {
+      put(IFA_BROADCAST, prefix.last.bytes)
+    }
+  }
+}
+
+extension Socket where Family == RouteFamily {
+  /// The addresses of a link, or of all.
+  ///
+  /// Equivalent to: `ip address show dev LINK`. Message: RTM_GETADDR with NLM_F_DUMP.
+  public borrowing func addresses(
+    index: Int32? = nil, family: IPAddress.Family? = nil
+  ) throws(NetlinkError) -> [InterfaceAddress] {
+    let all = try dump(.getAddresses(index: index, family: family), InterfaceAddress.init)
+    return all.filter {
+      (index == nil || $0.index == index) && (family == nil || $0.prefix.family == family)
     }
   }
 }
 
 extension Request {
-  /// Equivalent to: `ip address replace PREFIX dev LINK [nodad]`. Message: RTM_NEWADDR.
-  public static func replaceAddress(_ address: InterfaceAddress) -> Request {
-    self.address("add", address, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE)
-  }
-
-  /// Equivalent to: `ip address add PREFIX dev LINK [nodad]`. Message: RTM_NEWADDR.
-  public static func addAddress(_ address: InterfaceAddress) -> Request {
-    self.address("add", address, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL)
-  }
-
-  /// Equivalent to: `ip address delete PREFIX dev LINK`. Message: RTM_DELADDR.
-  public static func deleteAddress(_ address: InterfaceAddress) -> Request {
-    self.address("delete", address, RTM_DELADDR, 0)
-  }
-
-  private static func address<Type: BinaryInteger>(
-    _ verb: String, _ address: InterfaceAddress, _ type: Type, _ flags: Int32
-  ) -> Request {
-    let prefix = address.prefix
+  static func getAddresses(index: Int32?, family: IPAddress.Family?) -> Request {
     var header = ifaddrmsg()
-    header.ifa_family = prefix.family.constant
-    header.ifa_prefixlen = UInt8(prefix.length)
-    header.ifa_index = UInt32(address.index)
-    var request = Request(
-      "\(verb) address \(prefix)", type: Int(type), flags: flags, header: header)
-    request.put(Int(IFA_LOCAL), prefix.address.bytes)
-    request.put(Int(IFA_ADDRESS), prefix.address.bytes)
-    if prefix.family == .v4, prefix.length <= 30 {
-      request.put(Int(IFA_BROADCAST), prefix.last.bytes)
-    }
-    if prefix.family == .v6, address.skipsDAD {
-      request.put(Int(IFA_FLAGS), UInt32(IFA_F_NODAD))
-    }
-    return request
+    header.ifa_family = family?.number ?? UInt8(AF_UNSPEC)
+    header.ifa_index = UInt32(index ?? 0)
+    return Request("list addresses", RTM_GETADDR, header: header)
   }
 }
 
-extension Socket where Family == RouteFamily {
-  /// The addresses of one interface or of all, of one family or both.
-  /// Equivalent to: `ip address show [dev LINK]`. Message: RTM_GETADDR, dump.
-  public borrowing func addresses(
-    index: Int32? = nil, family: IPAddress.Family? = nil
-  ) throws(NetlinkError) -> [InterfaceAddress] {
-    var header = ifaddrmsg()
-    header.ifa_family = family?.constant ?? UInt8(AF_UNSPEC)
-    header.ifa_index = UInt32(index ?? 0)
-    let request = Request("list addresses", type: Int(RTM_GETADDR), header: header)
-    return try dump(request).compactMap { InterfaceAddress($0) }
-      .filter { index == nil || $0.index == index }
+extension InterfaceAddress {
+  /// Reads RTM_NEWADDR; nil for anything else.
+  init?(_ message: Message) {
+    guard RTM_NEWADDR ~= message.type, let header = message.header(ifaddrmsg.self) else {
+      return nil
+    }
+    // IFA_ADDRESS is the other end's on a point-to-point link; IPv6 has IFA_LOCAL only there.
+    var address: IPAddress?
+    var local: IPAddress?
+    var flags = UInt32(header.ifa_flags)
+    for attribute in message.attributes(after: ifaddrmsg.self) {
+      switch attribute.type {
+      case IFA_ADDRESS: address = IPAddress(bytes: attribute.payload)
+      case IFA_LOCAL: local = IPAddress(bytes: attribute.payload)
+      case IFA_FLAGS: flags = attribute.uint32 ?? flags
+      default: break
+      }
+    }
+    guard let own = local ?? address, own.family.number == header.ifa_family,
+      Int(header.ifa_prefixlen) <= own.family.bits
+    else { return nil }
+    self.init(
+      prefix: IPPrefix(own, length: Int(header.ifa_prefixlen)),
+      index: Int32(bitPattern: header.ifa_index))
+    skipsDAD = flags & UInt32(IFA_F_NODAD) != 0
+    isTentative = flags & UInt32(IFA_F_TENTATIVE) != 0
+    isDuplicate = flags & UInt32(IFA_F_DADFAILED) != 0
+  }
+}
+
+extension IPAddress.Family {
+  /// AF_INET or AF_INET6.
+  public var number: UInt8 { UInt8(self == .v4 ? AF_INET : AF_INET6) }
+
+  init?(number: UInt8) {
+    switch Int32(number) {
+    case AF_INET: self = .v4
+    case AF_INET6: self = .v6
+    default: return nil
+    }
   }
 }

@@ -1,111 +1,143 @@
 import CNI
 import CNetlink
 
-/// A network interface as the kernel has it.
-public struct Link: Equatable {
-  public let index: Int32
-  public let name: InterfaceName
-  /// What made it: `bridge`, `veth`, `macvlan`; nil for a physical one.
-  public let kind: String?
-  /// nil where it has none or it is not an Ethernet address.
-  public let mac: MACAddress?
+/// A link as the kernel describes it.
+public struct Link: Equatable, Sendable {
+  public var index: Int32
+  public var name: InterfaceName
+  /// `bridge`, `veth`, `vlan`; nil for hardware and the loopback.
+  public var kind: String?
+  /// nil for links without one of six bytes.
+  public var mac: MACAddress?
   /// In bytes.
-  public let mtu: Int
-  /// IFF_UP: it was brought up.
-  public let isUp: Bool
-  /// IFF_PROMISC as asked for by somebody.
-  public let isPromiscuous: Bool
-  /// The index of the bridge it is a port of.
-  public let master: Int32?
-  public let alias: String?
-  /// The index of the link it stands on or is paired with, IFLA_LINK; of another namespace where
-  /// `peerNamespaceID` is there.
-  public let peerIndex: Int32?
-  public let peerNamespaceID: Int32?
-  /// What it is as a bridge's port; nil where it is none.
-  public let port: BridgePort?
-
-  /// Reads the payload of RTM_NEWLINK; nil where it is cut off.
-  init?(_ payload: ArraySlice<UInt8>) {
-    guard let header = payload.structure(ifinfomsg()) else { return nil }
-    let attributes = Attributes(payload.dropFirst(MemoryLayout<ifinfomsg>.size))
-    guard let name = attributes[Int(IFLA_IFNAME)].flatMap({ InterfaceName($0.text) }) else {
-      return nil
-    }
-    let information = attributes[Int(IFLA_LINKINFO)].map { Attributes($0) }
-    index = header.ifi_index
-    self.name = name
-    kind = information?[Int(IFLA_INFO_KIND)]?.text
-    mac = attributes[Int(IFLA_ADDRESS)].flatMap {
-      $0.count == 6 ? MACAddress(bytes: Array($0)) : nil
-    }
-    mtu = attributes[Int(IFLA_MTU)].map { Int($0.integer(as: UInt32.self)) } ?? 0
-    isUp = header.ifi_flags & UInt32(IFF_UP.rawValue) != 0
-    isPromiscuous =
-      attributes[Int(IFLA_PROMISCUITY)].map { $0.integer(as: UInt32.self) > 0 } ?? false
-    master = attributes[Int(IFLA_MASTER)]?.integer()
-    alias = attributes[Int(IFLA_IFALIAS)]?.text
-    peerIndex = attributes[Int(IFLA_LINK)]?.integer()
-    peerNamespaceID = attributes[Int(IFLA_LINK_NETNSID)]?.integer()
-    port =
-      information?[Int(IFLA_INFO_SLAVE_KIND)]?.text == "bridge"
-      ? information?[Int(IFLA_INFO_SLAVE_DATA)].map { BridgePort(Attributes($0)) } : nil
-  }
-}
-
-/// How a request names a link.
-public enum LinkReference: Equatable, CustomStringConvertible {
-  case index(Int32)
-  case name(InterfaceName)
-
-  public var description: String {
-    switch self {
-    case .index(let index): "number \(index)"
-    case .name(let name): "\(name)"
-    }
-  }
-
-  var header: ifinfomsg {
-    var header = ifinfomsg()
-    if case .index(let index) = self { header.ifi_index = index }
-    return header
-  }
-
-  func put(into request: inout Request) {
-    if case .name(let name) = self { request.put(Int(IFLA_IFNAME), name.description) }
-  }
+  public var mtu: Int
+  /// Set up by the administrator.
+  public var isUp: Bool
+  /// Up with a carrier.
+  public var isRunning: Bool
+  public var isPromiscuous: Bool
+  /// The index of the bridge whose port it is.
+  public var master: Int32?
+  public var alias: String?
+  /// The other end of a pair, or the link whose VLAN this is: its index in its own namespace.
+  public var peerIndex: Int32?
+  /// This namespace's number for the one the other end is in; nil where that is this one.
+  public var peerNamespaceID: Int32?
+  /// What is set for it as the port of a bridge.
+  public var port: BridgePort?
+  /// Of a `vlan` link.
+  public var vlanID: UInt16?
+  /// Of a bridge.
+  public var filtersVLANs: Bool?
 }
 
 extension Socket where Family == RouteFamily {
-  /// Looks a link up; nil where there is none.
-  /// Equivalent to: `ip link show dev NAME`. Message: RTM_GETLINK.
+  /// The link with a name; nil where there is none.
+  ///
+  /// Equivalent to: `ip -details link show dev NAME`. Message: RTM_GETLINK.
   public borrowing func link(named name: InterfaceName) throws(NetlinkError) -> Link? {
     try link(.name(name))
   }
 
-  /// Looks a link up; nil where there is none.
-  /// Equivalent to: `ip link show`, filtered by index. Message: RTM_GETLINK.
+  /// The link with an index; nil where there is none.
+  ///
+  /// Message: RTM_GETLINK.
   public borrowing func link(index: Int32) throws(NetlinkError) -> Link? {
     try link(.index(index))
   }
 
-  private borrowing func link(_ reference: LinkReference) throws(NetlinkError) -> Link? {
-    var request = Request(
-      "look up link \(reference)", type: Int(RTM_GETLINK), header: reference.header)
-    reference.put(into: &request)
-    request.put(Int(IFLA_EXT_MASK), UInt32(RTEXT_FILTER_SKIP_STATS))
-    do throws(NetlinkError) { return Link(try get(request)) } catch {
+  /// The link; nil where there is none.
+  ///
+  /// Message: RTM_GETLINK.
+  public borrowing func link(_ reference: LinkReference) throws(NetlinkError) -> Link? {
+    do throws(NetlinkError) {
+      return try get(.getLink(reference), Link.init)
+    } catch {
       if error.errno == ENODEV { return nil }
       throw error
     }
   }
 
-  /// All links, or the ports of a bridge.
-  /// Equivalent to: `ip link show [master BRIDGE]`. Message: RTM_GETLINK, dump.
+  /// All links of the namespace, or the ports of a bridge. A name that no configuration can have,
+  /// with control characters in it, is left out.
+  ///
+  /// Equivalent to: `ip -details link show master cni0`. Message: RTM_GETLINK with NLM_F_DUMP, the
+  /// bridge as IFLA_MASTER.
   public borrowing func links(master: Int32? = nil) throws(NetlinkError) -> [Link] {
-    var request = Request("list links", type: Int(RTM_GETLINK), header: ifinfomsg())
-    request.put(Int(IFLA_EXT_MASK), UInt32(RTEXT_FILTER_SKIP_STATS))
-    if let master { request.put(Int(IFLA_MASTER), master) }
-    return try dump(request).compactMap { Link($0) }.filter { master == nil || $0.master == master }
+    try dump(.getLinks(master: master), Link.init)
+      .filter { master == nil || $0.master == master }
   }
+}
+
+extension Request {
+  static func getLink(_ link: LinkReference) -> Request {
+    var request = Request("read link \(link)", RTM_GETLINK, link: link, header: ifinfomsg())
+    request.put(IFLA_EXT_MASK, UInt32(RTEXT_FILTER_SKIP_STATS))
+    return request
+  }
+
+  static func getLinks(master: Int32?) -> Request {
+    var request = Request("list links", RTM_GETLINK, header: ifinfomsg())
+    request.put(IFLA_EXT_MASK, UInt32(RTEXT_FILTER_SKIP_STATS))
+    if let master { request.put(IFLA_MASTER, master) }
+    return request
+  }
+}
+
+extension Link {
+  /// Reads RTM_NEWLINK; nil for anything else.
+  init?(_ message: Message) {
+    guard RTM_NEWLINK ~= message.type, let header = message.header(ifinfomsg.self) else {
+      return nil
+    }
+    var name: InterfaceName?
+    var link = Link(header)
+    for attribute in message.attributes(after: ifinfomsg.self) {
+      switch attribute.type {
+      case IFLA_IFNAME: name = InterfaceName(attribute.string)
+      case IFLA_ADDRESS:
+        if attribute.payload.count == 6 { link.mac = MACAddress(bytes: attribute.bytes) }
+      case IFLA_MTU: link.mtu = Int(attribute.uint32 ?? 0)
+      case IFLA_MASTER: link.master = attribute.int32
+      case IFLA_IFALIAS: link.alias = attribute.string
+      case IFLA_LINK: link.peerIndex = attribute.int32
+      case IFLA_LINK_NETNSID: link.peerNamespaceID = attribute.int32
+      case IFLA_LINKINFO: link.read(info: attribute.nested)
+      default: break
+      }
+    }
+    guard let name else { return nil }
+    link.name = name
+    self = link
+  }
+
+  private init(_ header: ifinfomsg) {
+    func isSet(_ flag: net_device_flags) -> Bool { header.ifi_flags & flag.rawValue != 0 }
+    self.init(
+      index: header.ifi_index, name: .unnamed, mtu: 0, isUp: isSet(IFF_UP),
+      isRunning: isSet(IFF_RUNNING), isPromiscuous: isSet(IFF_PROMISC))
+  }
+
+  /// Reads IFLA_LINKINFO. The kinds come before the data whose meaning depends on them.
+  private mutating func read(info: Attributes) {
+    var masterKind: String?
+    for attribute in info {
+      switch attribute.type {
+      case IFLA_INFO_KIND: kind = attribute.string
+      case IFLA_INFO_SLAVE_KIND: masterKind = attribute.string
+      case IFLA_INFO_DATA where kind == "vlan":
+        vlanID = attribute.nested.first(IFLA_VLAN_ID)?.uint16
+      case IFLA_INFO_DATA where kind == "bridge":
+        filtersVLANs = attribute.nested.first(IFLA_BR_VLAN_FILTERING)?.uint8.map { $0 != 0 }
+      case IFLA_INFO_SLAVE_DATA where masterKind == "bridge":
+        port = BridgePort(attribute.nested)
+      default: break
+      }
+    }
+  }
+}
+
+extension InterfaceName {
+  /// Stands in a link that is still being read.
+  fileprivate static let unnamed = InterfaceName("-")!
 }

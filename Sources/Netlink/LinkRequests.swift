@@ -1,22 +1,38 @@
 import CNI
 import CNetlink
 
-/// A veth pair to be made in one message.
-public struct VethPair {
-  public let name: InterfaceName
-  public let mac: MACAddress
-  /// Of both ends, in bytes; nil: the kernel's 1500.
-  public let mtu: Int?
-  /// The index of the bridge that `name` becomes a port of.
-  public let master: Int32?
-  public let peerName: InterfaceName
-  public let peerMAC: MACAddress
-  /// A descriptor of the network namespace the peer is made in.
-  public let peerNamespace: Int32
+/// How a request names a link that exists.
+public enum LinkReference: Equatable, Sendable, CustomStringConvertible {
+  case index(Int32)
+  case name(InterfaceName)
+
+  /// The name, or the number where there is nothing better.
+  public var description: String {
+    switch self {
+    case .index(let index): "number \(index)"
+    case .name(let name): "\(name)"
+    }
+  }
+}
+
+/// What a pair of virtual Ethernet links is made with; both ends are made down.
+public struct VethPair: Equatable, Sendable {
+  /// The end in the namespace of the socket.
+  public var name: InterfaceName
+  public var mac: MACAddress
+  /// In bytes, for both ends; nil for the kernel's 1500.
+  public var mtu: Int?
+  /// The index of the bridge that the end is to be a port of.
+  public var master: Int32?
+  /// The other end, made where it is to be: no link is ever moved between namespaces.
+  public var peerName: InterfaceName
+  public var peerMAC: MACAddress
+  /// The open file descriptor of the other end's network namespace.
+  public var peerNamespace: Int32
 
   public init(
-    name: InterfaceName, mac: MACAddress, mtu: Int?, master: Int32?, peerName: InterfaceName,
-    peerMAC: MACAddress, peerNamespace: Int32
+    name: InterfaceName, mac: MACAddress, mtu: Int? = nil, master: Int32? = nil,
+    peerName: InterfaceName, peerMAC: MACAddress, peerNamespace: Int32
   ) {
     self.name = name
     self.mac = mac
@@ -28,19 +44,20 @@ public struct VethPair {
   }
 }
 
-/// What is to change of a link; nil leaves a thing as it is.
-public struct LinkChange {
+/// What is to be different about a link; nil for what stays.
+public struct LinkChange: Equatable, Sendable {
   public var up: Bool?
+  /// The link must be named by its index to be given another name, and be down.
   public var name: InterfaceName?
   public var mac: MACAddress?
   /// In bytes.
   public var mtu: Int?
-  /// The index of a bridge; 0 releases the link from the one it is a port of.
+  /// The index of the bridge to be a port of; 0 releases.
   public var master: Int32?
-  /// 255 bytes at most.
+  /// At most 255 bytes; empty takes it away.
   public var alias: String?
   public var promiscuous: Bool?
-  /// No IPv6 link-local address of the kernel's making: for a bridge's port, which has no use for one.
+  /// Gives the link no IPv6 link-local address. It must come before the change that brings it up.
   public var withoutLinkLocal: Bool
 
   public init(
@@ -60,78 +77,132 @@ public struct LinkChange {
 }
 
 extension Request {
-  /// Equivalent to: `ip link add NAME [address MAC] [mtu MTU] type bridge`. Message: RTM_NEWLINK.
-  public static func addBridge(_ name: InterfaceName, mac: MACAddress?, mtu: Int?) -> Request {
+  /// Creates a bridge, down.
+  ///
+  /// Equivalent to: `ip link add name cni0 address MAC mtu 1500 type bridge`. Message: RTM_NEWLINK.
+  public static func addBridge(
+    _ name: InterfaceName, mac: MACAddress? = nil, mtu: Int? = nil
+  ) -> Request {
     var request = Request(
-      "create bridge \(name)", type: Int(RTM_NEWLINK), flags: NLM_F_CREATE | NLM_F_EXCL,
-      header: ifinfomsg())
-    request.put(Int(IFLA_IFNAME), name.description)
-    if let mac { request.put(Int(IFLA_ADDRESS), mac.bytes) }
-    if let mtu { request.put(Int(IFLA_MTU), UInt32(mtu)) }
-    request.nest(Int(IFLA_LINKINFO)) { $0.put(Int(IFLA_INFO_KIND), "bridge") }
+      "create bridge \(name)", RTM_NEWLINK, flags: NLM_F_CREATE | NLM_F_EXCL, header: ifinfomsg())
+    request.putLink(name: name, mac: mac, mtu: mtu)
+    request.nest(IFLA_LINKINFO) { $0.put(IFLA_INFO_KIND, "bridge") }
     return request
   }
 
-  /// Makes both ends where they belong; no link is ever moved. Both are down: the kernel refuses to
-  /// bring up an end whose peer is not there yet.
-  /// Equivalent to: `ip link add NAME … master BRIDGE type veth peer name PEER netns NS`.
-  /// Message: RTM_NEWLINK with VETH_INFO_PEER.
+  /// Creates both ends of a pair in one message, one of them in another namespace.
+  ///
+  /// Equivalent to: `ip link add name veth0 address MAC mtu 1500 master cni0 type veth
+  /// peer name eth0 address MAC mtu 1500 netns POD`. Message: RTM_NEWLINK.
   public static func addVethPair(_ pair: VethPair) -> Request {
     var request = Request(
-      "create the veth pair \(pair.name) and \(pair.peerName)", type: Int(RTM_NEWLINK),
+      "create links \(pair.name) and \(pair.peerName)", RTM_NEWLINK,
       flags: NLM_F_CREATE | NLM_F_EXCL, header: ifinfomsg())
-    request.put(Int(IFLA_IFNAME), pair.name.description)
-    request.put(Int(IFLA_ADDRESS), pair.mac.bytes)
-    if let mtu = pair.mtu { request.put(Int(IFLA_MTU), UInt32(mtu)) }
-    if let master = pair.master { request.put(Int(IFLA_MASTER), master) }
-    request.nest(Int(IFLA_LINKINFO)) { request in
-      request.put(Int(IFLA_INFO_KIND), "veth")
-      request.nest(Int(IFLA_INFO_DATA)) { request in
-        request.nest(Int(VETH_INFO_PEER)) { request in
-          request.putHeader(ifinfomsg())
-          request.put(Int(IFLA_IFNAME), pair.peerName.description)
-          request.put(Int(IFLA_ADDRESS), pair.peerMAC.bytes)
-          if let mtu = pair.mtu { request.put(Int(IFLA_MTU), UInt32(mtu)) }
-          request.put(Int(IFLA_NET_NS_FD), pair.peerNamespace)
+    request.putLink(name: pair.name, mac: pair.mac, mtu: pair.mtu)
+    if let master = pair.master { request.put(IFLA_MASTER, master) }
+    request.nest(IFLA_LINKINFO) { info in
+      info.put(IFLA_INFO_KIND, "veth")
+      info.nest(IFLA_INFO_DATA) { data in
+        data.nest(VETH_INFO_PEER) { peer in
+          peer.put(header: ifinfomsg())
+          peer.putLink(name: pair.peerName, mac: pair.peerMAC, mtu: pair.mtu)
+          peer.put(IFLA_NET_NS_FD, pair.peerNamespace)
         }
       }
     }
     return request
   }
 
-  /// Equivalent to: `ip link set LINK …`. Message: RTM_NEWLINK.
+  /// Creates a link that carries one VLAN of another, down.
+  ///
+  /// Equivalent to: `ip link add link cni0 name cni0.100 type vlan id 100`. Message: RTM_NEWLINK.
+  /// - Parameters:
+  ///   - parent: the index of the link whose VLAN it is.
+  ///   - id: 1 to 4094.
+  public static func addVLAN(
+    _ name: InterfaceName, parent: Int32, id: UInt16, mac: MACAddress? = nil, mtu: Int? = nil
+  ) -> Request {
+    var request = Request(
+      "create VLAN link \(name)", RTM_NEWLINK, flags: NLM_F_CREATE | NLM_F_EXCL,
+      header: ifinfomsg())
+    request.putLink(name: name, mac: mac, mtu: mtu)
+    request.put(IFLA_LINK, parent)
+    request.nest(IFLA_LINKINFO) { info in
+      info.put(IFLA_INFO_KIND, "vlan")
+      info.nest(IFLA_INFO_DATA) { $0.put(IFLA_VLAN_ID, id) }
+    }
+    return request
+  }
+
+  /// Changes a link.
+  ///
+  /// Equivalent to: `ip link set dev LINK up name eth0 mtu 1400 master cni0 alias TEXT promisc on
+  /// addrgenmode none`. Message: RTM_NEWLINK.
   public static func changeLink(_ link: LinkReference, _ change: LinkChange) -> Request {
-    var header = link.header
-    func set(_ flag: net_device_flags, _ on: Bool?) {
-      guard let on else { return }
+    var header = ifinfomsg()
+    for (flag, value) in [(IFF_UP, change.up), (IFF_PROMISC, change.promiscuous)] {
+      guard let value else { continue }
       header.ifi_change |= flag.rawValue
-      if on { header.ifi_flags |= flag.rawValue }
+      if value { header.ifi_flags |= flag.rawValue }
     }
-    set(IFF_UP, change.up)
-    set(IFF_PROMISC, change.promiscuous)
-    var request = Request("change link \(link)", type: Int(RTM_NEWLINK), header: header)
-    switch link {
-    case .index: if let name = change.name { request.put(Int(IFLA_IFNAME), name.description) }
-    case .name: link.put(into: &request)
+    var request = Request(
+      "change link \(link) (\(change))", RTM_NEWLINK, link: link, header: header)
+    if let name = change.name {
+      guard case .index = link else { preconditionFailure("renaming a link takes its index") }
+      request.put(IFLA_IFNAME, "\(name)")
     }
-    if let mac = change.mac { request.put(Int(IFLA_ADDRESS), mac.bytes) }
-    if let mtu = change.mtu { request.put(Int(IFLA_MTU), UInt32(mtu)) }
-    if let master = change.master { request.put(Int(IFLA_MASTER), master) }
-    if let alias = change.alias { request.put(Int(IFLA_IFALIAS), Array(alias.utf8)) }
+    if let mac = change.mac { request.put(IFLA_ADDRESS, mac.bytes) }
+    if let mtu = change.mtu { request.put(IFLA_MTU, UInt32(mtu)) }
+    if let master = change.master { request.put(IFLA_MASTER, master) }
+    if let alias = change.alias { request.put(IFLA_IFALIAS, Array(alias.utf8)) }
     if change.withoutLinkLocal {
-      request.nest(Int(IFLA_AF_SPEC)) { request in
-        request.nest(Int(AF_INET6)) { request in
-          request.put(Int(IFLA_INET6_ADDR_GEN_MODE), UInt8(IN6_ADDR_GEN_MODE_NONE.rawValue))
+      request.nest(IFLA_AF_SPEC) { family in
+        family.nest(AF_INET6) {
+          $0.put(IFLA_INET6_ADDR_GEN_MODE, UInt8(IN6_ADDR_GEN_MODE_NONE.rawValue))
         }
       }
     }
     return request
   }
 
-  /// Equivalent to: `ip link delete LINK`. Message: RTM_DELLINK.
+  /// Deletes a link; of a pair, both ends.
+  ///
+  /// Equivalent to: `ip link delete dev LINK`. Message: RTM_DELLINK.
   public static func deleteLink(_ link: LinkReference) -> Request {
-    var request = Request("delete link \(link)", type: Int(RTM_DELLINK), header: link.header)
-    link.put(into: &request)
-    return request
+    Request("delete link \(link)", RTM_DELLINK, link: link, header: ifinfomsg())
+  }
+
+  /// Begins a message about a link that exists.
+  init(
+    _ attempt: String, _ type: some KernelConstant, flags: Int32 = 0, link: LinkReference,
+    header: ifinfomsg
+  ) {
+    var header = header
+    switch link {
+    case .index(let index):
+      header.ifi_index = index
+      self.init(attempt, type, flags: flags, header: header)
+    case .name(let name):
+      self.init(attempt, type, flags: flags, header: header)
+      put(IFLA_IFNAME, "\(name)")
+    }
+  }
+
+  private mutating func putLink(name: InterfaceName, mac: MACAddress?, mtu: Int?) {
+    put(IFLA_IFNAME, "\(name)")
+    if let mac { put(IFLA_ADDRESS, mac.bytes) }
+    if let mtu { put(IFLA_MTU, UInt32(mtu)) }
+  }
+}
+
+extension LinkChange: CustomStringConvertible {
+  /// What changes, in the words of `ip link set`: `up, master`.
+  public var description: String {
+    let changes: [(String, Bool)] = [
+      ("up", up == true), ("down", up == false), ("name", name != nil), ("address", mac != nil),
+      ("mtu", mtu != nil), ("master", master != nil), ("alias", alias != nil),
+      ("promisc", promiscuous != nil), ("addrgenmode none", withoutLinkLocal),
+    ]
+    return changes.filter { $0.1 }.map { $0.0 }.joined(separator: ", ")
   }
 }

@@ -1,13 +1,16 @@
 import CNI
 import CNetlink
 
-/// What the kernel refused, in the kernel's own words.
+/// What the kernel refused: the attempt, its error number and, where it gave one, its own sentence.
+///
+/// Everything in this module that fails, fails with this: requests, but also namespaces, sysctls
+/// and packet sockets.
 public struct NetlinkError: Error, Equatable, CustomStringConvertible {
-  /// What was attempted, on what: "create link veth12".
+  /// What was attempted on what, as it follows "cannot": `create link veth12`.
   public let attempt: String
-  /// An `errno` value, always positive.
+  /// The kernel's error number, positive.
   public let errno: Int32
-  /// The text of the extended acknowledgement, where the kernel gave one.
+  /// The extended acknowledgement (`NLMSGERR_ATTR_MSG`), or what else explains the number.
   public let text: String?
 
   public init(attempt: String, errno: Int32, text: String? = nil) {
@@ -16,10 +19,30 @@ public struct NetlinkError: Error, Equatable, CustomStringConvertible {
     self.text = text
   }
 
-  /// The last system call's failure.
-  init(_ attempt: String) { self.init(attempt: attempt, errno: humanz_errno()) }
-
-  public var description: String {
-    "cannot \(attempt): \(SystemError(errno))" + (text.map { " (\($0))" } ?? "")
+  /// The failure of the C function that has just returned.
+  static func last(_ attempt: String) -> NetlinkError {
+    NetlinkError(attempt: attempt, errno: humanz_errno())
   }
+
+  /// `cannot create link veth12: Operation not supported (Unknown device type)`
+  public var description: String {
+    "cannot \(attempt): \(reason)"
+  }
+
+  /// The description without the attempt: `Operation not supported (Unknown device type)`.
+  public var reason: String {
+    let reason = SystemError(errno).description
+    return text.map { "\(reason) (\($0))" } ?? reason
+  }
+
+  /// Whether the object of the attempt is not there: what a deletion can be content with.
+  public var isMissing: Bool {
+    switch errno {
+    case ENOENT, ENOTDIR, ENODEV, ENXIO, ESRCH, EADDRNOTAVAIL: true
+    default: false
+    }
+  }
+
+  /// Whether the object of the attempt is there already.
+  public var exists: Bool { errno == EEXIST }
 }

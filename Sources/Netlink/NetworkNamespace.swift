@@ -1,71 +1,78 @@
-import CNI
 import CNetlink
 
-/// A network namespace that is held open.
+/// A network namespace that is held open, and closes itself. See network_namespaces(7).
 public struct NetworkNamespace: ~Copyable {
   public let fileDescriptor: Int32
   private let path: String
 
-  /// Opens the namespace at a path and makes sure that it is one. The corresponding C functions are
-  /// `open`, `fstatfs` and `ioctl` with NS_GET_NSTYPE (ioctl_nsfs(2)).
-  /// - Throws: `errno` ENOENT where nothing is at the path, EINVAL where it is something else.
+  /// Opens the namespace at a path such as `/run/netns/NAME` or `/proc/PID/ns/net`.
+  /// - Throws: `isMissing` where there is nothing at the path; `isNotANamespace` where there is
+  ///   something else.
   public init(path: String) throws(NetlinkError) {
-    let descriptor = humanz_open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0)
-    guard descriptor >= 0 else { throw NetlinkError("open the network namespace \(path)") }
-    var filesystem = statfs()
-    guard fstatfs(descriptor, &filesystem) == 0, filesystem.f_type == NSFS_MAGIC,
-      humanz_namespace_type(descriptor) == CLONE_NEWNET
-    else {
+    let attempt = "open network namespace \(path)"
+    // O_NONBLOCK: what is at the path may be a pipe that nobody writes to.
+    let descriptor = path.withCString { humanz_open($0, O_RDONLY | O_NONBLOCK, 0) }
+    guard descriptor >= 0 else { throw .last(attempt) }
+    guard isNetworkNamespace(descriptor) else {
       close(descriptor)
-      throw NetlinkError(
-        attempt: "open the network namespace \(path)", errno: EINVAL,
-        text: "it is no network namespace")
+      throw NetlinkError(attempt: attempt, errno: EINVAL, text: NetlinkError.notANamespace)
     }
     fileDescriptor = descriptor
     self.path = path
   }
 
-  /// The namespace the calling thread is in.
+  deinit { close(fileDescriptor) }
+
+  /// The network namespace of the calling thread.
   public static func callers() throws(NetlinkError) -> NetworkNamespace {
     try NetworkNamespace(path: "/proc/thread-self/ns/net")
   }
 
-  deinit { close(fileDescriptor) }
-
   /// Whether it is the one the calling thread is in.
   public var isCallers: Bool {
-    var (mine, this) = (stat(), stat())
-    return stat("/proc/thread-self/ns/net", &mine) == 0 && fstat(fileDescriptor, &this) == 0
-      && mine.st_dev == this.st_dev && mine.st_ino == this.st_ino
+    var own = stat()
+    var callers = stat()
+    guard fstat(fileDescriptor, &own) == 0, stat("/proc/thread-self/ns/net", &callers) == 0 else {
+      return false
+    }
+    return own.st_dev == callers.st_dev && own.st_ino == callers.st_ino
   }
 
-  /// Opens a socket inside; it stays there, the thread comes back.
+  /// Opens a socket that speaks to this namespace from wherever it is used.
   public borrowing func openRouteSocket() throws(NetlinkError) -> RouteSocket {
-    let home = try NetworkNamespace.callers()
-    try enter()
-    defer { home.comeBack() }
-    return try RouteSocket()
+    try run { () throws(NetlinkError) in try RouteSocket() }
   }
 
-  /// Does something inside that netlink cannot: sysctls, packet sockets.
-  public borrowing func run(_ body: () throws(NetlinkError) -> Void) throws(NetlinkError) {
-    let home = try NetworkNamespace.callers()
-    try enter()
-    defer { home.comeBack() }
-    try body()
-  }
-
-  /// The corresponding C function is `setns`, which moves the calling thread alone.
-  private borrowing func enter() throws(NetlinkError) {
+  /// Runs `body` with the calling thread inside the namespace: for sockets, and for `/proc/sys/net`,
+  /// which shows the namespace of the thread that looks. A thread that cannot come back must not go
+  /// on as if it had: the process ends.
+  ///
+  /// Equivalent to: `nsenter --net=PATH ...`. The corresponding C function is `setns`.
+  public borrowing func run<Value: ~Copyable>(
+    _ body: () throws(NetlinkError) -> Value
+  ) throws(NetlinkError) -> Value {
+    let callers = try NetworkNamespace.callers()
     guard setns(fileDescriptor, CLONE_NEWNET) == 0 else {
-      throw NetlinkError("enter the network namespace \(path)")
+      throw .last("enter network namespace \(path)")
     }
+    defer {
+      if setns(callers.fileDescriptor, CLONE_NEWNET) != 0 {
+        fatalError("cannot leave network namespace \(path)")
+      }
+    }
+    return try body()
   }
+}
 
-  /// A thread that stayed in a pod would change the pod for the node.
-  private borrowing func comeBack() {
-    guard setns(fileDescriptor, CLONE_NEWNET) == 0 else {
-      fatalError("cannot come back to the node's network namespace")
-    }
-  }
+private func isNetworkNamespace(_ descriptor: Int32) -> Bool {
+  var fileSystem = statfs()
+  return fstatfs(descriptor, &fileSystem) == 0 && Int(fileSystem.f_type) == NSFS_MAGIC
+    && humanz_namespace_type(descriptor) == CLONE_NEWNET
+}
+
+extension NetlinkError {
+  fileprivate static let notANamespace = "it is not a network namespace"
+
+  /// Whether a path that should lead to a network namespace leads to something else.
+  public var isNotANamespace: Bool { text == NetlinkError.notANamespace }
 }

@@ -1,117 +1,167 @@
-import CNI
 import CNetlink
 
-/// One netlink message under construction: header, the family's own header, attributes.
+/// One netlink message to the kernel, as a value: it can be built, compared and batched without a
+/// socket.
 ///
-/// A value with storage of its own, so that a batch is an array. libmnl writes the attributes; where
-/// one does not fit the storage grows and it is written again.
-public struct Request {
-  /// What the message asks for, for an error: "create link veth12".
+/// A request is written like the attribute list it is:
+///
+///     var request = Request(
+///       "create bridge cni0", RTM_NEWLINK, flags: NLM_F_CREATE | NLM_F_EXCL, header: ifinfomsg())
+///     request.put(IFLA_IFNAME, "cni0")
+///     request.nest(IFLA_LINKINFO) { $0.put(IFLA_INFO_KIND, "bridge") }
+public struct Request: Equatable, Sendable {
+  /// What the message is to do, as it follows "cannot" in an error.
   public let attempt: String
+  /// At least as long as the message; zero behind it.
   private var storage: [UInt8]
 
+  /// Begins a message with the header of its family (`ifinfomsg`, `rtmsg`, `nfgenmsg`, ...).
+  /// NLM_F_REQUEST is always set; acknowledgement and sequence are the socket's.
   /// - Parameters:
-  ///   - type: a message type such as RTM_NEWLINK.
-  ///   - flags: NLM_F_ flags; NLM_F_REQUEST is always set.
-  ///   - header: the structure that follows `nlmsghdr` in this family, such as `ifinfomsg`.
-  public init<Header>(
-    _ attempt: String, type: Int, flags: Int32 = 0, header: Header
+  ///   - attempt: as it follows "cannot": `create bridge cni0`.
+  ///   - type: RTM_NEWLINK and the like.
+  public init<Header: BitwiseCopyable>(
+    _ attempt: String, _ type: some KernelConstant, flags: Int32 = 0, header: Header
   ) {
     self.attempt = attempt
-    storage = [UInt8](repeating: 0, count: 512)
-    storage.withUnsafeMutableBytes { buffer in
-      let message = mnl_nlmsg_put_header(buffer.baseAddress)!
-      message.pointee.nlmsg_type = UInt16(type)
+    storage = [UInt8](repeating: 0, count: 256)
+    withMessage { message, _ in
+      mnl_nlmsg_put_header(message)
+      message.pointee.nlmsg_type = UInt16(type.number)
       message.pointee.nlmsg_flags = UInt16(NLM_F_REQUEST | flags)
     }
-    putHeader(header)
+    put(header: header)
   }
 
-  /// The message as it is sent.
-  public var bytes: [UInt8] { Array(storage[..<length]) }
-
-  /// Adds flags, as the one who sends the message needs them.
-  mutating func add(flags: Int32) {
-    withMessage { $0.pointee.nlmsg_flags |= UInt16(flags) }
+  /// The message, as long as its header says.
+  public var bytes: ArraySlice<UInt8> {
+    storage[..<storage.withUnsafeBytes { Int($0.loadUnaligned(as: UInt32.self)) }]
   }
 
-  /// Numbers the message, so that its answers can be told from others.
-  mutating func number(_ sequence: UInt32) {
-    withMessage { $0.pointee.nlmsg_seq = sequence }
+  public static func == (left: Request, right: Request) -> Bool {
+    left.attempt == right.attempt && left.bytes == right.bytes
+  }
+}
+
+// MARK: - Attributes
+
+extension Request {
+  /// Adds an attribute with these bytes. The corresponding C function is `mnl_attr_put`.
+  public mutating func put(_ type: some KernelConstant, _ bytes: [UInt8]) {
+    bytes.withUnsafeBytes { put(type, raw: $0) }
   }
 
-  // MARK: Attributes
+  public mutating func put(_ type: some KernelConstant, _ value: UInt8) { put(type, value: value) }
+  public mutating func put(_ type: some KernelConstant, _ value: UInt16) { put(type, value: value) }
+  public mutating func put(_ type: some KernelConstant, _ value: UInt32) { put(type, value: value) }
+  public mutating func put(_ type: some KernelConstant, _ value: Int32) { put(type, value: value) }
 
-  public mutating func put(_ type: Int, _ value: UInt8) {
-    grow { mnl_attr_put_u8_check($0, $1, UInt16(type), value) }
+  /// Adds a zero-terminated string.
+  public mutating func put(_ type: some KernelConstant, _ text: String) {
+    put(type, Array(text.utf8) + [0])
   }
 
-  public mutating func put(_ type: Int, _ value: UInt16) {
-    grow { mnl_attr_put_u16_check($0, $1, UInt16(type), value) }
+  /// Adds a structure of the kernel's, in the host's byte order as it lies in memory.
+  public mutating func put<Value: BitwiseCopyable>(_ type: some KernelConstant, value: Value) {
+    withUnsafeBytes(of: value) { put(type, raw: $0) }
   }
 
-  public mutating func put(_ type: Int, _ value: UInt32) {
-    grow { mnl_attr_put_u32_check($0, $1, UInt16(type), value) }
-  }
-
-  public mutating func put(_ type: Int, _ value: Int32) {
-    put(type, UInt32(bitPattern: value))
-  }
-
-  /// A text with the zero byte that ends it.
-  public mutating func put(_ type: Int, _ value: String) {
-    grow { mnl_attr_put_strz_check($0, $1, UInt16(type), value) }
-  }
-
-  public mutating func put(_ type: Int, _ value: [UInt8]) {
-    grow { mnl_attr_put_check($0, $1, UInt16(type), value.count, value) }
-  }
-
-  /// A structure as it lies in memory.
-  public mutating func put<Value>(_ type: Int, structure value: Value) {
-    put(type, withUnsafeBytes(of: value) { Array($0) })
-  }
-
-  /// An attribute that holds the attributes put in `body`.
-  public mutating func nest(_ type: Int, _ body: (inout Request) -> Void) {
-    let start = length
-    put(type | Int(NLA_F_NESTED), [UInt8]())
+  /// Adds an attribute made of those that `body` adds. The corresponding C functions are
+  /// `mnl_attr_nest_start` and `mnl_attr_nest_end`, whose pointer would not survive growing.
+  public mutating func nest(_ type: some KernelConstant, _ body: (inout Request) -> Void) {
+    let start = bytes.count
+    put(UInt32(NLA_F_NESTED) | type.number, raw: UnsafeRawBufferPointer(start: nil, count: 0))
     body(&self)
-    let end = length
+    measure(from: start)
+  }
+
+  /// Adds a structure that begins with its own length, and the attributes that belong to it, as
+  /// RTA_MULTIPATH has for each next hop.
+  public mutating func put<Header: BitwiseCopyable>(
+    measured header: Header, _ body: (inout Request) -> Void
+  ) {
+    let start = bytes.count
+    put(header: header)
+    body(&self)
+    measure(from: start)
+  }
+
+  /// Writes the length of what began at `start` there, as `mnl_attr_nest_end` does.
+  private mutating func measure(from start: Int) {
+    let length = bytes.count - start
+    precondition(length <= Int(UInt16.max), "an attribute's length has 16 bits")
     storage.withUnsafeMutableBytes {
-      $0.storeBytes(of: UInt16(end - start), toByteOffset: start, as: UInt16.self)
+      $0.storeBytes(of: UInt16(length), toByteOffset: start, as: UInt16.self)
     }
   }
 
-  /// A structure that stands without an attribute header of its own, as in VETH_INFO_PEER.
-  mutating func putHeader<Header>(_ header: Header) {
-    let size = MemoryLayout<Header>.size
-    while storage.count < length + size + 4 {
-      storage += [UInt8](repeating: 0, count: storage.count)
-    }
-    withMessage { message in
-      let place = mnl_nlmsg_put_extra_header(message, size)!
-      withUnsafeBytes(of: header) { place.copyMemory(from: $0.baseAddress!, byteCount: size) }
-    }
-  }
-
-  /// `nlmsg_len`: how much of the storage the message takes up by now.
-  private var length: Int { Int(storage[...].integer(as: UInt32.self)) }
-
-  private mutating func withMessage(_ body: (UnsafeMutablePointer<nlmsghdr>) -> Void) {
-    storage.withUnsafeMutableBytes {
-      body($0.baseAddress!.assumingMemoryBound(to: nlmsghdr.self))
-    }
-  }
-
-  /// Puts an attribute, in twice the storage until it fits.
-  private mutating func grow(_ put: (UnsafeMutablePointer<nlmsghdr>, Int) -> Bool) {
-    while true {
-      let fits = storage.withUnsafeMutableBytes {
-        put($0.baseAddress!.assumingMemoryBound(to: nlmsghdr.self), $0.count)
+  /// Adds the family's header of a message inside an attribute, as VETH_INFO_PEER has one.
+  public mutating func put<Header: BitwiseCopyable>(header: Header) {
+    reserve(MemoryLayout<Header>.size + Int(MNL_ALIGNTO))
+    withMessage { message, _ in
+      let extra = mnl_nlmsg_put_extra_header(message, MemoryLayout<Header>.size)
+      withUnsafeBytes(of: header) {
+        UnsafeMutableRawBufferPointer(start: extra, count: $0.count).copyMemory(from: $0)
       }
-      if fits { return }
-      storage += [UInt8](repeating: 0, count: storage.count)
     }
   }
+
+  private mutating func put(_ type: some KernelConstant, raw: UnsafeRawBufferPointer) {
+    precondition(raw.count <= Int(UInt16.max) - 4, "an attribute's length has 16 bits")
+    while !withMessage({
+      mnl_attr_put_check($0, $1, UInt16(type.number), raw.count, raw.baseAddress)
+    }) { reserve(raw.count + 64) }
+  }
+
+  /// Makes room for `count` bytes more.
+  private mutating func reserve(_ count: Int) {
+    let missing = bytes.count + count - storage.count
+    if missing > 0 {
+      storage += [UInt8](repeating: 0, count: max(missing, storage.count))
+    }
+  }
+
+  /// Lends the message to libmnl, with the size of the storage it may fill. An array's elements
+  /// begin at a multiple of 16, which is alignment enough.
+  @discardableResult
+  private mutating func withMessage<Value>(
+    _ body: (UnsafeMutablePointer<nlmsghdr>, Int) -> Value
+  ) -> Value {
+    storage.withUnsafeMutableBytes {
+      body($0.baseAddress!.assumingMemoryBound(to: nlmsghdr.self), $0.count)
+    }
+  }
+}
+
+// MARK: - Constants
+
+/// A number from the kernel's headers: C's anonymous enumerations come to Swift as `Int`, its macros
+/// as `Int32` and its named enumerations as types of their own. A message takes them all.
+public protocol KernelConstant {
+  var number: UInt32 { get }
+}
+
+extension Int: KernelConstant {
+  public var number: UInt32 { UInt32(self) }
+}
+extension Int32: KernelConstant {
+  public var number: UInt32 { UInt32(self) }
+}
+extension UInt32: KernelConstant {
+  public var number: UInt32 { self }
+}
+extension KernelConstant where Self: RawRepresentable, RawValue == UInt32 {
+  public var number: UInt32 { rawValue }
+}
+
+extension rtattr_type_t: KernelConstant {}
+extension rt_scope_t: KernelConstant {}
+extension rt_class_t: KernelConstant {}
+extension net_device_flags: KernelConstant {}
+extension in6_addr_gen_mode: KernelConstant {}
+extension nlmsgerr_attrs: KernelConstant {}
+
+/// Lets a `switch` over an attribute's type name the kernel's constants.
+public func ~= (constant: some KernelConstant, value: UInt16) -> Bool {
+  constant.number == value
 }

@@ -1,0 +1,204 @@
+import CNetlink
+
+/// What a socket does whatever its family: it sends datagrams of messages and tells the answers
+/// apart.
+///
+/// The kernel does what a message asks before `sendmsg` returns, so every answer is waiting by then:
+/// nothing here blocks, and nothing is left over for the next call.
+public struct Connection: ~Copyable {
+  private let socket: OpaquePointer
+  private let buffer: UnsafeMutableRawBufferPointer
+
+  /// How much goes into one `sendmsg`. The kernel answers each message that fails while it works,
+  /// and the answers must find room in the socket's receive buffer (208 KiB, about 270 of them).
+  private static let messagesAtOnce = 128
+  private static let bytesAtOnce = 64 << 10
+
+  /// The corresponding C function is `mnl_socket_open2`.
+  ///
+  /// The socket is not bound: the kernel gives it an address with the first message, and answers are
+  /// told apart by their sequence number.
+  init(family: Int32) throws(NetlinkError) {
+    let flags = Int32(SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
+    guard let socket = mnl_socket_open2(family, flags) else {
+      throw .last("open a netlink socket")
+    }
+    self.socket = socket
+    // The kernel fills 32 KiB of a dump at once, if there is room for it.
+    buffer = .allocate(byteCount: 32768, alignment: 16)
+    // A kernel without one of them does without: errors lose their sentence, answers are longer,
+    // or a dump is filtered by us alone.
+    for option in [NETLINK_EXT_ACK, NETLINK_CAP_ACK, NETLINK_GET_STRICT_CHK] {
+      var on: Int32 = 1
+      mnl_socket_setsockopt(socket, option, &on, socklen_t(MemoryLayout<Int32>.size))
+    }
+  }
+
+  deinit {
+    mnl_socket_close(socket)
+    buffer.deallocate()
+  }
+
+  /// Sends requests in as few datagrams as may be.
+  borrowing func perform(_ requests: [Request]) throws(NetlinkError) -> [Failure] {
+    var failures: [Failure] = []
+    var first = 0
+    while first < requests.count {
+      var end = first
+      var size = 0
+      repeat {
+        size += requests[end].bytes.count
+        end += 1
+      } while end < requests.count && end - first < Connection.messagesAtOnce
+        && size + requests[end].bytes.count <= Connection.bytesAtOnce
+      failures += try exchange(requests, first..<end, acknowledging: end - 1)
+      first = end
+    }
+    return failures
+  }
+
+  /// Sends some of the requests in one datagram and reads the answers. Only one is to be
+  /// acknowledged: errors come unasked.
+  borrowing func exchange(
+    _ requests: [Request], _ range: Range<Int>, acknowledging last: Int
+  ) throws(NetlinkError) -> [Failure] {
+    var datagram: [UInt8] = []
+    datagram.reserveCapacity(range.reduce(0) { $0 + requests[$1].bytes.count + 3 })
+    for index in range {
+      append(
+        requests[index], to: &datagram, flags: index == last ? NLM_F_ACK : 0,
+        sequence: UInt32(index - range.lowerBound))
+    }
+    try send(datagram, requests[range.lowerBound].attempt)
+
+    var failures: [Failure] = []
+    var isAnswered = false
+    var received = Received.datagram(0)
+    while !isAnswered && received != .nothing {
+      received = try receive(requests[last].attempt)
+      for message in messages(of: received) {
+        let index = range.lowerBound + Int(message.sequence)
+        guard message.type == UInt16(NLMSG_ERROR), range.contains(index) else { continue }
+        if let error = message.failure(of: requests[index].attempt) {
+          failures.append(Failure(index: index, error: error))
+        }
+        isAnswered = isAnswered || index == last
+      }
+    }
+    // A refusal as a whole (a batch of nf_tables without the privilege) is the one answer there is.
+    if !isAnswered && failures.isEmpty { throw NetlinkError.lostAnswer(requests[last].attempt) }
+    return failures
+  }
+
+  /// Asks for one object.
+  /// - Returns: the messages of the answer.
+  borrowing func get(_ request: Request) throws(NetlinkError) -> [UInt8] {
+    let (answer, isWhole) = try ask(request, flags: 0)
+    guard isWhole else { throw NetlinkError.lostAnswer(request.attempt) }
+    return answer
+  }
+
+  /// Asks for all objects of a kind, and again where they changed meanwhile.
+  /// - Returns: the messages of the answer.
+  borrowing func dump(_ request: Request) throws(NetlinkError) -> [UInt8] {
+    for _ in 0..<100 {
+      let (answer, isWhole) = try ask(request, flags: NLM_F_DUMP)
+      if isWhole { return answer }
+    }
+    throw NetlinkError(attempt: request.attempt, errno: EAGAIN, text: "it changes too often")
+  }
+
+  private borrowing func ask(
+    _ request: Request, flags: Int32
+  ) throws(NetlinkError) -> (answer: [UInt8], isWhole: Bool) {
+    var datagram: [UInt8] = []
+    append(request, to: &datagram, flags: flags, sequence: 0)
+    try send(datagram, request.attempt)
+
+    var answer: [UInt8] = []
+    var isWhole = true
+    var isDone = false
+    var failure: NetlinkError?
+    while !isDone {
+      let received = try receive(request.attempt)
+      for message in messages(of: received) {
+        if Int32(message.flags) & NLM_F_DUMP_INTR != 0 { isWhole = false }
+        switch Int32(message.type) {
+        case NLMSG_ERROR, NLMSG_DONE:
+          failure = message.failure(of: request.attempt)
+          isDone = true
+        default:
+          answer += message.bytes
+          while answer.count % Int(NLMSG_ALIGNTO) != 0 { answer.append(0) }
+          isDone = isDone || flags & NLM_F_DUMP == 0
+        }
+      }
+      if received == .overrun { isWhole = false }
+      if received == .nothing {
+        isWhole = false
+        isDone = true
+      }
+    }
+    if let failure { throw failure }
+    return (answer, isWhole)
+  }
+}
+
+// MARK: - Datagrams
+
+extension Connection {
+  private enum Received: Equatable {
+    /// So many bytes of the buffer.
+    case datagram(Int)
+    /// The kernel had to drop some (ENOBUFS).
+    case overrun
+    case nothing
+  }
+
+  private borrowing func append(
+    _ request: Request, to datagram: inout [UInt8], flags: Int32, sequence: UInt32
+  ) {
+    let start = datagram.count
+    datagram += request.bytes
+    while datagram.count % Int(NLMSG_ALIGNTO) != 0 { datagram.append(0) }
+    datagram.withUnsafeMutableBytes { bytes in
+      var header = bytes.loadUnaligned(fromByteOffset: start, as: nlmsghdr.self)
+      header.nlmsg_flags |= UInt16(flags)
+      header.nlmsg_seq = sequence
+      bytes.storeBytes(of: header, toByteOffset: start, as: nlmsghdr.self)
+    }
+  }
+
+  private borrowing func send(_ datagram: [UInt8], _ attempt: String) throws(NetlinkError) {
+    while mnl_socket_sendto(socket, datagram, datagram.count) < 0 {
+      if humanz_errno() != EINTR { throw .last(attempt) }
+    }
+  }
+
+  /// Reads a datagram that is waiting into the buffer.
+  private borrowing func receive(_ attempt: String) throws(NetlinkError) -> Received {
+    while true {
+      let count = mnl_socket_recvfrom(socket, buffer.baseAddress, buffer.count)
+      if count >= 0 { return .datagram(count) }
+      switch humanz_errno() {
+      case EINTR: continue
+      case EAGAIN: return .nothing
+      case ENOBUFS: return .overrun
+      default: throw .last(attempt)
+      }
+    }
+  }
+
+  /// The messages in the buffer, until it is received into again.
+  private borrowing func messages(of received: Received) -> Messages {
+    var count = 0
+    if case .datagram(let size) = received { count = size }
+    return Messages(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+  }
+}
+
+extension NetlinkError {
+  fileprivate static func lostAnswer(_ attempt: String) -> NetlinkError {
+    NetlinkError(attempt: attempt, errno: ENOBUFS, text: "the answer was lost")
+  }
+}

@@ -1,0 +1,125 @@
+import CNetlink
+
+/// A message from the kernel, lent to the closure that reads it.
+///
+/// What it says about its own lengths is not believed: everything here stays inside the buffer, and
+/// what does not fit is not there.
+public struct Message {
+  let bytes: UnsafeRawBufferPointer
+
+  /// Precondition: `bytes` begins with a whole header and is as long as it says.
+  init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
+
+  private var header: nlmsghdr { bytes.loadUnaligned(as: nlmsghdr.self) }
+
+  public var type: UInt16 { header.nlmsg_type }
+  public var flags: UInt16 { header.nlmsg_flags }
+  var sequence: UInt32 { header.nlmsg_seq }
+
+  /// What follows the netlink header.
+  var payload: UnsafeRawBufferPointer {
+    UnsafeRawBufferPointer(rebasing: bytes[MemoryLayout<nlmsghdr>.size...])
+  }
+
+  /// The header of the message's family; nil where the message is too short for it.
+  public func header<Header: BitwiseCopyable>(_: Header.Type) -> Header? {
+    guard payload.count >= MemoryLayout<Header>.size else { return nil }
+    return payload.loadUnaligned(as: Header.self)
+  }
+
+  /// The attributes behind the header of the message's family.
+  public func attributes<Header>(after _: Header.Type) -> Attributes {
+    Attributes(payload, from: MemoryLayout<Header>.size)
+  }
+
+  /// The error in NLMSG_ERROR or NLMSG_DONE; nil for success.
+  func failure(of attempt: String) -> NetlinkError? {
+    guard let code = header(Int32.self), code != 0 else { return nil }
+    var offset = MemoryLayout<Int32>.size
+    if type == UInt16(NLMSG_ERROR), let error = header(nlmsgerr.self) {
+      // NETLINK_CAP_ACK: the request's header comes back, its attributes do not.
+      let isCapped = Int32(flags) & NLM_F_CAPPED != 0
+      offset += isCapped ? MemoryLayout<nlmsghdr>.size : Int(error.msg.nlmsg_len)
+    }
+    var text: String?
+    if Int32(flags) & NLM_F_ACK_TLVS != 0 {
+      text = Attributes(payload, from: offset).first(NLMSGERR_ATTR_MSG)?.string
+    }
+    return NetlinkError(attempt: attempt, errno: 0 &- code, text: text)
+  }
+}
+
+/// The messages of one datagram.
+struct Messages: Sequence, IteratorProtocol {
+  private var rest: UnsafeRawBufferPointer
+
+  init(_ bytes: UnsafeRawBufferPointer) { rest = bytes }
+
+  mutating func next() -> Message? {
+    guard let start = rest.baseAddress?.assumingMemoryBound(to: nlmsghdr.self),
+      mnl_nlmsg_ok(start, Int32(rest.count))
+    else { return nil }
+    let length = Int(start.pointee.nlmsg_len)
+    let message = Message(UnsafeRawBufferPointer(rebasing: rest[..<length]))
+    rest = UnsafeRawBufferPointer(rebasing: rest[Swift.min(aligned(length), rest.count)...])
+    return message
+  }
+}
+
+/// The attributes in a stretch of a message; it ends where the next one does not fit.
+public struct Attributes: Sequence, IteratorProtocol {
+  private var rest: UnsafeRawBufferPointer
+
+  init(_ bytes: UnsafeRawBufferPointer, from offset: Int = 0) {
+    rest = UnsafeRawBufferPointer(rebasing: bytes[Swift.min(aligned(offset), bytes.count)...])
+  }
+
+  public mutating func next() -> Attribute? {
+    guard let start = rest.baseAddress?.assumingMemoryBound(to: nlattr.self),
+      mnl_attr_ok(start, Int32(rest.count))
+    else { return nil }
+    let length = Int(mnl_attr_get_len(start))
+    let attribute = Attribute(
+      type: mnl_attr_get_type(start),
+      payload: UnsafeRawBufferPointer(rebasing: rest[MemoryLayout<nlattr>.size..<length]))
+    rest = UnsafeRawBufferPointer(rebasing: rest[Swift.min(aligned(length), rest.count)...])
+    return attribute
+  }
+
+  public func first(_ type: some KernelConstant) -> Attribute? {
+    first { $0.type == type.number }
+  }
+}
+
+/// One attribute of a message: nil is what its payload is too short for.
+public struct Attribute {
+  /// Without NLA_F_NESTED and NLA_F_NET_BYTEORDER.
+  public let type: UInt16
+  public let payload: UnsafeRawBufferPointer
+
+  public var bytes: [UInt8] { Array(payload) }
+  public var uint8: UInt8? { value(UInt8.self) }
+  public var uint16: UInt16? { value(UInt16.self) }
+  public var uint32: UInt32? { value(UInt32.self) }
+  public var int32: Int32? { value(Int32.self) }
+
+  /// The text up to its zero.
+  public var string: String { String(decoding: payload.prefix { $0 != 0 }, as: UTF8.self) }
+
+  /// The payload read as attributes.
+  public var nested: Attributes { Attributes(payload) }
+
+  /// The attributes behind a structure that the payload begins with.
+  public func attributes<Header>(after _: Header.Type) -> Attributes {
+    Attributes(payload, from: MemoryLayout<Header>.size)
+  }
+
+  /// A structure of the kernel's.
+  public func value<Value: BitwiseCopyable>(_: Value.Type) -> Value? {
+    guard payload.count >= MemoryLayout<Value>.size else { return nil }
+    return payload.loadUnaligned(as: Value.self)
+  }
+}
+
+/// MNL_ALIGN: netlink puts everything at multiples of four.
+func aligned(_ length: Int) -> Int { (length + 3) & ~3 }

@@ -1,0 +1,129 @@
+import CNI
+import CNetlink
+
+extension Socket where Family == RouteFamily {
+  /// The routes of a table, or of all (nil). A table that does not exist has none.
+  ///
+  /// Equivalent to: `ip route show table main proto 72`. Message: RTM_GETROUTE with NLM_F_DUMP; the
+  /// kernel leaves out what does not match, and so does this where it could not.
+  public borrowing func routes(
+    _ family: IPAddress.Family, proto: UInt8? = nil, table: UInt32? = Route.mainTable
+  ) throws(NetlinkError) -> [Route] {
+    let all: [Route]
+    do throws(NetlinkError) {
+      all = try dump(.getRoutes(family, proto: proto, table: table), Route.init)
+    } catch {
+      if error.errno == ENOENT { return [] }
+      throw error
+    }
+    return all.filter {
+      (proto == nil || $0.proto == proto) && (table == nil || $0.table == table)
+    }
+  }
+
+  /// How the kernel would route a packet to an address; nil where it would refuse to. The answer's
+  /// destination is the address alone.
+  ///
+  /// Equivalent to: `ip route get ADDRESS`. Message: RTM_GETROUTE.
+  public borrowing func route(to address: IPAddress) throws(NetlinkError) -> Route? {
+    do throws(NetlinkError) {
+      let route = try get(.getRoute(to: address), Route.init)
+      return route.flatMap { $0.kind.hasNextHops ? $0 : nil }
+    } catch {
+      switch error.errno {
+      // No route, and the kinds unreachable, prohibit and blackhole.
+      case ENETUNREACH, EHOSTUNREACH, EACCES, EINVAL: return nil
+      default: throw error
+      }
+    }
+  }
+}
+
+extension Request {
+  static func getRoutes(_ family: IPAddress.Family, proto: UInt8?, table: UInt32?) -> Request {
+    var header = rtmsg()
+    header.rtm_family = family.number
+    header.rtm_protocol = proto ?? 0
+    var request = Request("list routes", RTM_GETROUTE, header: header)
+    if let table { request.put(RTA_TABLE, table) }
+    return request
+  }
+
+  static func getRoute(to address: IPAddress) -> Request {
+    var header = rtmsg()
+    header.rtm_family = address.family.number
+    header.rtm_dst_len = UInt8(address.family.bits)
+    header.rtm_flags = UInt32(RTM_F_LOOKUP_TABLE)
+    var request = Request("look up the route to \(address)", RTM_GETROUTE, header: header)
+    request.put(RTA_DST, address.bytes)
+    return request
+  }
+}
+
+extension Route {
+  /// Reads RTM_NEWROUTE; nil for anything else, and for entries of the kernel's route cache.
+  init?(_ message: Message) {
+    guard RTM_NEWROUTE ~= message.type, let header = message.header(rtmsg.self),
+      let family = IPAddress.Family(number: header.rtm_family),
+      let kind = Kind(rawValue: header.rtm_type), Int(header.rtm_dst_len) <= family.bits
+    else { return nil }
+    let zero = IPAddress(family, 0)
+    self.init(
+      destination: IPPrefix(zero, length: Int(header.rtm_dst_len)), kind: kind,
+      proto: header.rtm_protocol,
+      scope: header.rtm_scope, table: UInt32(header.rtm_table))
+    var hop = NextHop(onLink: header.rtm_flags & UInt32(RTNH_F_ONLINK) != 0)
+    for attribute in message.attributes(after: rtmsg.self) {
+      switch attribute.type {
+      case RTA_DST:
+        guard let address = IPAddress(bytes: attribute.payload), address.family == family else {
+          return nil
+        }
+        destination = IPPrefix(address, length: destination.length)
+      case RTA_TABLE: table = attribute.uint32 ?? table
+      case RTA_PRIORITY: priority = attribute.uint32
+      case RTA_PREFSRC: source = IPAddress(bytes: attribute.payload)
+      case RTA_METRICS:
+        mtu = attribute.nested.first(RTAX_MTU)?.uint32
+        advmss = attribute.nested.first(RTAX_ADVMSS)?.uint32
+      case RTA_MULTIPATH: nextHops = NextHop.list(attribute.payload)
+      default: hop.read(attribute)
+      }
+    }
+    // IPv6 names the loopback as the device of a route that drops.
+    guard kind.hasNextHops else { return }
+    if nextHops.isEmpty { nextHops = [hop] }
+  }
+}
+
+extension NextHop {
+  /// Reads RTA_MULTIPATH: structures of rtnexthop, each with attributes behind it.
+  fileprivate static func list(_ bytes: UnsafeRawBufferPointer) -> [NextHop] {
+    let headerSize = MemoryLayout<rtnexthop>.size
+    var hops: [NextHop] = []
+    var rest = bytes
+    while rest.count >= headerSize {
+      let header = rest.loadUnaligned(as: rtnexthop.self)
+      let length = Int(header.rtnh_len)
+      guard (headerSize...rest.count).contains(length) else { break }
+      var hop = NextHop(
+        device: header.rtnh_ifindex, onLink: Int32(header.rtnh_flags) & RTNH_F_ONLINK != 0,
+        weight: Int(header.rtnh_hops) + 1)
+      for attribute in Attributes(
+        UnsafeRawBufferPointer(rebasing: rest[..<length]), from: headerSize)
+      { hop.read(attribute) }
+      hops.append(hop)
+      rest = UnsafeRawBufferPointer(rebasing: rest[min(aligned(length), rest.count)...])
+    }
+    return hops
+  }
+
+  fileprivate mutating func read(_ attribute: Attribute) {
+    switch attribute.type {
+    case RTA_OIF: device = attribute.int32
+    case RTA_GATEWAY: gateway = IPAddress(bytes: attribute.payload)
+    case RTA_VIA: gateway = IPAddress(bytes: attribute.payload.dropFirst(2))
+    default: break
+    }
+  }
+}

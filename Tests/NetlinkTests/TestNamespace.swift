@@ -1,0 +1,36 @@
+import CNI
+import CNetlink
+
+@testable import Netlink
+
+/// A new, empty network namespace. It lives as long as the value, or what is open in it.
+func makeNamespace() throws -> NetworkNamespace {
+  let callers = try NetworkNamespace.callers()
+  guard unshare(CLONE_NEWNET) == 0 else {
+    throw NetlinkError(
+      attempt: "make a network namespace: the tests need root", errno: humanz_errno())
+  }
+  defer {
+    if setns(callers.fileDescriptor, CLONE_NEWNET) != 0 { fatalError("cannot come back") }
+  }
+  return try NetworkNamespace.callers()
+}
+
+/// Runs `body` with the calling thread in a new, empty network namespace with its loopback up. A
+/// test function that is not `async` stays on its thread, so what it expects is its own.
+func inNewNamespace(_ body: (borrowing RouteSocket) throws -> Void) throws {
+  let namespace = try makeNamespace()
+  var result: Result<Void, any Error> = .success(())
+  try namespace.run { () throws(NetlinkError) in
+    let socket = try RouteSocket()
+    try socket.perform(.changeLink(.name(.init("lo")!), LinkChange(up: true)))
+    do { try body(socket) } catch { result = .failure(error) }
+  }
+  try result.get()
+}
+
+/// Shorthands that make the tests' literals short; a wrong one ends the run.
+func name(_ text: String) -> InterfaceName { InterfaceName(text)! }
+func mac(_ text: String) -> MACAddress { MACAddress(text)! }
+func address(_ text: String) -> IPAddress { IPAddress(text)! }
+func prefix(_ text: String) -> IPPrefix { IPPrefix(text)! }
