@@ -59,7 +59,9 @@ struct Messages: Sequence, IteratorProtocol {
     guard let start = rest.baseAddress?.assumingMemoryBound(to: nlmsghdr.self),
       mnl_nlmsg_ok(start, Int32(rest.count))
     else { return nil }
+    // libmnl takes a length of 2 GiB and more for a negative one.
     let length = Int(start.pointee.nlmsg_len)
+    guard length <= rest.count else { return nil }
     let message = Message(UnsafeRawBufferPointer(rebasing: rest[..<length]))
     rest = UnsafeRawBufferPointer(rebasing: rest[Swift.min(aligned(length), rest.count)...])
     return message

@@ -77,7 +77,7 @@ extension Request {
   public static func replaceForwardingEntry(_ entry: ForwardingEntry) -> Request {
     forwardingEntry(
       "set", RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, entry,
-      state: entry.isPermanent ? NUD_PERMANENT : NUD_NOARP)
+      state: entry.isPermanent ? NUD_PERMANENT : NUD_NOARP | NUD_REACHABLE)
   }
 
   /// Forgets an entry of a bridge's forwarding database.

@@ -32,7 +32,8 @@ extension Socket where Family == RouteFamily {
     } catch {
       switch error.errno {
       // No route, and the kinds unreachable, prohibit and blackhole.
-      case ENETUNREACH, EHOSTUNREACH, EACCES, EINVAL: return nil
+      case ENETUNREACH, EHOSTUNREACH, EACCES: return nil
+      case EINVAL where error.text == nil: return nil
       default: throw error
       }
     }
@@ -53,7 +54,8 @@ extension Request {
     var header = rtmsg()
     header.rtm_family = address.family.number
     header.rtm_dst_len = UInt8(address.family.bits)
-    header.rtm_flags = UInt32(RTM_F_LOOKUP_TABLE)
+    // IPv6 names the table unasked, and refuses to be asked.
+    if address.family == .v4 { header.rtm_flags = UInt32(RTM_F_LOOKUP_TABLE) }
     var request = Request("look up the route to \(address)", RTM_GETROUTE, header: header)
     request.put(RTA_DST, address.bytes)
     return request

@@ -12,7 +12,7 @@ import Testing
     try inNewNamespace { node in
       try node.perform([
         .addBridge(name("br0"), mac: mac("02:00:00:00:00:01"), mtu: 1400),
-        .changeLink(.name(name("br0")), LinkChange(up: true, withoutLinkLocal: false)),
+        .changeLink(.name(name("br0")), LinkChange(up: true)),
       ])
       let bridge = try #require(try node.link(named: name("br0")))
       #expect(bridge.kind == "bridge")
@@ -60,5 +60,116 @@ import Testing
       try node.perform(.deleteLink(.name(name("veth0"))))
       #expect(try pod.link(named: name("eth1")) == nil)
     }
+  }
+
+  @Test func `a batch tells which of its requests was refused, and does the others`() throws {
+    try inNewNamespace { node in
+      let pairs = (0..<300).map { Request.addBridge(name("b\($0)")) }
+      var requests = pairs
+      requests.insert(.deleteLink(.index(4711)), at: 150)
+      requests.insert(.addBridge(name("b0")), at: 290)
+      let failures = try node.failures(performing: requests)
+      #expect(failures.map(\.index) == [150, 290])
+      #expect(failures[0].error.isMissing && failures[1].error.exists)
+      #expect(failures[0].error.description == "cannot delete link number 4711: No such device")
+      #expect(try node.links().count == 301)
+      #expect {
+        try node.perform(requests)
+      } throws: {
+        ($0 as? NetlinkError)?.attempt == "create bridge b0"
+      }
+      #expect(try node.link(named: name("b0"))?.kind == "bridge", "the socket is still usable")
+    }
+  }
+
+  @Test func `more failures than the receive buffer holds at once are all told`() throws {
+    try inNewNamespace { node in
+      let requests = [Request](repeating: .deleteLink(.index(4711)), count: 2000)
+      let failures = try node.failures(performing: requests)
+      let links = try node.links()
+      #expect(failures.count == 2000 && links.count == 1)
+    }
+  }
+
+  @Test func `the kernel's own sentence is in the error`() throws {
+    try inNewNamespace { node in
+      let route = Route(
+        destination: prefix("10.0.0.0/8"), nextHops: [NextHop(gateway: address("192.0.2.1"))])
+      #expect {
+        try node.perform(.replaceRoute(route))
+      } throws: {
+        "\($0)" == "cannot set route 10.0.0.0/8 via 192.0.2.1: Network is unreachable "
+          + "(Nexthop has invalid gateway)"
+      }
+    }
+  }
+
+  @Test func `addresses are read back as they were set`() throws {
+    try inNewNamespace { node in
+      try node.perform(.addBridge(name("br0")))
+      let index = try #require(try node.link(named: name("br0"))).index
+      let wanted = [
+        InterfaceAddress(prefix: prefix("10.1.2.3/24"), index: index),
+        InterfaceAddress(prefix: prefix("10.9.9.9/31"), index: index),
+        InterfaceAddress(prefix: prefix("fd00::2/64"), index: index, skipsDAD: true),
+      ]
+      try node.perform(wanted.map { .replaceAddress($0) })
+      try node.perform(wanted.map { .replaceAddress($0) })
+      try node.perform(.changeLink(.index(index), LinkChange(up: true, withoutLinkLocal: true)))
+      #expect(try node.addresses(index: index, family: .v4) == Array(wanted[..<2]))
+      #expect(try node.addresses(index: index, family: .v6).contains(wanted[2]))
+      #expect(try node.addresses(family: .v4).map(\.index) == [1, index, index])
+      #expect(throws: NetlinkError.self) { try node.perform(.addAddress(wanted[0])) }
+      try node.perform(.deleteAddress(wanted[0]))
+      #expect(try node.addresses(index: index, family: .v4) == [wanted[1]])
+    }
+  }
+
+  @Test func `a link made without a link-local address has none`() throws {
+    try inNewNamespace { node in
+      try node.perform([
+        .addBridge(name("br0")),
+        .changeLink(.name(name("br0")), LinkChange(withoutLinkLocal: true)),
+        .changeLink(.name(name("br0")), LinkChange(up: true, promiscuous: true)),
+      ])
+      let link = try #require(try node.link(named: name("br0")))
+      #expect(link.isPromiscuous)
+      #expect(try node.addresses(index: link.index).isEmpty)
+      try node.perform(
+        .changeLink(.index(link.index), LinkChange(up: false, name: name("br1"), mtu: 1280)))
+      #expect(try node.link(index: link.index)?.name == name("br1"))
+      #expect(try node.link(index: link.index)?.mtu == 1280)
+      #expect(try node.link(named: name("br0")) == nil)
+    }
+  }
+
+  @Test func `a namespace is told from what is none`() throws {
+    #expect {
+      _ = try NetworkNamespace(path: "/run/netns/no-such-namespace").fileDescriptor
+    } throws: {
+      ($0 as? NetlinkError)?.isMissing == true
+    }
+    for path in ["/dev/null", "/proc/self/ns/uts", "/tmp"] {
+      #expect {
+        _ = try NetworkNamespace(path: path).fileDescriptor
+      } throws: {
+        ($0 as? NetlinkError)?.isNotANamespace == true
+      }
+    }
+    let own = try NetworkNamespace.callers()
+    let other = try makeNamespace()
+    var seen = [own.isCallers, other.isCallers]
+    var forwarding: String?
+    try other.run { () throws(NetlinkError) in
+      seen += [own.isCallers, other.isCallers]
+      try Sysctl.write("net/ipv4/ip_forward", "1")
+      forwarding = Sysctl.read("net/ipv4/ip_forward")
+    }
+    seen += [own.isCallers, other.isCallers]
+    #expect(seen == [true, false, false, true, true, false])
+    #expect(forwarding == "1")
+    #expect(Sysctl.read("net/ipv4/no_such_key") == nil)
+    #expect(Sysctl.read("net/../kernel/ostype") == nil)
+    #expect(throws: NetlinkError.self) { try Sysctl.write("../sys/kernel/ostype", "x") }
   }
 }

@@ -1,0 +1,98 @@
+/// The bytes that hexadecimal digits stand for; blanks are for the reader.
+func bytes(_ hexadecimal: String) -> [UInt8] {
+  let digits = hexadecimal.filter { !$0.isWhitespace }
+  return stride(from: 0, to: digits.count, by: 2).map { index in
+    let start = digits.index(digits.startIndex, offsetBy: index)
+    return UInt8(digits[start...digits.index(after: start)], radix: 16)!
+  }
+}
+
+/// An attribute as a tree, for comparing messages of two programs that write the same attributes in
+/// another order and are not of one mind about NLA_F_NESTED and the zero behind a string.
+indirect enum AttributeTree: Comparable, CustomStringConvertible {
+  case value(UInt16, [UInt8])
+  case nest(UInt16, [AttributeTree])
+
+  static func < (left: AttributeTree, right: AttributeTree) -> Bool {
+    "\(left)" < "\(right)"
+  }
+
+  var description: String {
+    switch self {
+    case .value(let type, let bytes): "\(type)=\(hexadecimal(bytes))"
+    case .nest(let type, let inner): "\(type)={\(inner.map(\.description).joined(separator: ", "))}"
+    }
+  }
+
+  /// Reads attributes. Which of them are nests, `nests` says by the path of types to them.
+  static func read(
+    _ bytes: ArraySlice<UInt8>, nests: Set<[UInt16]>, path: [UInt16] = []
+  ) -> [AttributeTree] {
+    var trees: [AttributeTree] = []
+    for (type, payload) in attributes(bytes) {
+      let path = path + [type]
+      if nests.contains(path) {
+        trees.append(.nest(type, read(payload, nests: nests, path: path)))
+      } else {
+        trees.append(.value(type, payload.last == 0 ? payload.dropLast() : Array(payload)))
+      }
+    }
+    return trees.sorted()
+  }
+
+  /// The paths of the attributes that bear NLA_F_NESTED.
+  static func nests(_ bytes: ArraySlice<UInt8>, path: [UInt16] = []) -> Set<[UInt16]> {
+    var found: Set<[UInt16]> = []
+    for (type, payload, isNest) in flaggedAttributes(bytes) where isNest {
+      found.insert(path + [type])
+      found.formUnion(nests(payload, path: path + [type]))
+    }
+    return found
+  }
+
+  private static func attributes(_ bytes: ArraySlice<UInt8>) -> [(UInt16, ArraySlice<UInt8>)] {
+    flaggedAttributes(bytes).map { ($0.0, $0.1) }
+  }
+
+  private static func flaggedAttributes(
+    _ bytes: ArraySlice<UInt8>
+  ) -> [(UInt16, ArraySlice<UInt8>, Bool)] {
+    var found: [(UInt16, ArraySlice<UInt8>, Bool)] = []
+    var rest = bytes
+    while rest.count >= 4 {
+      let start = rest.startIndex
+      let length = Int(rest[start]) | Int(rest[start + 1]) << 8
+      let type = UInt16(rest[start + 2]) | UInt16(rest[start + 3]) << 8
+      guard length >= 4, length <= rest.count else { break }
+      found.append((type & 0x3fff, rest[start + 4..<start + length], type & 0x8000 != 0))
+      rest = rest.dropFirst((length + 3) & ~3)
+    }
+    return found
+  }
+}
+
+func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
+  bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+}
+
+/// A whole message in a form that can be compared: its headers, and its attributes as trees.
+struct ComparableMessage: Equatable, CustomStringConvertible {
+  /// Type and flags.
+  let header: [UInt8]
+  let family: [UInt8]
+  let attributes: [AttributeTree]
+
+  /// - Parameter nests: the message that says by NLA_F_NESTED what is a nest in this one.
+  init(_ bytes: some Collection<UInt8>, familyHeader: Int, nests: some Collection<UInt8>) {
+    let bytes = Array(bytes)
+    header = Array(bytes[4..<8])
+    family = Array(bytes[16..<16 + familyHeader])
+    attributes = AttributeTree.read(
+      bytes[(16 + familyHeader)...],
+      nests: AttributeTree.nests(Array(nests)[(16 + familyHeader)...]))
+  }
+
+  var description: String {
+    "\(hexadecimal(header)) \(hexadecimal(family)) \(attributes)"
+  }
+}
