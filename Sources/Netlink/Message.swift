@@ -72,7 +72,7 @@ struct Messages: Sequence, IteratorProtocol {
 public struct Attributes: Sequence, IteratorProtocol {
   private var rest: UnsafeRawBufferPointer
 
-  init(_ bytes: UnsafeRawBufferPointer, from offset: Int = 0) {
+  public init(_ bytes: UnsafeRawBufferPointer, from offset: Int = 0) {
     rest = UnsafeRawBufferPointer(rebasing: bytes[Swift.min(aligned(offset), bytes.count)...])
   }
 
@@ -83,6 +83,7 @@ public struct Attributes: Sequence, IteratorProtocol {
     let length = Int(mnl_attr_get_len(start))
     let attribute = Attribute(
       type: mnl_attr_get_type(start),
+      isNest: UInt32(start.pointee.nla_type) & UInt32(NLA_F_NESTED) != 0,
       payload: UnsafeRawBufferPointer(rebasing: rest[MemoryLayout<nlattr>.size..<length]))
     rest = UnsafeRawBufferPointer(rebasing: rest[Swift.min(aligned(length), rest.count)...])
     return attribute
@@ -97,6 +98,8 @@ public struct Attributes: Sequence, IteratorProtocol {
 public struct Attribute {
   /// Without NLA_F_NESTED and NLA_F_NET_BYTEORDER.
   public let type: UInt16
+  /// Whether it bears NLA_F_NESTED. Not every nest of the kernel's does.
+  public let isNest: Bool
   public let payload: UnsafeRawBufferPointer
 
   public var bytes: [UInt8] { Array(payload) }
@@ -104,6 +107,8 @@ public struct Attribute {
   public var uint16: UInt16? { value(UInt16.self) }
   public var uint32: UInt32? { value(UInt32.self) }
   public var int32: Int32? { value(Int32.self) }
+  /// In network byte order, as netfilter has its integers.
+  public var bigEndianUInt32: UInt32? { uint32.map { UInt32(bigEndian: $0) } }
 
   /// The text up to its zero.
   public var string: String { String(decoding: payload.prefix { $0 != 0 }, as: UTF8.self) }

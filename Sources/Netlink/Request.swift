@@ -147,6 +147,9 @@ extension Int: KernelConstant {
 extension Int32: KernelConstant {
   public var number: UInt32 { UInt32(self) }
 }
+extension UInt16: KernelConstant {
+  public var number: UInt32 { UInt32(self) }
+}
 extension UInt32: KernelConstant {
   public var number: UInt32 { self }
 }
@@ -160,6 +163,7 @@ extension rt_class_t: KernelConstant {}
 extension net_device_flags: KernelConstant {}
 extension in6_addr_gen_mode: KernelConstant {}
 extension nlmsgerr_attrs: KernelConstant {}
+extension nfnl_batch_attributes: KernelConstant {}
 
 /// Lets a `switch` over an attribute's type name the kernel's constants.
 public func ~= (constant: some KernelConstant, value: UInt16) -> Bool {

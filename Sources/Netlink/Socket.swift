@@ -78,13 +78,16 @@ extension Socket where Family == NetfilterFamily {
   /// Has nf_tables carry out requests as one transaction: all of them or none.
   ///
   /// Equivalent to: `nft -f FILE`. Messages: NFNL_MSG_BATCH_BEGIN, the requests, NFNL_MSG_BATCH_END.
-  /// - Throws: the first failure; EAGAIN where another transaction came between.
-  public borrowing func commit(_ requests: [Request]) throws(NetlinkError) {
+  /// - Parameter generation: of the ruleset that the requests were made for.
+  /// - Throws: the first failure; ERESTART where the ruleset is of another generation by now.
+  public borrowing func commit(
+    _ requests: [Request], generation: UInt32? = nil
+  ) throws(NetlinkError) {
     guard let first = requests.first else { return }
     var header = nfgenmsg()
-    header.version = UInt8(NFNETLINK_V0)
     header.res_id = UInt16(NFNL_SUBSYS_NFTABLES).bigEndian
-    let begin = Request(first.attempt, NFNL_MSG_BATCH_BEGIN, header: header)
+    var begin = Request(first.attempt, NFNL_MSG_BATCH_BEGIN, header: header)
+    if let generation { begin.put(NFNL_BATCH_GENID, bigEndian(generation)) }
     let end = Request(first.attempt, NFNL_MSG_BATCH_END, header: header)
     let batch = [begin] + requests + [end]
     // Kernels before 6.10 acknowledge nothing about the batch itself: the last request speaks for it.

@@ -34,3 +34,16 @@ func name(_ text: String) -> InterfaceName { InterfaceName(text)! }
 func mac(_ text: String) -> MACAddress { MACAddress(text)! }
 func address(_ text: String) -> IPAddress { IPAddress(text)! }
 func prefix(_ text: String) -> IPPrefix { IPPrefix(text)! }
+
+/// What a shell command prints, run in the calling thread's network namespace.
+func shell(_ command: String) -> String {
+  guard let pipe = popen("exec 2>&1; \(command)", "r") else { return "cannot start a shell" }
+  defer { pclose(pipe) }
+  var output: [UInt8] = []
+  var chunk = [UInt8](repeating: 0, count: 4096)
+  while true {
+    let count = fread(&chunk, 1, chunk.count, pipe)
+    if count == 0 { return String(decoding: output, as: UTF8.self) }
+    output += chunk[..<count]
+  }
+}

@@ -1,0 +1,158 @@
+import CNI
+import CNetlink
+import Netlink
+
+/// A base chain of nf_tables: rules that packets pass at a hook.
+struct Chain: Equatable, Sendable {
+  let family: TableFamily
+  let table: String
+  let name: String
+  /// `filter` or `nat`.
+  let type: String
+  /// NF_INET_POST_ROUTING and the like, whose meaning depends on the family.
+  let hook: UInt32
+  let priority: Int32
+  /// The link whose packets it sees; for the family `netdev` only.
+  var device: InterfaceName?
+  /// NF_ACCEPT or NF_DROP: what becomes of a packet that no rule has decided on.
+  var policy = UInt32(NF_ACCEPT)
+
+  /// As nft(8) names it.
+  var description: String { "\(family.name) \(table) \(name)" }
+}
+
+extension Request {
+  /// Makes a table, unless it is there.
+  ///
+  /// Equivalent to: `nft add table inet humanz`. Message: NFT_MSG_NEWTABLE.
+  static func addTable(_ family: TableFamily) -> Request {
+    var request = Request(
+      "create nftables table \(family.name) \(tableName)", NFT_MSG_NEWTABLE, flags: NLM_F_CREATE,
+      family: family)
+    request.put(NFTA_TABLE_NAME, tableName)
+    return request
+  }
+
+  /// Deletes a table if nothing is in it.
+  ///
+  /// Message: NFT_MSG_DELTABLE with NLM_F_NONREC.
+  static func deleteEmptyTable(_ family: TableFamily) -> Request {
+    var request = Request(
+      "delete nftables table \(family.name) \(tableName)", NFT_MSG_DELTABLE, flags: NLM_F_NONREC,
+      family: family)
+    request.put(NFTA_TABLE_NAME, tableName)
+    return request
+  }
+
+  /// Makes a base chain, unless it is there.
+  ///
+  /// Equivalent to: `nft add chain inet humanz NAME { type nat hook postrouting priority srcnat; }`.
+  /// Message: NFT_MSG_NEWCHAIN.
+  static func addChain(_ chain: Chain) -> Request {
+    var request = Request(
+      "create nftables chain \(chain.description)", NFT_MSG_NEWCHAIN, flags: NLM_F_CREATE,
+      family: chain.family)
+    request.put(NFTA_CHAIN_TABLE, chain.table)
+    request.put(NFTA_CHAIN_NAME, chain.name)
+    request.nest(NFTA_CHAIN_HOOK) { hook in
+      hook.put(NFTA_HOOK_HOOKNUM, bigEndian: chain.hook)
+      hook.put(NFTA_HOOK_PRIORITY, bigEndian: UInt32(bitPattern: chain.priority))
+      if let device = chain.device { hook.put(NFTA_HOOK_DEV, "\(device)") }
+    }
+    request.put(NFTA_CHAIN_POLICY, bigEndian: chain.policy)
+    request.put(NFTA_CHAIN_TYPE, chain.type)
+    return request
+  }
+
+  /// Deletes a chain with its rules.
+  ///
+  /// Equivalent to: `nft delete chain inet humanz NAME`. Message: NFT_MSG_DELCHAIN.
+  static func deleteChain(_ family: TableFamily, _ name: String) -> Request {
+    var request = Request(
+      "delete nftables chain \(family.name) \(tableName) \(name)", NFT_MSG_DELCHAIN, family: family)
+    request.put(NFTA_CHAIN_TABLE, tableName)
+    request.put(NFTA_CHAIN_NAME, name)
+    return request
+  }
+}
+
+extension Socket where Family == NetfilterFamily {
+  /// All base chains.
+  ///
+  /// Equivalent to: `nft list chains`. Message: NFT_MSG_GETCHAIN with NLM_F_DUMP.
+  borrowing func baseChains(_ family: TableFamily) throws(NetlinkError) -> [Chain] {
+    let request = Request("list nftables chains", NFT_MSG_GETCHAIN, family: family)
+    return try dump(request, Chain.init).filter { $0.family == family }
+  }
+
+  /// Deletes a chain of ours with its rules and then, if it was the last, the table. One that is not
+  /// there is no error.
+  borrowing func remove(chain name: String, _ family: TableFamily) throws(NetlinkError) {
+    do throws(NetlinkError) { try commit([.deleteChain(family, name)]) } catch {
+      if error.isMissing || error.isUnsupported { return }
+      throw error
+    }
+    if try uses(of: family) == 0 {
+      // Somebody may make a chain meanwhile; the kernel then refuses, rightly.
+      try? commit([.deleteEmptyTable(family)])
+    }
+  }
+
+  /// How many chains our table has; nil where there is no table.
+  private borrowing func uses(of family: TableFamily) throws(NetlinkError) -> UInt32? {
+    var request = Request("read nftables table \(tableName)", NFT_MSG_GETTABLE, family: family)
+    request.put(NFTA_TABLE_NAME, tableName)
+    do throws(NetlinkError) {
+      return try get(request) { message in
+        message.attributes(after: nfgenmsg.self).first(NFTA_TABLE_USE)?.bigEndianUInt32
+      }
+    } catch {
+      if error.isMissing { return nil }
+      throw error
+    }
+  }
+}
+
+extension Chain {
+  /// Reads NFT_MSG_NEWCHAIN of a base chain in a family we know; nil for anything else.
+  init?(_ message: Message) {
+    guard isMessage(message, NFT_MSG_NEWCHAIN), let header = message.header(nfgenmsg.self),
+      let family = [TableFamily.inet, .netdev, .ip, .ip6].first(where: {
+        $0.number == header.nfgen_family
+      })
+    else { return nil }
+    var (table, name, type) = ("", "", "")
+    var hook: UInt32?
+    var priority: Int32 = 0
+    var device: InterfaceName?
+    var policy = UInt32(NF_ACCEPT)
+    for attribute in message.attributes(after: nfgenmsg.self) {
+      switch attribute.type {
+      case NFTA_CHAIN_TABLE: table = attribute.string
+      case NFTA_CHAIN_NAME: name = attribute.string
+      case NFTA_CHAIN_TYPE: type = attribute.string
+      case NFTA_CHAIN_POLICY: policy = attribute.bigEndianUInt32 ?? policy
+      case NFTA_CHAIN_HOOK:
+        hook = attribute.nested.first(NFTA_HOOK_HOOKNUM)?.bigEndianUInt32
+        priority = Int32(
+          bitPattern: attribute.nested.first(NFTA_HOOK_PRIORITY)?.bigEndianUInt32 ?? 0)
+        device = attribute.nested.first(NFTA_HOOK_DEV).flatMap { InterfaceName($0.string) }
+      default: break
+      }
+    }
+    guard let hook else { return nil }
+    self.init(
+      family: family, table: table, name: name, type: type, hook: hook, priority: priority,
+      device: device, policy: policy)
+  }
+}
+
+extension NetlinkError {
+  /// Whether the kernel was built without what the attempt needs.
+  var isUnsupported: Bool {
+    switch errno {
+    case EOPNOTSUPP, EPROTONOSUPPORT, EAFNOSUPPORT: true
+    default: false
+    }
+  }
+}

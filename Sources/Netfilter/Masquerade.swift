@@ -1,0 +1,89 @@
+import CNI
+import CNetlink
+import Netlink
+
+/// What comes from a network's pods and goes outside the network leaves with the node's address.
+///
+/// A network has a chain of its own, and each prefix of its pods a rule in it, whose comment names
+/// the prefix:
+///
+///     table inet humanz {
+///       chain masquerade-mynet {
+///         type nat hook postrouting priority srcnat; policy accept;
+///         ip saddr 100.100.0.0/24 ip daddr != 100.100.0.0/16 ip daddr != 224.0.0.0/4 masquerade
+///       }
+///     }
+public struct Masquerade: Sendable {
+  private let chain: Chain
+  private let rules: [Rule]
+
+  /// - Parameters:
+  ///   - inside: the prefixes that the pods' addresses are in.
+  ///   - except: the destinations that see the pods' own addresses. Groups always do.
+  public init(network: NetworkName, inside: [IPPrefix], except: [IPPrefix]) {
+    chain = Masquerade.chain(of: network)
+    rules = inside.map { inside in
+      let family = inside.family
+      let groups = IPPrefix(
+        IPAddress(family, family == .v4 ? 0xe000_0000 : 0xff << 120),
+        length: family == .v4 ? 4 : 8)
+      let exceptions = except.filter { $0.family == family } + [groups]
+      return Rule(
+        comment: "pods \(inside.network)",
+        expressions: .family(family) + .address(.source, in: inside)
+          + exceptions.flatMap { [Expression].address(.destination, in: $0, false) }
+          + [.masquerade])
+    }
+  }
+
+  private static let prefix = "masquerade-"
+
+  private static func chain(of network: NetworkName) -> Chain {
+    Chain(
+      family: .inet, table: tableName, name: prefix + network.description, type: "nat",
+      hook: NF_INET_POST_ROUTING.rawValue, priority: NF_IP_PRI_NAT_SRC.rawValue)
+  }
+
+  /// Whether nothing has to be done: one request.
+  public func isInstalled(_ socket: borrowing NetfilterSocket) throws(NetlinkError) -> Bool {
+    let installed = try socket.rules(of: chain)
+    return rules.allSatisfy { rule in installed.contains { rule.isInstalled(as: $0) } }
+  }
+
+  /// Makes the rules that are missing, and again those for the same pods with other exceptions. Does
+  /// nothing where nothing has to be done. Others may do the same at the same time.
+  ///
+  /// Equivalent to: `nft add rule inet humanz masquerade-NETWORK ip saddr PREFIX ... masquerade`.
+  public func install(_ socket: borrowing NetfilterSocket) throws(NetlinkError) {
+    if try isInstalled(socket) { return }
+    try socket.update { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
+      let installed = try socket.rules(of: chain)
+      var requests: [Request] = [.addTable(.inet), .addChain(chain)]
+      for rule in rules where !installed.contains(where: { rule.isInstalled(as: $0) }) {
+        requests += installed.filter { $0.comment == rule.comment }
+          .map { .deleteRule($0, of: chain) }
+        requests.append(.addRule(rule, to: chain))
+      }
+      return requests
+    }
+  }
+
+  /// Removes a network's chain; it may be gone already.
+  ///
+  /// Equivalent to: `nft delete chain inet humanz masquerade-NETWORK`.
+  public static func remove(
+    network: NetworkName, _ socket: borrowing NetfilterSocket
+  ) throws(NetlinkError) {
+    try socket.remove(chain: chain(of: network).name, .inet)
+  }
+
+  /// The networks that have such a chain.
+  public static func networks(
+    _ socket: borrowing NetfilterSocket
+  ) throws(NetlinkError) -> [NetworkName] {
+    try socket.baseChains(.inet).compactMap { chain in
+      guard chain.table == tableName, chain.name.utf8.starts(with: prefix.utf8) else { return nil }
+      return NetworkName(String(Substring(chain.name.utf8.dropFirst(prefix.utf8.count))))
+    }
+  }
+}

@@ -1,0 +1,161 @@
+import CNI
+import CNetlink
+import Netlink
+
+/// A rule of ours, found again by its comment.
+struct Rule: Sendable {
+  /// At most 253 bytes. nft(8) prints it behind the rule.
+  let comment: String
+  let expressions: [Expression]
+}
+
+/// A rule that is in the kernel.
+struct InstalledRule {
+  /// The kernel's number for it.
+  let handle: UInt64
+  let comment: String?
+  /// NFTA_RULE_EXPRESSIONS.
+  fileprivate let expressions: [UInt8]
+}
+
+extension Request {
+  /// Adds a rule behind the others of a chain, or before them.
+  ///
+  /// Equivalent to: `nft add rule inet humanz CHAIN ... comment "TEXT"`, or `nft insert rule`.
+  /// Message: NFT_MSG_NEWRULE.
+  static func addRule(_ rule: Rule, to chain: Chain, first: Bool = false) -> Request {
+    var request = Request(
+      "add a rule to nftables chain \(chain.description)", NFT_MSG_NEWRULE,
+      flags: first ? NLM_F_CREATE : NLM_F_CREATE | NLM_F_APPEND, family: chain.family)
+    request.put(NFTA_RULE_TABLE, chain.table)
+    request.put(NFTA_RULE_CHAIN, chain.name)
+    request.nest(NFTA_RULE_EXPRESSIONS) { list in
+      for expression in rule.expressions { expression.put(into: &list) }
+    }
+    // libnftnl's user data: type 0 is a comment, its length counts the zero behind it.
+    let text = Array(rule.comment.utf8) + [0]
+    request.put(NFTA_RULE_USERDATA, [0, UInt8(text.count)] + text)
+    return request
+  }
+
+  /// Removes a rule.
+  ///
+  /// Equivalent to: `nft delete rule inet humanz CHAIN handle N`. Message: NFT_MSG_DELRULE.
+  static func deleteRule(_ rule: InstalledRule, of chain: Chain) -> Request {
+    var request = Request(
+      "delete a rule of nftables chain \(chain.description)", NFT_MSG_DELRULE,
+      family: chain.family)
+    request.put(NFTA_RULE_TABLE, chain.table)
+    request.put(NFTA_RULE_CHAIN, chain.name)
+    request.put(NFTA_RULE_HANDLE, bigEndian(rule.handle))
+    return request
+  }
+}
+
+extension Socket where Family == NetfilterFamily {
+  /// The rules of a chain; none where the chain is not there.
+  ///
+  /// Equivalent to: `nft --handle list chain inet humanz CHAIN`. Message: NFT_MSG_GETRULE with
+  /// NLM_F_DUMP, which the kernel answers with that chain's alone.
+  borrowing func rules(of chain: Chain) throws(NetlinkError) -> [InstalledRule] {
+    var request = Request(
+      "list rules of nftables chain \(chain.description)", NFT_MSG_GETRULE, family: chain.family)
+    request.put(NFTA_RULE_TABLE, chain.table)
+    request.put(NFTA_RULE_CHAIN, chain.name)
+    do throws(NetlinkError) {
+      return try dump(request, InstalledRule.init)
+    } catch {
+      if error.isMissing { return [] }
+      throw error
+    }
+  }
+
+  /// Changes the ruleset according to what is in it, and again where somebody else has changed it
+  /// meanwhile.
+  /// - Parameter requests: reads the ruleset and says what to change.
+  borrowing func update(
+    _ requests: (borrowing NetfilterSocket) throws(NetlinkError) -> [Request]
+  ) throws(NetlinkError) {
+    var tries = 0
+    while true {
+      let generation = try self.generation()
+      do throws(NetlinkError) {
+        return try commit(try requests(self), generation: generation)
+      } catch {
+        tries += 1
+        if error.errno != ERESTART || tries == 1000 { throw error }
+      }
+    }
+  }
+
+  /// The number of the ruleset's present state.
+  ///
+  /// Message: NFT_MSG_GETGEN.
+  private borrowing func generation() throws(NetlinkError) -> UInt32? {
+    let request = Request(
+      "read the nftables generation", NFT_MSG_GETGEN, family: TableFamily.inet)
+    return try get(request) { message in
+      message.attributes(after: nfgenmsg.self).first(NFTA_GEN_ID)?.bigEndianUInt32
+    }
+  }
+}
+
+extension InstalledRule {
+  /// Reads NFT_MSG_NEWRULE; nil for anything else.
+  init?(_ message: Message) {
+    guard isMessage(message, NFT_MSG_NEWRULE) else { return nil }
+    let attributes = message.attributes(after: nfgenmsg.self)
+    guard let handle = attributes.first(NFTA_RULE_HANDLE)?.value(UInt64.self) else { return nil }
+    self.handle = UInt64(bigEndian: handle)
+    comment = attributes.first(NFTA_RULE_USERDATA).flatMap { InstalledRule.comment($0.bytes) }
+    expressions = attributes.first(NFTA_RULE_EXPRESSIONS)?.bytes ?? []
+  }
+
+  /// Reads libnftnl's user data: a byte of type, one of length, and so on.
+  private static func comment(_ bytes: [UInt8]) -> String? {
+    var rest = bytes[...]
+    while let type = rest.popFirst(), let length = rest.popFirst() {
+      let value = rest.prefix(Int(length))
+      if type == 0 { return String(decoding: value.prefix { $0 != 0 }, as: UTF8.self) }
+      rest = rest.dropFirst(Int(length))
+    }
+    return nil
+  }
+}
+
+// MARK: - Comparing
+
+extension Rule {
+  /// Whether the rule is in the kernel as it is here.
+  func isInstalled(as other: InstalledRule) -> Bool {
+    guard comment == other.comment else { return false }
+    var request = Request("compare", NLMSG_NOOP, header: nfgenmsg())
+    for expression in expressions { expression.put(into: &request) }
+    return request.bytes.withUnsafeBytes { asked in
+      other.expressions.withUnsafeBytes { found in
+        isList(
+          Attributes(asked, from: MemoryLayout<nlmsghdr>.size + MemoryLayout<nfgenmsg>.size),
+          as: Attributes(found))
+      }
+    }
+  }
+}
+
+/// Whether both have the same expressions in the same order.
+private func isList(_ asked: Attributes, as found: Attributes) -> Bool {
+  var found = found
+  for element in asked {
+    guard let other = found.next(), contains(other.nested, element.nested) else { return false }
+  }
+  if found.next() != nil { return false }
+  return true
+}
+
+/// Whether all that was asked for is there: a kernel says more about an expression than it was told.
+private func contains(_ found: Attributes, _ asked: Attributes) -> Bool {
+  asked.allSatisfy { attribute in
+    guard let other = found.first(attribute.type) else { return false }
+    return attribute.isNest
+      ? contains(other.nested, attribute.nested) : attribute.bytes == other.bytes
+  }
+}

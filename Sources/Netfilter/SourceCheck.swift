@@ -1,0 +1,66 @@
+import CNI
+import CNetlink
+import Netlink
+
+/// A pod may send only from its own hardware address: what comes in by the node's end of its pair
+/// from another is dropped, before the bridge sees it.
+///
+/// A port has a chain of its own at the link's ingress hook, so that it costs other ports nothing:
+///
+///     table netdev humanz {
+///       chain veth0123456789a {
+///         type filter hook ingress device "veth0123456789a" priority filter; policy accept;
+///         ether saddr != 02:00:00:00:00:01 drop comment "mynet container eth0"
+///       }
+///     }
+public struct SourceCheck: Sendable {
+  private let chain: Chain
+  private let rule: Rule
+
+  /// - Parameters:
+  ///   - port: the node's end of the pair; it must be there when the check is installed.
+  ///   - mac: the pod's.
+  ///   - comment: names the attachment, at most 253 bytes.
+  public init(port: InterfaceName, mac: MACAddress, comment: String) {
+    chain = Chain(
+      family: .netdev, table: tableName, name: "\(port)", type: "filter",
+      hook: UInt32(NF_NETDEV_INGRESS.rawValue), priority: 0, device: port)
+    rule = Rule(comment: comment, expressions: .sourceIsNot(mac) + [.verdict(NF_DROP)])
+  }
+
+  /// Whether nothing has to be done: one request.
+  public func isInstalled(_ socket: borrowing NetfilterSocket) throws(NetlinkError) -> Bool {
+    let installed = try socket.rules(of: chain)
+    return installed.count == 1 && rule.isInstalled(as: installed[0])
+  }
+
+  /// Makes the chain and its rule, in place of what a port of that name had before.
+  ///
+  /// Equivalent to: `nft add rule netdev humanz PORT ether saddr != MAC drop`.
+  public func install(_ socket: borrowing NetfilterSocket) throws(NetlinkError) {
+    try socket.update { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
+      let old = try socket.rules(of: chain)
+      return [.addTable(.netdev), .addChain(chain)]
+        + old.map { .deleteRule($0, of: chain) } + [.addRule(rule, to: chain)]
+    }
+  }
+
+  /// Removes a port's chain; it may be gone already, as the port may. Kernels before 6.16 remove it
+  /// with the port, later ones keep it for the next port of that name.
+  ///
+  /// Equivalent to: `nft delete chain netdev humanz PORT`.
+  public static func remove(
+    port: InterfaceName, _ socket: borrowing NetfilterSocket
+  ) throws(NetlinkError) {
+    try socket.remove(chain: "\(port)", .netdev)
+  }
+
+  /// The ports that have such a chain.
+  public static func ports(
+    _ socket: borrowing NetfilterSocket
+  ) throws(NetlinkError) -> [InterfaceName] {
+    try socket.baseChains(.netdev).compactMap { chain in
+      chain.table == tableName ? InterfaceName(chain.name) : nil
+    }
+  }
+}
