@@ -77,12 +77,11 @@ extension Request {
 }
 
 extension Socket where Family == NetfilterFamily {
-  /// All base chains.
+  /// All base chains of the families we know.
   ///
   /// Equivalent to: `nft list chains`. Message: NFT_MSG_GETCHAIN with NLM_F_DUMP.
-  borrowing func baseChains(_ family: TableFamily) throws(NetlinkError) -> [Chain] {
-    let request = Request("list nftables chains", NFT_MSG_GETCHAIN, family: family)
-    return try dump(request, Chain.init).filter { $0.family == family }
+  borrowing func baseChains() throws(NetlinkError) -> [Chain] {
+    try dump(Request("list nftables chains", NFT_MSG_GETCHAIN, family: .all), Chain.init)
   }
 
   /// Deletes a chain of ours with its rules and then, if it was the last, the table. One that is not

@@ -12,6 +12,8 @@ struct TableFamily: Equatable, Sendable {
   /// As nft(8) has it.
   let name: String
 
+  /// NFPROTO_UNSPEC: to ask for those of all.
+  static let all = TableFamily(number: UInt8(NFPROTO_UNSPEC), name: "all")
   static let inet = TableFamily(number: UInt8(NFPROTO_INET), name: "inet")
   static let netdev = TableFamily(number: UInt8(NFPROTO_NETDEV), name: "netdev")
   static let ip = TableFamily(number: UInt8(NFPROTO_IPV4), name: "ip")

@@ -81,8 +81,10 @@ public struct Masquerade: Sendable {
   public static func networks(
     _ socket: borrowing NetfilterSocket
   ) throws(NetlinkError) -> [NetworkName] {
-    try socket.baseChains(.inet).compactMap { chain in
-      guard chain.table == tableName, chain.name.utf8.starts(with: prefix.utf8) else { return nil }
+    try socket.baseChains().compactMap { chain in
+      guard chain.family == .inet, chain.table == tableName,
+        chain.name.utf8.starts(with: prefix.utf8)
+      else { return nil }
       return NetworkName(String(Substring(chain.name.utf8.dropFirst(prefix.utf8.count))))
     }
   }

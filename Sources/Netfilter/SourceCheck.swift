@@ -59,8 +59,8 @@ public struct SourceCheck: Sendable {
   public static func ports(
     _ socket: borrowing NetfilterSocket
   ) throws(NetlinkError) -> [InterfaceName] {
-    try socket.baseChains(.netdev).compactMap { chain in
-      chain.table == tableName ? InterfaceName(chain.name) : nil
+    try socket.baseChains().compactMap { chain in
+      chain.family == .netdev && chain.table == tableName ? InterfaceName(chain.name) : nil
     }
   }
 }

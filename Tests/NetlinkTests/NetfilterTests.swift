@@ -139,6 +139,161 @@ import Testing
   }
 }
 
+/// Whether packets of a network pass the firewalls of others.
+@Suite struct ForwardAcceptTests {
+  private let accept = ForwardAccept(
+    network: NetworkName("demo")!, prefixes: [prefix("100.100.0.0/16"), prefix("fd00:100::/32")])
+
+  private let rules4 = """
+    -A FORWARD -d 100.100.0.0/16 -m comment --comment "humanz demo" -j ACCEPT
+    -A FORWARD -s 100.100.0.0/16 -m comment --comment "humanz demo" -j ACCEPT
+
+    """
+
+  @Test func `nothing is made where nothing drops`() throws {
+    try inNewNamespace { _ in
+      let socket = try NetfilterSocket()
+      #expect(try accept.isInstalled(socket))
+      _ = shell("iptables-nft -A FORWARD -j LOG; iptables-legacy -A FORWARD -j LOG")
+      #expect(try accept.isInstalled(socket) && accept.droppingChains(socket).isEmpty)
+      try accept.install(socket)
+      #expect(!shell("iptables-nft -S; iptables-legacy -S").contains("humanz"))
+    }
+  }
+
+  @Test func `chains of iptables-nft let the network through, before all others`() throws {
+    try inNewNamespace { _ in
+      let socket = try NetfilterSocket()
+      _ = shell(
+        "iptables-nft -P FORWARD DROP; iptables-nft -A FORWARD -s 10.0.0.0/8 -j DROP;"
+          + "ip6tables-nft -P FORWARD DROP")
+      #expect(try accept.isInstalled(socket) == false)
+      #expect(
+        try accept.droppingChains(socket)
+          == ["nftables chain ip filter FORWARD", "nftables chain ip6 filter FORWARD"])
+      try accept.install(socket)
+      try accept.install(socket)
+      #expect(try accept.isInstalled(socket) && accept.droppingChains(socket).isEmpty)
+      #expect(
+        shell("iptables-nft -S FORWARD")
+          == "-P FORWARD DROP\n" + rules4 + "-A FORWARD -s 10.0.0.0/8 -j DROP\n")
+      #expect(
+        shell("ip6tables-nft -S FORWARD")
+          == "-P FORWARD DROP\n"
+          + rules4.split(separator: "\n").map {
+            $0.split(separator: "100.100.0.0/16").joined(separator: "fd00:100::/32") + "\n"
+          }.joined())
+      // A rule that somebody took away is missed.
+      _ = shell("iptables-nft -D FORWARD 1")
+      #expect(try accept.isInstalled(socket) == false)
+      try accept.install(socket)
+      #expect(try accept.isInstalled(socket))
+      try accept.remove(socket)
+      try accept.remove(socket)
+      #expect(
+        shell("iptables-nft -S FORWARD; ip6tables-nft -S FORWARD")
+          == "-P FORWARD DROP\n-A FORWARD -s 10.0.0.0/8 -j DROP\n-P FORWARD DROP\n")
+    }
+  }
+
+  @Test func `chains of an nftables ruleset let the network through`() throws {
+    try inNewNamespace { _ in
+      let socket = try NetfilterSocket()
+      _ = shell(
+        "nft add table inet firewall; "
+          + "nft add chain inet firewall f '{ type filter hook forward priority 0; policy drop; }';"
+          + "nft add chain inet firewall i '{ type filter hook input priority 0; policy drop; }'")
+      #expect(try accept.isInstalled(socket) == false)
+      try accept.install(socket)
+      #expect(try accept.isInstalled(socket))
+      #expect(
+        shell("nft list chain inet firewall f | grep accept | sort") == """
+          \t\tip daddr 100.100.0.0/16 accept comment "humanz demo"
+          \t\tip saddr 100.100.0.0/16 accept comment "humanz demo"
+          \t\tip6 daddr fd00:100::/32 accept comment "humanz demo"
+          \t\tip6 saddr fd00:100::/32 accept comment "humanz demo"
+
+          """)
+      #expect(!shell("nft list chain inet firewall i").contains("accept"))
+      try accept.remove(socket)
+      #expect(try accept.isInstalled(socket) == false)
+    }
+  }
+
+  @Test func `chains of iptables-legacy let the network through, the program run once`() throws {
+    try inNewNamespace { _ in
+      let socket = try NetfilterSocket()
+      _ = shell("iptables-legacy -P FORWARD DROP; ip6tables-legacy -P FORWARD DROP")
+      #expect(
+        try accept.droppingChains(socket)
+          == ["iptables-legacy chain FORWARD", "ip6tables-legacy chain FORWARD"])
+      try accept.install(socket)
+      #expect(try accept.isInstalled(socket))
+      let rules = shell("iptables-legacy -S FORWARD")
+      #expect(rules == "-P FORWARD DROP\n" + rules4)
+      try accept.install(socket)
+      #expect(shell("iptables-legacy -S FORWARD") == rules)
+      // Another network of a longer name is another.
+      let longer = ForwardAccept(
+        network: NetworkName("demo2")!, prefixes: [prefix("100.100.0.0/16")])
+      #expect(try longer.isInstalled(socket) == false)
+      try accept.remove(socket)
+      #expect(shell("iptables-legacy -S FORWARD") == "-P FORWARD DROP\n")
+    }
+  }
+}
+
+/// Connections of an address that changes hands.
+@Suite struct ConnectionTrackingTests {
+  /// The destinations of all connections, as they were first sent to; the kernel itself speaks to
+  /// groups now and then.
+  private func destinations(_ socket: borrowing NetfilterSocket) throws -> [String] {
+    let type = NFNL_SUBSYS_CTNETLINK << 8 | Int32(IPCTNL_MSG_CT_GET.rawValue)
+    return try socket.dump(Request("list connections", type, header: nfgenmsg())) { message in
+      let tuple = message.attributes(after: nfgenmsg.self).first(CTA_TUPLE_ORIG)?.nested
+      let addresses = tuple?.first(CTA_TUPLE_IP)?.nested
+      let destination = addresses?.first(CTA_IP_V4_DST) ?? addresses?.first(CTA_IP_V6_DST)
+      return destination.flatMap { IPAddress(bytes: $0.payload) }
+    }.filter { !$0.isMulticast }.map(\.description).sorted()
+  }
+
+  @Test func `connections of an address are forgotten, others are not`() throws {
+    try inNewNamespace { node in
+      let socket = try NetfilterSocket()
+      try ConnectionTracking.forget([address("192.0.2.1")], socket)
+      _ = shell(
+        "nft add table inet t; nft add chain inet t c '{ type nat hook postrouting priority 0; }'")
+      _ = shell("nft add rule inet t c ip daddr 203.0.113.0/24 masquerade")
+      try node.perform(.addBridge(name("br0")))
+      let index = try #require(try node.link(named: name("br0"))).index
+      try node.perform([
+        .changeLink(.index(index), LinkChange(up: true)),
+        .replaceAddress(InterfaceAddress(prefix: prefix("192.0.2.1/24"), index: index)),
+        .replaceAddress(InterfaceAddress(prefix: prefix("198.51.100.1/24"), index: index)),
+        .replaceAddress(
+          InterfaceAddress(prefix: prefix("fd00::1/64"), index: index, skipsDAD: true)),
+        .replaceRoute(
+          Route(
+            destination: prefix("203.0.113.0/24"), nextHops: [NextHop(device: index)],
+            source: address("198.51.100.1"))),
+      ])
+      _ = shell(
+        """
+        bash -c 'for d in 192.0.2.9/53 192.0.2.9/54 198.51.100.7/53 203.0.113.7/53 fd00::9/53
+        do echo x > /dev/udp/$d; done'
+        """)
+      let all = ["192.0.2.9", "192.0.2.9", "198.51.100.7", "203.0.113.7", "fd00::9"]
+      #expect(try destinations(socket) == all)
+      try ConnectionTracking.forget([address("192.0.2.77"), address("fd00::77")], socket)
+      #expect(try destinations(socket) == all)
+      try ConnectionTracking.forget([address("192.0.2.9")], socket)
+      #expect(try destinations(socket) == Array(all[2...]))
+      try ConnectionTracking.forget([address("198.51.100.1"), address("fd00::9")], socket)
+      #expect(try destinations(socket) == [])
+    }
+  }
+}
+
 /// What several threads report.
 final class Failures: @unchecked Sendable {
   private let queue = DispatchQueue(label: "failures")
