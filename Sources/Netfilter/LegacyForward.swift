@@ -121,15 +121,14 @@ struct LegacyForward: CustomStringConvertible {
   /// less one.
   private static func drops(_ entries: [UInt8], at offset: Int, _ family: IPAddress.Family) -> Bool
   {
-    let targetOffset =
-      family == .v4
-      ? MemoryLayout<ipt_entry>.offset(of: \.target_offset)
-      : MemoryLayout<ip6t_entry>.offset(of: \.target_offset)
+    let size = family == .v4 ? MemoryLayout<ipt_entry>.size : MemoryLayout<ip6t_entry>.size
     return entries.withUnsafeBytes { bytes in
-      guard let targetOffset, offset + targetOffset + 2 <= bytes.count else { return false }
-      let target = Int(
-        bytes.loadUnaligned(fromByteOffset: offset + targetOffset, as: UInt16.self))
-      let verdict = offset + target + MemoryLayout<xt_entry_target>.size
+      guard offset + size <= bytes.count else { return false }
+      let target =
+        family == .v4
+        ? bytes.loadUnaligned(fromByteOffset: offset, as: ipt_entry.self).target_offset
+        : bytes.loadUnaligned(fromByteOffset: offset, as: ip6t_entry.self).target_offset
+      let verdict = offset + Int(target) + MemoryLayout<xt_entry_target>.size
       guard verdict + 4 <= bytes.count else { return false }
       return bytes.loadUnaligned(fromByteOffset: verdict, as: Int32.self) == -NF_DROP - 1
     }
