@@ -26,20 +26,21 @@ extension Request {
   ///
   /// Equivalent to: `nft add table inet humanz`. Message: NFT_MSG_NEWTABLE.
   static func addTable(_ family: TableFamily) -> Request {
-    var request = Request(
-      "create nftables table \(family.name) \(tableName)", NFT_MSG_NEWTABLE, flags: NLM_F_CREATE,
-      family: family)
-    request.put(NFTA_TABLE_NAME, tableName)
-    return request
+    table("create", NFT_MSG_NEWTABLE, NLM_F_CREATE, family)
   }
 
   /// Deletes a table if nothing is in it.
   ///
   /// Message: NFT_MSG_DELTABLE with NLM_F_NONREC.
   static func deleteEmptyTable(_ family: TableFamily) -> Request {
+    table("delete", NFT_MSG_DELTABLE, NLM_F_NONREC, family)
+  }
+
+  fileprivate static func table(
+    _ verb: String, _ message: nf_tables_msg_types, _ flags: Int32 = 0, _ family: TableFamily
+  ) -> Request {
     var request = Request(
-      "delete nftables table \(family.name) \(tableName)", NFT_MSG_DELTABLE, flags: NLM_F_NONREC,
-      family: family)
+      "\(verb) nftables table \(family.name) \(tableName)", message, flags: flags, family: family)
     request.put(NFTA_TABLE_NAME, tableName)
     return request
   }
@@ -77,11 +78,16 @@ extension Request {
 }
 
 extension Socket where Family == NetfilterFamily {
-  /// All base chains of the families we know.
+  /// All base chains of the families we know; none where the kernel lacks nf_tables.
   ///
   /// Equivalent to: `nft list chains`. Message: NFT_MSG_GETCHAIN with NLM_F_DUMP.
   borrowing func baseChains() throws(NetlinkError) -> [Chain] {
-    try dump(Request("list nftables chains", NFT_MSG_GETCHAIN, family: .all), Chain.init)
+    do throws(NetlinkError) {
+      return try dump(Request("list nftables chains", NFT_MSG_GETCHAIN, family: .all), Chain.init)
+    } catch {
+      if error.isUnsupported { return [] }
+      throw error
+    }
   }
 
   /// Deletes a chain of ours with its rules and then, if it was the last, the table. One that is not
@@ -99,10 +105,8 @@ extension Socket where Family == NetfilterFamily {
 
   /// How many chains our table has; nil where there is no table.
   private borrowing func uses(of family: TableFamily) throws(NetlinkError) -> UInt32? {
-    var request = Request("read nftables table \(tableName)", NFT_MSG_GETTABLE, family: family)
-    request.put(NFTA_TABLE_NAME, tableName)
     do throws(NetlinkError) {
-      return try get(request) { message in
+      return try get(.table("read", NFT_MSG_GETTABLE, family)) { message in
         message.attributes(after: nfgenmsg.self).first(NFTA_TABLE_USE)?.bigEndianUInt32
       }
     } catch {
@@ -147,10 +151,12 @@ extension Chain {
 }
 
 extension NetlinkError {
-  /// Whether the kernel was built without what the attempt needs.
+  /// Whether the kernel was built without what the attempt needs. nfnetlink answers a question to a
+  /// part that it lacks with a bare EINVAL.
   var isUnsupported: Bool {
     switch errno {
     case EOPNOTSUPP, EPROTONOSUPPORT, EAFNOSUPPORT: true
+    case EINVAL: text == nil
     default: false
     }
   }

@@ -87,14 +87,9 @@ public struct ForwardAccept: Sendable {
   private static func chains(
     _ socket: borrowing NetfilterSocket
   ) throws(NetlinkError) -> [Chain] {
-    do throws(NetlinkError) {
-      return try socket.baseChains().filter {
-        $0.family != .netdev && $0.type == "filter" && $0.hook == NF_INET_FORWARD.rawValue
-          && $0.table != tableName
-      }
-    } catch {
-      if error.isUnsupported { return [] }
-      throw error
+    try socket.baseChains().filter {
+      $0.family != .netdev && $0.type == "filter" && $0.hook == NF_INET_FORWARD.rawValue
+        && $0.table != tableName
     }
   }
 

@@ -53,7 +53,7 @@ extension Request {
 }
 
 extension Socket where Family == NetfilterFamily {
-  /// The rules of a chain; none where the chain is not there.
+  /// The rules of a chain; none where the chain, or nf_tables, is not there.
   ///
   /// Equivalent to: `nft --handle list chain inet humanz CHAIN`. Message: NFT_MSG_GETRULE with
   /// NLM_F_DUMP, which the kernel answers with that chain's alone.
@@ -65,7 +65,7 @@ extension Socket where Family == NetfilterFamily {
     do throws(NetlinkError) {
       return try dump(request, InstalledRule.init)
     } catch {
-      if error.isMissing { return [] }
+      if error.isMissing || error.isUnsupported { return [] }
       throw error
     }
   }

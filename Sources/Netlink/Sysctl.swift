@@ -37,10 +37,6 @@ public enum Sysctl {
 
   /// nil for a key that could lead elsewhere.
   private static func path(_ key: String) -> String? {
-    let parts = key.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
-    let isKey = parts.allSatisfy {
-      !$0.isEmpty && !$0.elementsEqual(".".utf8) && !$0.elementsEqual("..".utf8)
-    }
-    return isKey ? "/proc/sys/\(key)" : nil
+    strstr("/\(key)/", "/../") == nil ? "/proc/sys/\(key)" : nil
   }
 }

@@ -143,6 +143,36 @@ import Testing
     }
   }
 
+  /// A kernel with VLAN filtering does it; one without says so, about the attempt.
+  @Test func `VLANs are filtered, or the kernel's refusal is plain`() throws {
+    try inNewNamespace { node in
+      let own = try NetworkNamespace.callers()
+      try node.perform([
+        .addBridge(name("br0")),
+        .addVethPair(
+          VethPair(
+            name: name("p0"), mac: mac("02:00:00:00:00:01"), peerName: name("p1"),
+            peerMAC: mac("02:00:00:00:00:02"), peerNamespace: own.fileDescriptor)),
+      ])
+      let bridge = try #require(try node.link(named: name("br0"))).index
+      let port = try #require(try node.link(named: name("p0"))).index
+      try node.perform(.changeLink(.index(port), LinkChange(master: bridge)))
+      let vlans = [BridgeVLAN(1...1), BridgeVLAN(10...20), BridgeVLAN(30...30, isPVID: true)]
+      let failures = try node.failures(
+        performing: [.filterVLANs(bridge: .name(name("br0")))]
+          + vlans.map { .addBridgeVLAN(port, $0) })
+      if try node.link(index: bridge)?.filtersVLANs == true {
+        #expect(failures.isEmpty)
+        #expect(try node.bridgeVLANs(index: port) == vlans)
+      } else {
+        #expect(failures.map(\.error.errno) == [EOPNOTSUPP, EOPNOTSUPP, EOPNOTSUPP, EOPNOTSUPP])
+        #expect(
+          failures.first?.error.description.hasPrefix(
+            "cannot set VLAN filtering of bridge br0: Operation not supported") == true)
+      }
+    }
+  }
+
   @Test func `a namespace is told from what is none`() throws {
     #expect {
       _ = try NetworkNamespace(path: "/run/netns/no-such-namespace").fileDescriptor
