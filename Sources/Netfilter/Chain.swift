@@ -37,7 +37,7 @@ extension Request {
   }
 
   fileprivate static func table(
-    _ verb: String, _ message: nf_tables_msg_types, _ flags: Int32 = 0, _ family: TableFamily
+    _ verb: String, _ message: nf_tables_msg_types, _ flags: Int32, _ family: TableFamily
   ) -> Request {
     var request = Request(
       "\(verb) nftables table \(family.name) \(tableName)", message, flags: flags, family: family)
@@ -106,7 +106,7 @@ extension Socket where Family == NetfilterFamily {
   /// How many chains our table has; nil where there is no table.
   private borrowing func uses(of family: TableFamily) throws(NetlinkError) -> UInt32? {
     do throws(NetlinkError) {
-      return try get(.table("read", NFT_MSG_GETTABLE, family)) { message in
+      return try get(.table("read", NFT_MSG_GETTABLE, 0, family)) { message in
         message.attributes(after: nfgenmsg.self).first(NFTA_TABLE_USE)?.bigEndianUInt32
       }
     } catch {
