@@ -1,3 +1,4 @@
+import CNI
 import CNetlink
 
 /// A network namespace that is held open, and closes itself. See network_namespaces(7).
