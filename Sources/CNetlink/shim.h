@@ -4,6 +4,10 @@
 #pragma once
 
 #define _GNU_SOURCE
+#include <features.h>
+// X/Open's name for the member of fd_set is not the one in the toolchain's own C modules, and two
+// modules that differ in it cannot both be imported where Foundation or Dispatch is.
+#undef __USE_XOPEN
 
 #include <dirent.h>
 #include <errno.h>
