@@ -61,17 +61,23 @@ struct LogEntry {
 
 /// The two clocks the suite reads.
 public enum Clock {
-  /// The time in UTC to the millisecond, as RFC 3339 writes it: `2026-01-31T12:00:00.000Z`.
+  /// The time now, as `timestamp(_:)` has it.
   public static func timestamp() -> String {
     var now = timespec()
     clock_gettime(CLOCK_REALTIME, &now)
+    return timestamp(now)
+  }
+
+  /// A time in UTC to the millisecond, as RFC 3339 writes it: `2026-01-31T12:00:00.000Z`.
+  public static func timestamp(_ time: timespec) -> String {
+    var seconds = time.tv_sec
     var parts = tm()
-    gmtime_r(&now.tv_sec, &parts)
+    gmtime_r(&seconds, &parts)
     let date = [Int(parts.tm_year) + 1900, Int(parts.tm_mon) + 1, Int(parts.tm_mday)]
-    let time = [Int(parts.tm_hour), Int(parts.tm_min), Int(parts.tm_sec)]
+    let ofDay = [Int(parts.tm_hour), Int(parts.tm_min), Int(parts.tm_sec)]
     return date.map { padded($0, 2) }.joined(separator: "-") + "T"
-      + time.map { padded($0, 2) }.joined(separator: ":")
-      + ".\(padded(now.tv_nsec / 1_000_000, 3))Z"
+      + ofDay.map { padded($0, 2) }.joined(separator: ":")
+      + ".\(padded(time.tv_nsec / 1_000_000, 3))Z"
   }
 
   /// Microseconds since some moment before the process began.

@@ -68,6 +68,9 @@ static inline int humanz_openat(int directory, const char *path, int flags, mode
   return openat(directory, path, flags | O_CLOEXEC, mode);
 }
 
+/// entry->d_name
+static inline const char *humanz_dirent_name(const struct dirent *entry) { return entry->d_name; }
+
 /// environ
 static inline char **humanz_environ(void) { return environ; }
 

@@ -8,6 +8,9 @@ public struct EarlierStage {
   public let interface: Link
   /// Its index in prevResult's `interfaces`; nil where those do not list it.
   public let index: Int?
+  /// The node's end of its pair; nil for an interface that is none of a pair, or whose other end is
+  /// not on the node.
+  public let port: Link?
   /// The bridge its pair leads to; nil for an interface that is on none, as a macvlan's.
   public let bridge: Link?
 
@@ -17,28 +20,34 @@ public struct EarlierStage {
   ) throws(CNIError) {
     interface = try pod.interface(attachment.interface)
     index = result.interface(attachment.interface, sandbox: pod.path)?.index
-    bridge = try EarlierStage.bridge(of: interface, result, pod: pod, node: node)
-  }
-
-  /// The master of the node's link that is the interface's peer. Which of the node's links that is,
-  /// the interface's IFLA_LINK says; the result is asked where that is not enough.
-  private static func bridge(
-    of interface: Link, _ result: CNIResult, pod: borrowing Pod, node: borrowing Node
-  ) throws(CNIError) -> Link? {
-    guard interface.kind == "veth", let peer = interface.peerIndex else { return nil }
     do throws(NetlinkError) {
-      if let port = try node.socket.link(index: peer), port.peerIndex == interface.index,
-        let master = port.master
-      {
-        return try node.socket.link(index: master)
-      }
-      for entry in result.interfaces where entry.sandbox == nil {
-        guard let name = InterfaceName(entry.name), let link = try node.socket.link(named: name)
-        else { continue }
-        if link.kind == "bridge" { return link }
-      }
+      port = try EarlierStage.port(of: interface, on: node)
+      bridge = try EarlierStage.bridge(of: interface, port: port, result, on: node)
     } catch {
       throw CNIError(error)
+    }
+  }
+
+  /// The node's link that is the interface's peer, as IFLA_LINK of both says.
+  private static func port(
+    of interface: Link, on node: borrowing Node
+  ) throws(NetlinkError) -> Link? {
+    guard interface.kind == "veth", let peer = interface.peerIndex,
+      let port = try node.socket.link(index: peer), port.peerIndex == interface.index
+    else { return nil }
+    return port
+  }
+
+  /// The master of the port; the result is asked where there is none.
+  private static func bridge(
+    of interface: Link, port: Link?, _ result: CNIResult, on node: borrowing Node
+  ) throws(NetlinkError) -> Link? {
+    guard interface.kind == "veth" else { return nil }
+    if let master = port?.master { return try node.socket.link(index: master) }
+    for entry in result.interfaces where entry.sandbox == nil {
+      guard let name = InterfaceName(entry.name), let link = try node.socket.link(named: name)
+      else { continue }
+      if link.kind == "bridge" { return link }
     }
     return nil
   }

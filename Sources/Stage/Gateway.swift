@@ -55,4 +55,15 @@ extension Node {
     guard !batch.isEmpty else { return }
     try perform(batch)
   }
+
+  /// CHECK of gateway addresses.
+  /// - Throws: error 102 naming the one that is missing.
+  public borrowing func check(_ gateways: [Gateway], on bridge: Link) throws(CNIError) {
+    let present: [InterfaceAddress]
+    do { present = try socket.addresses(index: bridge.index) } catch { throw CNIError(error) }
+    for gateway in gateways where !present.contains(where: { $0.prefix == gateway.prefix }) {
+      throw CNIError(
+        .checkFailed, "the gateway address \(gateway.prefix) is missing from \(bridge.name)")
+    }
+  }
 }

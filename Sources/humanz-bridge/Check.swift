@@ -41,13 +41,7 @@ extension Node {
     on bridge: Link, _ configuration: BridgeConfiguration, _ result: CNIResult
   ) throws(CNIError) {
     guard configuration.isGateway else { return }
-    let present: [InterfaceAddress]
-    do { present = try socket.addresses(index: bridge.index) } catch { throw CNIError(error) }
-    for gateway in Gateway.all(of: result.ips)
-    where !present.contains(where: { $0.prefix == gateway.prefix }) {
-      throw CNIError(
-        .checkFailed, "the gateway address \(gateway.prefix) is missing from \(bridge.name)")
-    }
+    try check(Gateway.all(of: result.ips), on: bridge)
   }
 
   /// STATUS: an ADD makes the bridge if need be, but cannot make one of another kind of link.
