@@ -1,1 +1,4 @@
 import CNI
+import CNetlink
+
+exit(IPAMPlugin.run())

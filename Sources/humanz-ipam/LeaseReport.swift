@@ -1,0 +1,93 @@
+import CNI
+
+/// What `humanz-ipam leases` says of a network.
+struct LeaseReport {
+  /// A lease with what its attachment's file adds.
+  fileprivate struct Line {
+    let lease: Lease
+    let since: String
+    /// Why it was left behind; nil where it is held.
+    let stale: String?
+  }
+
+  private let network: NetworkName
+  private let lines: [Line]
+  private let pools: [(set: RangeSet, used: Int)]
+
+  init(of network: NetworkName, _ store: borrowing LeaseStore) throws(StoreError) {
+    self.network = network
+    var leftBehind = LeftBehind()
+    var lines: [Line] = []
+    for name in try store.leases.names().sorted() {
+      guard let address = IPAddress(name), let lease = try store.lease(of: address) else {
+        continue
+      }
+      let record = try lease.holder.attachment.flatMap { (attachment) throws(StoreError) in
+        try store.attachments.record(of: attachment)
+      }
+      lines.append(
+        Line(
+          lease: lease, since: record?.time ?? Clock.timestamp(lease.written.time),
+          stale: record.flatMap { leftBehind.reason($0) }))
+    }
+    self.lines = lines
+    pools =
+      try store.pools()?.sets.map { set in
+        (set, lines.count { set.gives($0.lease.address) })
+      } ?? []
+  }
+
+  /// A line for each lease, and one for each pool.
+  var table: String {
+    var rows = [["ADDRESS", "CONTAINER", "INTERFACE", "SINCE", "STATE"]]
+    rows += lines.map { line in
+      let attachment = line.lease.holder.attachment
+      return [
+        "\(line.lease.address)", attachment.map { "\($0.containerID)" } ?? "?",
+        attachment.map { "\($0.interface)" } ?? "?", line.since,
+        line.stale.map { "stale: \($0)" } ?? "held",
+      ]
+    }
+    let widths = rows[0].indices.map { column in rows.map { $0[column].utf8.count }.max()! }
+    let texts = rows.map { row in
+      row.indices.dropLast().map { column in
+        row[column] + String(repeating: " ", count: widths[column] - row[column].utf8.count + 2)
+      }.joined() + row.last!
+    }
+    let utilisation = pools.map { pool in
+      "\(pool.set): \(pool.used) of \(pool.set.total) used"
+        + " (\(UInt128(pool.used) * 100 / pool.set.total) %)"
+    }
+    return (["network \(network)"] + texts + utilisation).joined(separator: "\n")
+  }
+
+  var json: JSON {
+    .object(
+      JSONObject(
+        ("network", .string(network.description)),
+        ("leases", .array(lines.map { $0.json })),
+        (
+          "pools",
+          .array(
+            pools.map { pool in
+              .object(
+                JSONObject(
+                  ("pool", .string(pool.set.description)), ("used", .number(pool.used)),
+                  ("total", .number(pool.set.total))))
+            })
+        )))
+  }
+}
+
+extension LeaseReport.Line {
+  fileprivate var json: JSON {
+    let attachment = lease.holder.attachment
+    return .object(
+      JSONObject(
+        ("address", .string(lease.address.description)),
+        ("containerID", attachment.map { .string($0.containerID.description) }),
+        ("interface", attachment.map { .string($0.interface.description) }),
+        ("since", .string(since)), ("state", .string(stale == nil ? "held" : "stale")),
+        ("reason", stale.map { .string($0) })))
+  }
+}

@@ -1,0 +1,108 @@
+import CNI
+import CNetlink
+
+/// The range sets of a network: an attachment gets one address of each.
+struct Pools {
+  private(set) var sets: [RangeSet] = []
+  private let excluded: [IPPrefix]
+
+  /// Reads `subnet` with its keys, `ranges` and `exclude`.
+  /// - Throws: error 7 naming the key.
+  init(_ keys: Keys) throws(CNIError) {
+    excluded =
+      try keys.elements("exclude") { (value: JSON, path: String) throws(CNIError) in
+        let text = value.string ?? ""
+        guard let prefix = IPPrefix(text) ?? IPAddress(text).map({ IPPrefix(host: $0) }) else {
+          throw CNIError(
+            .invalidConfiguration, "key \"\(path)\": an IP address or a prefix is due")
+        }
+        return prefix.network
+      } ?? []
+    if keys.has("subnet") { try append([AddressRange(keys)], keys.path(of: "subnet")) }
+    try add(keys, "ranges")
+  }
+
+  /// Adds a list of range sets.
+  mutating func add(_ keys: Keys, _ key: String, first: Bool = false) throws(CNIError) {
+    let lists =
+      try keys.elements(key) { (value: JSON, path: String) throws(CNIError) -> [AddressRange] in
+        guard let list = value.array, !list.isEmpty else {
+          throw CNIError(
+            .invalidConfiguration, "key \"\(path)\" must be an array of at least one range")
+        }
+        var ranges: [AddressRange] = []
+        for (index, range) in list.enumerated() {
+          guard let object = range.object else {
+            throw CNIError(
+              .invalidConfiguration,
+              "key \"\(path)[\(index)]\" must be an object, not \(range.kind)"
+            )
+          }
+          ranges.append(try AddressRange(Keys(object, path: "\(path)[\(index)]")))
+        }
+        return ranges
+      } ?? []
+    for (index, ranges) in lists.enumerated() {
+      try append(ranges, "\(keys.path(of: key))[\(index)]", at: first ? index : sets.count)
+    }
+  }
+
+  /// Adds the node's subnets from the file that `humanz-route sync` writes: a set each.
+  mutating func add(clusterFile path: String, _ keys: Keys) throws(CNIError) {
+    let text = try FileDescriptor(path: path, flags: O_RDONLY).readAll()
+    let json: JSON
+    do { json = try JSON(parsing: text) } catch {
+      throw CNIError(
+        .undecodable, "key \"\(keys.path(of: "clusterFile"))\": \(path) is not JSON",
+        details: error.description)
+    }
+    let file = Keys(json.object ?? JSONObject(), path: path)
+    guard let subnets = try file.strings("subnets"), !subnets.isEmpty else {
+      throw file.invalid("subnets", "names no subnet of this node")
+    }
+    for (index, subnet) in subnets.enumerated() {
+      let range = Keys(JSONObject(("subnet", .string(subnet))), path: "\(path) subnets[\(index)]")
+      try append([AddressRange(range)], range.path)
+    }
+  }
+
+  /// - Parameter key: for messages.
+  private mutating func append(
+    _ ranges: [AddressRange], _ key: String, at index: Int? = nil
+  ) throws(CNIError) {
+    for (position, range) in ranges.enumerated() {
+      guard range.subnet.family == ranges[0].subnet.family else {
+        throw CNIError(
+          .invalidConfiguration,
+          "key \"\(key)\" has IPv4 and IPv6 in one set: an attachment gets one address of each set")
+      }
+      for other in sets.flatMap({ $0.ranges }) + ranges[..<position] where other.overlaps(range) {
+        throw CNIError(
+          .invalidConfiguration, "key \"\(key)\": the range \(range) overlaps with \(other)")
+      }
+    }
+    let set = RangeSet(ranges, excluding: excluded)
+    guard set.total > 0 else {
+      throw CNIError(
+        .invalidConfiguration, "key \"\(key)\": no address is left of \(set) to give")
+    }
+    sets.insert(set, at: index ?? sets.count)
+  }
+
+  /// The range an address is in, whichever set's.
+  func range(of address: IPAddress) -> AddressRange? {
+    for set in sets { if let range = set.range(of: address) { return range } }
+    return nil
+  }
+
+  /// The pools in the form of a configuration, by which a person's command knows them.
+  var json: JSON {
+    .object(
+      JSONObject(
+        ("ranges", .array(sets.map { .array($0.ranges.map { $0.json }) })),
+        (
+          "exclude",
+          excluded.isEmpty ? nil : .array(excluded.map { .string($0.description) })
+        )))
+  }
+}

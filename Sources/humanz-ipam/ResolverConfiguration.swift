@@ -1,0 +1,28 @@
+import CNI
+import CNetlink
+
+/// The result's `dns` as a file in the form of resolv.conf(5) has it.
+/// - Throws: error 5 where the file cannot be read.
+func resolverConfiguration(at path: String) throws(CNIError) -> JSONObject {
+  let bytes = try FileDescriptor(path: path, flags: O_RDONLY).readAll(limit: 1 << 20)
+  var nameservers: [JSON] = []
+  var domain: JSON?
+  var search: [JSON] = []
+  var options: [JSON] = []
+  for line in bytes.split(separator: UInt8(ascii: "\n")) {
+    let words = line.split { $0 <= 0x20 }.map { String(decoding: $0, as: UTF8.self) }
+    guard let keyword = words.first, words.count > 1 else { continue }
+    let values = words.dropFirst().map { JSON.string($0) }
+    switch keyword {
+    case "nameserver": nameservers.append(values[0])
+    case "domain": domain = values[0]
+    case "search": search = values
+    case "options": options += values
+    default: break
+    }
+  }
+  return JSONObject(
+    ("nameservers", nameservers.isEmpty ? nil : .array(nameservers)), ("domain", domain),
+    ("search", search.isEmpty ? nil : .array(search)),
+    ("options", options.isEmpty ? nil : .array(options)))
+}
