@@ -1,6 +1,14 @@
 import CNI
 import Netlink
 
+extension CNIResult {
+  /// The addresses of an interface of a namespace: those that name it, and those that name none.
+  public func ips(of name: InterfaceName, sandbox: String) -> [ResultIP] {
+    let index = interface(name, sandbox: sandbox)?.index
+    return ips.filter { $0.interface == nil || $0.interface == index }
+  }
+}
+
 extension Pod {
   /// CHECK of addresses and routes: each of the result's that belongs to the interface is there.
   /// What others added does no harm.
@@ -8,13 +16,10 @@ extension Pod {
   public borrowing func checkAddresses(
     of interface: Link, in result: CNIResult
   ) throws(CNIError) {
-    let index = result.interfaces.firstIndex {
-      $0.name == interface.name.description && $0.sandbox == path
-    }
-    let ips = result.ips.filter { $0.interface == nil || $0.interface == index }
     let present: [InterfaceAddress]
     do { present = try socket.addresses(index: interface.index) } catch { throw CNIError(error) }
-    for ip in ips where !present.contains(where: { $0.prefix == ip.address }) {
+    for ip in result.ips(of: interface.name, sandbox: path)
+    where !present.contains(where: { $0.prefix == ip.address }) {
       throw CNIError(
         .checkFailed, "the address \(ip.address) is missing from \(interface.name) in \(path)")
     }

@@ -31,13 +31,16 @@ extension Node {
   /// Equivalent to: `ip address add PREFIX dev BRIDGE nodad`.
   ///
   /// Another address in the subnet is another gateway: an error, unless `force` replaces it.
+  /// - Returns: what takes it back; nothing where nothing had to be done.
+  @discardableResult
   public borrowing func setGateways(
     _ gateways: [Gateway], on bridge: Link, force: Bool = false
-  ) throws(CNIError) {
-    guard !gateways.isEmpty else { return }
+  ) throws(CNIError) -> [Request] {
+    guard !gateways.isEmpty else { return [] }
     let present: [InterfaceAddress]
     do { present = try socket.addresses(index: bridge.index) } catch { throw CNIError(error) }
     var batch: [Request] = []
+    var reverse: [Request] = []
     for gateway in gateways where !present.contains(where: { $0.prefix == gateway.prefix }) {
       for other in present where other.prefix.overlaps(gateway.prefix) {
         guard force else {
@@ -47,13 +50,15 @@ extension Node {
           )
         }
         batch.append(.deleteAddress(other))
+        reverse.append(.replaceAddress(other))
       }
-      batch.append(
-        .replaceAddress(
-          InterfaceAddress(prefix: gateway.prefix, index: bridge.index, skipsDAD: true)))
+      let address = InterfaceAddress(prefix: gateway.prefix, index: bridge.index, skipsDAD: true)
+      batch.append(.replaceAddress(address))
+      reverse.append(.deleteAddress(address))
     }
-    guard !batch.isEmpty else { return }
+    if batch.isEmpty { return [] }
     try perform(batch)
+    return reverse.reversed()
   }
 
   /// CHECK of gateway addresses.

@@ -1,4 +1,5 @@
 import CNI
+import CNetlink
 import Netlink
 
 extension Pod {
@@ -23,6 +24,27 @@ extension Pod {
         .replaceRoute(try Pod.route(route, through: interface, addresses: gateways ?? addresses)))
     }
     do { try socket.perform(batch) } catch { throw CNIError(error) }
+  }
+
+  /// Waits until duplicate address detection has answered for the interface's IPv6 addresses, about
+  /// a second or two (RFC 4862 section 5.4).
+  /// - Throws: error 101 for an address that another has, 11 where there is no answer in 10 s.
+  public borrowing func waitForDuplicateDetection(on interface: Link) throws(CNIError) {
+    for _ in 0..<500 {
+      let addresses: [InterfaceAddress]
+      do { addresses = try socket.addresses(index: interface.index, family: .v6) } catch {
+        throw CNIError(error)
+      }
+      if let duplicate = addresses.first(where: { $0.isDuplicate }) {
+        throw CNIError(
+          .exists, "another interface has the address \(duplicate.prefix.address)",
+          details: "duplicate address detection on \(interface.name) in \(path) found it")
+      }
+      if !addresses.contains(where: { $0.isTentative }) { return }
+      usleep(20_000)
+    }
+    throw CNIError(
+      .tryAgainLater, "duplicate address detection on \(interface.name) in \(path) does not end")
   }
 
   /// The kernel's form of a result's route: without a gateway of its own it takes that of its
