@@ -6,18 +6,13 @@ import Stage
 struct Addressing {
   private let ips: [ResultIP]
   private let routes: [ResultRoute]
-  private let allocation: CNIResult
-  private let configuration: BridgeConfiguration
+  private let dns: JSONObject?
+  private let configuration: AddressingConfiguration
 
-  /// - Parameter interface: the index of the pod's interface in the result.
-  init(
-    _ allocation: CNIResult, _ configuration: BridgeConfiguration, interface: Int
-  ) throws(CNIError) {
-    self.allocation = allocation
+  init(_ allocation: CNIResult, _ configuration: AddressingConfiguration) {
     self.configuration = configuration
     ips = allocation.ips.map { ip in
       var ip = ip
-      ip.interface = interface
       if configuration.isGateway { ip.gateway = ip.gateway ?? ip.address.first.advanced(by: 1) }
       return ip
     }
@@ -29,24 +24,50 @@ struct Addressing {
       }
     }
     self.routes = routes
+    dns = allocation.dns
   }
 
-  /// Puts addresses and routes on the pod's interface, and the gateways on the bridge.
-  func apply(
-    to interface: Link, of pod: borrowing Pod, bridge: Link, on node: borrowing Node,
+  /// The subnets the pod's addresses are in.
+  var subnets: [IPPrefix] { Addressing.subnets(of: ips) }
+
+  /// The subnets that addresses are in, each once.
+  static func subnets(of ips: [ResultIP]) -> [IPPrefix] {
+    var subnets: [IPPrefix] = []
+    for ip in ips where !subnets.contains(ip.address.network) { subnets.append(ip.address.network) }
+    return subnets
+  }
+
+  /// Has the node be the pods' gateway: its addresses on a link, and forwarding.
+  func makeGateway(
+    on link: Link, of bridge: Link, _ network: NetworkName, _ node: borrowing Node,
     undo: inout Undo
   ) throws(CNIError) {
-    if configuration.isGateway {
-      try node.setGateways(Gateway.all(of: ips), on: bridge)
-      for family in Gateway.families(of: ips) { try Forwarding.enable(family, on: node) }
+    let reverse = try node.setGateways(
+      Gateway.all(of: ips), on: link, force: configuration.forceAddress)
+    if !reverse.isEmpty {
+      undo.push { (node, _) in
+        takeBack(ifUnused: bridge.index, network, node) { try? $0.perform(reverse) }
+      }
     }
-    try pod.configure(interface, addresses: ips, routes: routes)
+    for family in Gateway.families(of: ips) { try Forwarding.enable(family, on: node) }
+  }
+
+  /// Puts addresses and routes on the pod's interface, and brings it up.
+  func apply(to interface: Link, of pod: borrowing Pod) throws(CNIError) {
+    try pod.configure(
+      interface, addresses: ips, routes: routes, detectsDuplicates: configuration.enabledad)
+    if configuration.enabledad { try pod.waitForDuplicateDetection(on: interface) }
   }
 
   /// Adds what was applied to the stage's result.
-  func describe(in result: inout CNIResult) {
-    result.ips += ips
+  /// - Parameter interface: the index of the pod's interface in it.
+  func describe(in result: inout CNIResult, interface: Int) {
+    result.ips += ips.map { ip in
+      var ip = ip
+      ip.interface = interface
+      return ip
+    }
     result.routes += routes
-    result.dns = allocation.dns ?? result.dns
+    result.dns = dns ?? result.dns
   }
 }

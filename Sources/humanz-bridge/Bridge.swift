@@ -15,18 +15,11 @@ extension Node {
       var mtu = configuration.mtu
       if mtu == nil { mtu = try defaultRouteMTU() }
       try socket.perform(.addBridge(configuration.bridge, mac: randomMAC(), mtu: mtu))
-    } catch  where error.errno == EEXIST {
+    } catch  where error.exists {
     } catch {
       throw CNIError(error)
     }
-    // Not ours to take back once another ADD has put a port on it.
-    undo.push { [name = configuration.bridge] (node, _) in
-      guard let bridge = try? node.link(named: name),
-        let ports = try? node.links(master: bridge.index),
-        ports.isEmpty
-      else { return }
-      try? node.perform(.deleteLink(.index(bridge.index)))
-    }
+    undo.push { [name = configuration.bridge] (node, _) in deleteUnusedBridge(name, node) }
     refuseRouterAdvertisements(on: configuration.bridge)
     guard let link = try link(configuration.bridge) else {
       throw CNIError(.kernel, "the bridge \(configuration.bridge) went away as it was made")
@@ -43,10 +36,17 @@ extension Node {
         .exists, "key \"bridge\": the node's link \(link.name) is no bridge",
         details: "it is of kind \(link.kind ?? "physical")")
     }
-    let mtu = configuration.mtu.flatMap { $0 == link.mtu ? nil : $0 }
-    if !link.isUp || mtu != nil {
-      try perform([.changeLink(.index(link.index), LinkChange(up: true, mtu: mtu))])
+    if configuration.vlans != nil && link.filtersVLANs != true {
+      try filterVLANs(of: link)
     }
+    let change = LinkChange(
+      up: link.isUp ? nil : true,
+      mtu: configuration.mtu.flatMap { $0 == link.mtu ? nil : $0 },
+      promiscuous: configuration.promiscMode && !link.isPromiscuous ? true : nil)
+    guard change != LinkChange() else { return link }
+    try perform([.changeLink(.index(link.index), change)])
+    var link = link
+    link.mtu = change.mtu ?? link.mtu
     return link
   }
 
@@ -65,6 +65,17 @@ extension Node {
   private borrowing func refuseRouterAdvertisements(on bridge: InterfaceName) {
     try? Sysctl.write("net/ipv6/conf/\(bridge)/accept_ra", "0")
   }
+}
+
+/// Takes a new bridge back, unless another ADD has put a port on it meanwhile.
+private func deleteUnusedBridge(_ name: InterfaceName, _ node: borrowing RouteSocket) {
+  guard let lock = try? NodeLock(.exclusive) else { return }
+  if let bridge = try? node.link(named: name), let ports = try? node.links(master: bridge.index),
+    ports.isEmpty
+  {
+    try? node.perform(.deleteLink(.index(bridge.index)))
+  }
+  lock.unlock()
 }
 
 /// A bridge whose MAC was set keeps it when ports come and go; random, so that no two nodes share it.

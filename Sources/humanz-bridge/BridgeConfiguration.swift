@@ -1,30 +1,62 @@
 import CNI
 
-/// The keys of `humanz-bridge`, read once.
+/// The keys of `humanz-bridge`, read once. They are the reference `bridge`'s, with its meanings and
+/// defaults.
 struct BridgeConfiguration {
   /// The bridge's name.
   let bridge: InterfaceName
   /// In bytes; nil: the bridge's own, or that of the node's default route for a new bridge.
   let mtu: Int?
-  /// Whether the bridge gets the gateway's address.
-  let isGateway: Bool
-  /// Whether the pod's default route goes through the bridge; implies `isGateway`.
-  let isDefaultGateway: Bool
-  /// The IPAM plugin that is delegated to; nil: links only.
-  let ipam: String?
-  /// Replaces the delegate's DNS.
+  /// The pod's MAC address; nil: one derived from the attachment.
+  let mac: MACAddress?
+  /// Whether a pod reaches itself through the bridge by an address that leads back to it.
+  let hairpinMode: Bool
+  /// Whether the bridge is promiscuous: another way to the same end.
+  let promiscMode: Bool
+  /// Whether the port reaches only the bridge itself and ports that are not isolated.
+  let portIsolation: Bool
+  /// Whether frames from another MAC address than the pod's are dropped.
+  let macspoofchk: Bool
+  /// Whether the pod's end stays down.
+  let disableContainerInterface: Bool
+  /// The VLANs of the port.
+  let vlans: PortVLANs?
+  /// What is done with the addresses that an IPAM plugin gives.
+  let addressing: AddressingConfiguration
+  /// Replaces the delegate's DNS; nil where the key is absent or says nothing.
   let dns: JSONObject?
 
-  /// - Throws: error 7 naming the key.
-  init(_ configuration: NetworkConfiguration) throws(CNIError) {
-    let keys = configuration.keys
+  /// - Throws: error 7 naming the key, or 4 naming the variable.
+  init(_ invocation: Invocation) throws(CNIError) {
+    let keys = invocation.configuration.keys
     bridge =
       try keys.parsed("bridge", as: "an interface name", InterfaceName.init)
       ?? InterfaceName("cni0")!
     mtu = try keys.int("mtu", in: 0...65535).flatMap { $0 == 0 ? nil : $0 }
-    isDefaultGateway = try keys.bool("isDefaultGateway") ?? false
-    isGateway = try keys.bool("isGateway") ?? false || isDefaultGateway
-    ipam = try configuration.ipam?.string("type")
-    dns = try keys.keys("dns")?.object
+    mac = try MACAddress(requestedBy: invocation)
+    hairpinMode = try keys.bool("hairpinMode") ?? false
+    promiscMode = try keys.bool("promiscMode") ?? false
+    portIsolation = try keys.bool("portIsolation") ?? false
+    macspoofchk = try keys.bool("macspoofchk") ?? false
+    disableContainerInterface = try keys.bool("disableContainerInterface") ?? false
+    vlans = try PortVLANs(keys)
+    addressing = try AddressingConfiguration(invocation.configuration)
+    dns = try keys.keys("dns")?.object.ifItSaysAnything
+    if hairpinMode && promiscMode {
+      throw keys.invalid(
+        "hairpinMode", "and \"promiscMode\" cannot both be true: either lets a pod reach itself")
+    }
+    if disableContainerInterface, try invocation.configuration.ipam != nil {
+      throw keys.invalid(
+        "disableContainerInterface",
+        "cannot be true with \"ipam\": addresses need a link that is up")
+    }
+  }
+}
+
+extension JSONObject {
+  /// nil for `{}` and for an object whose members are all empty: it overrides nothing.
+  fileprivate var ifItSaysAnything: JSONObject? {
+    members.contains { ![.null, .string(""), .array([])].contains($0.value) } ? self : nil
   }
 }

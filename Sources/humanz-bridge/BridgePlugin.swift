@@ -13,32 +13,28 @@ struct BridgePlugin: Plugin {
 
   init(_ invocation: Invocation) throws(CNIError) {
     self.invocation = invocation
-    configuration = try BridgeConfiguration(invocation.configuration)
+    configuration = try BridgeConfiguration(invocation)
     ipam = try IPAMDelegate(invocation)
   }
 
   private var network: NetworkName { invocation.configuration.name }
 
+  // MARK: - ADD
+
   func add(_ attachment: Attachment, namespace: String) throws(CNIError) -> CNIResult {
     let node = try Node()
     let pod = try Pod(path: namespace)
     try pod.refuse(existing: attachment.interface)
-    let allocation = try ipam?.add()
+    let addressing = (try ipam?.add()).map { Addressing($0, configuration.addressing) }
     var undo = Undo()
     do throws(CNIError) {
-      let bridge = try node.adoptOrMakeBridge(configuration, undo: &undo)
-      let pair = try node.makePair(
-        for: attachment, on: network, bridge: bridge, configuration, pod: pod, undo: &undo)
-      var result = invocation.configuration.prevResult ?? CNIResult()
-      let index = result.append(
-        bridge: bridge, pair: pair, sandbox: namespace, version: invocation.configuration.version)
-      if let allocation {
-        let addresses = try Addressing(allocation, configuration, interface: index)
-        try addresses.apply(to: pair.pod, of: pod, bridge: bridge, on: node, undo: &undo)
-        addresses.describe(in: &result)
+      let links = try makeLinks(for: attachment, addressing, node, pod, undo: &undo)
+      if let addressing {
+        try addressing.apply(to: links.pod, of: pod)
+      } else if !configuration.disableContainerInterface {
+        try pod.bringUp(attachment.interface)
       }
-      if let dns = configuration.dns { result.dns = dns }
-      return result
+      return result(links, addressing, sandbox: namespace)
     } catch {
       undo.run(node: node.socket, pod: pod.socket)
       try? ipam?.del()
@@ -46,30 +42,86 @@ struct BridgePlugin: Plugin {
     }
   }
 
+  /// The bridge with all that its pods share, then the pair. Under the lock: nobody takes away what
+  /// the attachment relies on before it is seen to use it.
+  private func makeLinks(
+    for attachment: Attachment, _ addressing: Addressing?, _ node: borrowing Node,
+    _ pod: borrowing Pod, undo: inout Undo
+  ) throws(CNIError) -> AttachmentLinks {
+    let lock = try NodeLock(.shared)
+    let bridge = try node.adoptOrMakeBridge(configuration, undo: &undo)
+    if let addressing, configuration.addressing.isGateway {
+      let link = try node.gatewayLink(of: bridge, configuration, network, undo: &undo)
+      try addressing.makeGateway(on: link, of: bridge, network, node, undo: &undo)
+    }
+    if let addressing, configuration.addressing.ipMasq {
+      try node.masquerade(addressing.subnets, of: network, bridge: bridge, undo: &undo)
+    }
+    let links = try node.makePair(
+      for: attachment, on: network, bridge: bridge, configuration, pod: pod, undo: &undo)
+    try node.configure(port: links.port, configuration)
+    if configuration.macspoofchk { try links.checkSource(undo: &undo) }
+    lock.unlock()
+    return links
+  }
+
+  private func result(
+    _ links: AttachmentLinks, _ addressing: Addressing?, sandbox: String
+  ) -> CNIResult {
+    var result = invocation.configuration.prevResult ?? CNIResult()
+    let index = result.append(links, sandbox: sandbox, version: invocation.configuration.version)
+    addressing?.describe(in: &result, interface: index)
+    result.dns = configuration.dns ?? result.dns
+    return result
+  }
+
+  // MARK: - DEL and GC
+
   func del(_ attachment: Attachment, namespace: String?) throws(CNIError) {
-    try Node().remove(HostInterface(of: attachment, on: network))
+    let node = try Node()
+    let result = invocation.configuration.prevResult
+    try node.remove(
+      AttachmentTraces(of: attachment, on: network, configuration, result, sandbox: namespace),
+      configuration)
+    if configuration.addressing.ipMasq {
+      try node.endMasquerade(of: network, ifUnused: configuration.bridge)
+    }
     try ipam?.del()
   }
 
-  func check(_ attachment: Attachment, namespace: String) throws(CNIError) {
-    let node = try Node()
-    let pod = try Pod(path: namespace)
-    let bridge = try node.checkBridge(configuration)
-    let interface = try pod.checkInterface(attachment, invocation.configuration.prevResult)
-    try node.checkPort(HostInterface(of: attachment, on: network), of: bridge, peer: interface)
-    guard let ipam, let result = invocation.configuration.prevResult else { return }
-    try pod.checkAddresses(of: interface, in: result)
-    try node.checkGateways(on: bridge, configuration, result)
-    try ipam.check()
-  }
-
   func gc(keeping valid: [Attachment]) throws(CNIError) {
+    let node = try Node()
     var errors: [CNIError] = []
-    do throws(CNIError) { try Node().removePorts(of: network, keeping: valid) } catch {
+    do throws(CNIError) { try node.removeAll(of: network, keeping: valid, configuration) } catch {
+      errors.append(error)
+    }
+    do throws(CNIError) {
+      try node.endMasquerade(of: network, ifUnused: configuration.bridge)
+    } catch {
       errors.append(error)
     }
     do throws(CNIError) { try ipam?.gc() } catch { errors.append(error) }
     if let error = CNIError.combined(errors) { throw error }
+  }
+
+  // MARK: - CHECK and STATUS
+
+  func check(_ attachment: Attachment, namespace: String) throws(CNIError) {
+    let node = try Node()
+    let pod = try Pod(path: namespace)
+    let result = invocation.configuration.prevResult
+    let bridge = try node.checkBridge(configuration)
+    let interface = try pod.checkInterface(attachment, result, configuration)
+    let host = HostInterface(of: attachment, on: network)
+    let port = try node.checkPort(host, of: bridge, peer: interface)
+    try node.checkSettings(of: port, configuration)
+    if configuration.macspoofchk { try interface.checkSource(of: host) }
+    guard let ipam, let result else { return }
+    try pod.checkAddresses(of: interface, in: result)
+    try pod.checkRoutes(result.routes)
+    let ips = result.ips(of: attachment.interface, sandbox: namespace)
+    try node.checkShared(bridge, configuration, ips, network)
+    try ipam.check()
   }
 
   func status() throws(CNIError) {

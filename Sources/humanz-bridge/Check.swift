@@ -1,8 +1,9 @@
 import CNI
+import Netfilter
 import Netlink
 import Stage
 
-/// CHECK and STATUS: what must be there, each named where it is not.
+/// CHECK: what must be there, each named where it is not. What later plugins added does no harm.
 extension Node {
   borrowing func checkBridge(_ configuration: BridgeConfiguration) throws(CNIError) -> Link {
     guard let bridge = try link(configuration.bridge) else {
@@ -12,13 +13,16 @@ extension Node {
       throw CNIError(.checkFailed, "the link \(bridge.name) is no bridge")
     }
     guard bridge.isUp else { throw CNIError(.checkFailed, "the bridge \(bridge.name) is down") }
+    guard bridge.isPromiscuous || !configuration.promiscMode else {
+      throw CNIError(.checkFailed, "the bridge \(bridge.name) is not promiscuous")
+    }
     return bridge
   }
 
   /// The node's end of the pair: there, up, a port of the bridge, and the pod's interface's peer.
   borrowing func checkPort(
     _ host: HostInterface, of bridge: Link, peer interface: Link
-  ) throws(CNIError) {
+  ) throws(CNIError) -> Link {
     guard let port = try link(host.name) else {
       throw CNIError(.checkFailed, "the link \(host.name), the node's end of the pair, is missing")
     }
@@ -35,29 +39,77 @@ extension Node {
       throw CNIError(
         .checkFailed, "the link \(host.name) is not the other end of \(interface.name)")
     }
+    return port
   }
 
-  borrowing func checkGateways(
-    on bridge: Link, _ configuration: BridgeConfiguration, _ result: CNIResult
+  /// What the keys asked of the port.
+  borrowing func checkSettings(
+    of port: Link, _ configuration: BridgeConfiguration
   ) throws(CNIError) {
-    guard configuration.isGateway else { return }
-    try check(Gateway.all(of: result.ips), on: bridge)
+    for (key, asked, found) in [
+      ("hairpinMode", configuration.hairpinMode, port.port?.hairpin),
+      ("portIsolation", configuration.portIsolation, port.port?.isolated),
+    ] where asked && found != true {
+      throw CNIError(
+        .checkFailed, "the link \(port.name) is not set as the key \"\(key)\" asks")
+    }
+    guard let vlans = configuration.vlans else { return }
+    let present: [BridgeVLAN]
+    do { present = try socket.bridgeVLANs(index: port.index) } catch { throw CNIError(error) }
+    if let missing = vlans.missing(in: present) {
+      throw CNIError(.checkFailed, "the link \(port.name) is not in VLAN \(missing)")
+    }
   }
 
-  /// STATUS: an ADD makes the bridge if need be, but cannot make one of another kind of link.
-  borrowing func checkBridgeCanServe(_ configuration: BridgeConfiguration) throws(CNIError) {
-    guard let link = try link(configuration.bridge), link.kind != "bridge" else { return }
-    throw CNIError(.notAvailable, "key \"bridge\": the node's link \(link.name) is no bridge")
+  /// What the network's pods share: the gateway's addresses, forwarding and the masquerade.
+  borrowing func checkShared(
+    _ bridge: Link, _ configuration: BridgeConfiguration, _ ips: [ResultIP], _ network: NetworkName
+  ) throws(CNIError) {
+    if configuration.addressing.isGateway { try checkGateways(of: ips, bridge, configuration) }
+    if configuration.addressing.ipMasq {
+      try checkMasquerade(of: network, Addressing.subnets(of: ips))
+    }
+  }
+
+  private borrowing func checkGateways(
+    of ips: [ResultIP], _ bridge: Link, _ configuration: BridgeConfiguration
+  ) throws(CNIError) {
+    var name = bridge.name
+    if let vlan = configuration.vlans?.access {
+      name = try configuration.gatewayName(vlan: vlan)
+    }
+    guard let link = try link(name) else {
+      throw CNIError(.checkFailed, "the link \(name), the gateway of the VLAN, is missing")
+    }
+    try check(Gateway.all(of: ips), on: link)
+    for family in Gateway.families(of: ips) where !Forwarding.isOn(family) {
+      throw CNIError(.checkFailed, "forwarding of IPv\(family.version) is off")
+    }
+  }
+
+  private borrowing func checkMasquerade(
+    of network: NetworkName, _ subnets: [IPPrefix]
+  ) throws(CNIError) {
+    let isInstalled: Bool
+    do throws(NetlinkError) {
+      isInstalled = try Masquerade(network: network, inside: subnets, except: subnets)
+        .isInstalled(NetfilterSocket())
+    } catch {
+      throw CNIError(error)
+    }
+    guard isInstalled else {
+      throw CNIError(.checkFailed, "the masquerade of the network \(network) is missing or changed")
+    }
   }
 }
 
 extension Pod {
   /// The pod's interface: there, up, and with the MAC address of the result.
   borrowing func checkInterface(
-    _ attachment: Attachment, _ result: CNIResult?
+    _ attachment: Attachment, _ result: CNIResult?, _ configuration: BridgeConfiguration
   ) throws(CNIError) -> Link {
     let link = try interface(attachment.interface)
-    guard link.isUp else {
+    guard link.isUp || configuration.disableContainerInterface else {
       throw CNIError(.checkFailed, "the interface \(link.name) in \(path) is down")
     }
     if let mac = result?.interface(attachment.interface, sandbox: path)?.interface.mac,
@@ -68,5 +120,20 @@ extension Pod {
         details: "it is \(link.mac.map { $0.description } ?? "none"), not \(mac)")
     }
     return link
+  }
+}
+
+extension Link {
+  /// Whether the pod is held to its MAC address.
+  func checkSource(of host: HostInterface) throws(CNIError) {
+    guard let mac else { return }
+    let isInstalled: Bool
+    do { isInstalled = try host.sourceCheck(of: mac).isInstalled(NetfilterSocket()) } catch {
+      throw CNIError(error)
+    }
+    guard isInstalled else {
+      throw CNIError(
+        .checkFailed, "the check of the MAC address behind \(host.name) is missing or changed")
+    }
   }
 }

@@ -1,0 +1,35 @@
+import CNI
+
+/// The keys that say what is done with the addresses that an IPAM plugin gives.
+struct AddressingConfiguration {
+  /// Whether the bridge gets the gateway's address.
+  let isGateway: Bool
+  /// Whether the pod's default route goes through the bridge; implies `isGateway`.
+  let isDefaultGateway: Bool
+  /// Whether another gateway address of the subnet is replaced.
+  let forceAddress: Bool
+  /// Whether what leaves the pods' subnets leaves with the node's address.
+  let ipMasq: Bool
+  /// Whether an IPv6 address that another interface has fails the ADD, which then waits for the
+  /// answer of duplicate address detection.
+  let enabledad: Bool
+
+  /// - Throws: error 7 naming the key.
+  init(_ configuration: NetworkConfiguration) throws(CNIError) {
+    let keys = configuration.keys
+    isDefaultGateway = try keys.bool("isDefaultGateway") ?? false
+    isGateway = try keys.bool("isGateway") ?? false || isDefaultGateway
+    forceAddress = try keys.bool("forceAddress") ?? false
+    ipMasq = try keys.bool("ipMasq") ?? false
+    enabledad = try keys.bool("enabledad") ?? false
+    if ipMasq, try configuration.ipam == nil {
+      throw keys.invalid(
+        "ipMasq",
+        "needs \"ipam\", whose addresses are masqueraded: in a chain it is humanz-route's key")
+    }
+    // Whichever is asked for: the kernel runs both side by side, and one way to write rules is enough.
+    _ = try keys.parsed("ipMasqBackend", as: "\"nftables\" or \"iptables\"") { backend in
+      ["nftables", "iptables"].contains(backend) ? backend : nil
+    }
+  }
+}

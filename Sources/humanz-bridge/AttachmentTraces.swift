@@ -1,0 +1,72 @@
+import CNI
+import Netfilter
+import Netlink
+import Stage
+
+/// By what the node remembers an attachment: the next owner of its addresses must not be taken for
+/// it.
+struct AttachmentTraces {
+  let host: HostInterface
+  private let macs: [MACAddress]
+  private let addresses: [IPAddress]
+
+  /// What a DEL knows: from prevResult, else from the namespace, and without both from the
+  /// attachment's name, of which its MAC address is made.
+  init(
+    of attachment: Attachment, on network: NetworkName, _ configuration: BridgeConfiguration,
+    _ result: CNIResult?, sandbox: String?
+  ) {
+    host = HostInterface(of: attachment, on: network)
+    var macs = [configuration.mac ?? host.podMAC]
+    var addresses: [IPAddress] = []
+    if let result {
+      let sandbox = result.sandbox(of: attachment.interface) ?? ""
+      macs += [result.interface(attachment.interface, sandbox: sandbox)?.interface.mac]
+        .compactMap { $0 }
+      addresses = result.ips(of: attachment.interface, sandbox: sandbox).map { $0.address.address }
+    }
+    if addresses.isEmpty {
+      addresses = Pod.ifThere(sandbox)?.addresses(of: attachment.interface) ?? []
+    }
+    self.addresses = addresses
+    self.macs = macs
+  }
+
+  /// What a GC knows: the attachment's name alone.
+  init(of attachment: Attachment, on network: NetworkName) {
+    host = HostInterface(of: attachment, on: network)
+    macs = [host.podMAC]
+    addresses = []
+  }
+
+  /// The neighbours that are the attachment's.
+  func own(_ neighbours: [Neighbour]) -> [Neighbour] {
+    neighbours.filter { neighbour in
+      !neighbour.isPermanent
+        && (addresses.contains(neighbour.address)
+          || neighbour.mac.map { macs.contains($0) } ?? false)
+    }
+  }
+
+  /// The attachment's addresses, with those that only its neighbour entries tell.
+  func addresses(with neighbours: [Neighbour]) -> [IPAddress] {
+    addresses + neighbours.map { $0.address }.filter { !addresses.contains($0) }
+  }
+}
+
+extension CNIResult {
+  /// The namespace an interface was made in, which a DEL may come without.
+  fileprivate func sandbox(of name: InterfaceName) -> String? {
+    interfaces.first { $0.name == name.description && $0.sandbox != nil }?.sandbox
+  }
+}
+
+extension Pod {
+  /// The addresses of an interface; none where it is gone.
+  fileprivate borrowing func addresses(of interface: InterfaceName) -> [IPAddress] {
+    guard let link = try? socket.link(named: interface),
+      let addresses = try? socket.addresses(index: link.index)
+    else { return [] }
+    return addresses.map { $0.prefix.address }
+  }
+}

@@ -1,0 +1,88 @@
+import CNI
+import CNetlink
+import Netlink
+import Stage
+
+/// What the keys ask of an attachment's port: hairpin, isolation and VLANs.
+extension Node {
+  borrowing func configure(
+    port: Link, _ configuration: BridgeConfiguration
+  ) throws(CNIError) {
+    var requests: [Request] = []
+    let settings = BridgePort(
+      hairpin: configuration.hairpinMode ? true : nil,
+      isolated: configuration.portIsolation ? true : nil)
+    if settings != BridgePort() {
+      requests.append(.changeBridgePort(.index(port.index), settings))
+    }
+    if let vlans = configuration.vlans { requests += vlans.requests(port: port.index) }
+    try perform(requests)
+  }
+
+  /// Has a bridge keep VLANs apart.
+  /// - Throws: error 2 where the kernel was built without that.
+  borrowing func filterVLANs(of bridge: Link) throws(CNIError) {
+    do throws(NetlinkError) {
+      try socket.perform(.filterVLANs(bridge: .name(bridge.name)))
+    } catch  where error.errno == EOPNOTSUPP {
+      throw CNIError(
+        .unsupportedField, "keys \"vlan\" and \"vlanTrunk\" need VLAN filtering of bridges",
+        details: "\(error); the kernel was built without CONFIG_BRIDGE_VLAN_FILTERING")
+    } catch {
+      throw CNIError(error)
+    }
+  }
+
+  /// The link that the gateway's address goes to: the bridge or, where the pods are in a VLAN, the
+  /// link `<bridge>.<vlan>`, which is made if need be.
+  borrowing func gatewayLink(
+    of bridge: Link, _ configuration: BridgeConfiguration, _ network: NetworkName,
+    undo: inout Undo
+  ) throws(CNIError) -> Link {
+    guard let vlan = configuration.vlans?.access else { return bridge }
+    let name = try configuration.gatewayName(vlan: vlan)
+    if let link = try link(name) {
+      guard link.vlanID == vlan && link.peerIndex == bridge.index || link.kind == "veth" else {
+        throw CNIError(
+          .exists,
+          "the node's link \(name), which is to be the gateway of VLAN \(vlan), is another",
+          details: "it is of kind \(link.kind ?? "physical")")
+      }
+      return link
+    }
+    let failures: [Failure]
+    do {
+      failures = try socket.failures(performing: [
+        .addBridgeVLAN(bridge.index, BridgeVLAN(vlan...vlan), onBridge: true),
+        .addVLAN(name, parent: bridge.index, id: vlan, mac: bridge.mac, mtu: bridge.mtu),
+        .changeLink(.name(name), LinkChange(up: true)),
+      ])
+    } catch {
+      throw CNIError(error)
+    }
+    // Another ADD may make it at the same time.
+    if let failure = failures.first(where: { !$0.error.exists }) { throw CNIError(failure.error) }
+    undo.push { (node, _) in
+      takeBack(ifUnused: bridge.index, network, node) { (node) in
+        try? node.perform(.deleteLink(.name(name)))
+      }
+    }
+    guard let link = try link(name) else {
+      throw CNIError(.kernel, "the link \(name) went away as it was made")
+    }
+    return link
+  }
+}
+
+extension BridgeConfiguration {
+  /// The name of the link in a VLAN of the bridge, as the reference `bridge` has it.
+  /// - Throws: error 7 where it is too long for a link's.
+  func gatewayName(vlan: UInt16) throws(CNIError) -> InterfaceName {
+    guard let name = InterfaceName("\(bridge).\(vlan)") else {
+      throw CNIError(
+        .invalidConfiguration, "keys \"bridge\" and \"vlan\": \(bridge).\(vlan) is no link's name",
+        details: "a link's name has at most 15 bytes")
+    }
+    return name
+  }
+}
