@@ -1,0 +1,85 @@
+"""One plugin called as a runtime calls it: environment, stdin, exit status, stdout."""
+
+import json
+
+from isolated_node import PLUGINS
+
+IPAM = {"type": "host-local", "dataDir": "/run/leases"}
+
+
+class Refused(AssertionError):
+    """A verb that ended with a CNI error, which is in `error`."""
+
+    def __init__(self, verb, output):
+        super().__init__(f"{verb}: {output}")
+        self.error = json.loads(output)
+
+
+class Network:
+    """A network of one plugin on a node: its configuration, and the results of its pods."""
+
+    def __init__(self, node, plugin="humanz-bridge", version="1.0.0", name="net", **keys):
+        self.node = node
+        self.plugin = plugin
+        self.configuration = {"cniVersion": version, "name": name, "type": plugin, **keys}
+        self.results = {}
+
+    def call(self, verb, pod=None, interface="eth0", namespace=None, environment=None, **keys):
+        """Runs a verb; gives what it printed as JSON, None where it printed nothing."""
+        variables = {"CNI_COMMAND": verb, "CNI_PATH": PLUGINS}
+        if pod is not None:
+            variables |= {"CNI_CONTAINERID": pod, "CNI_IFNAME": interface}
+            if namespace is None:
+                namespace = f"/run/netns/{pod}"
+        if namespace:
+            variables["CNI_NETNS"] = namespace
+        done = self.node.run(
+            f"{PLUGINS}/{self.plugin}", env=variables | (environment or {}), check=False,
+            input=json.dumps({**self.configuration, **keys}))
+        if done.returncode:
+            raise Refused(verb, done.stdout)
+        return json.loads(done.stdout) if done.stdout.strip() else None
+
+    def add(self, pod, **options):
+        """ADD; the pod's namespace is made if it is not there."""
+        if not self.node.path(f"/run/netns/{pod}").exists():
+            self.node.add_pod(pod)
+        self.results[pod] = self.call("ADD", pod, **options)
+        return self.results[pod]
+
+    def check(self, pod, **options):
+        self.call("CHECK", pod, prevResult=self.results[pod], **options)
+
+    def delete(self, pod, **options):
+        self.call("DEL", pod, prevResult=self.results[pod], **options)
+
+    def collect(self, *pods, **options):
+        """GC that keeps these pods."""
+        valid = [{"containerID": pod, "ifname": "eth0"} for pod in pods]
+        self.call("GC", **{"cni.dev/valid-attachments": valid}, **options)
+
+
+def subnets(*networks):
+    """An `ipam` section of host-local that gives one address of each."""
+    ranges = [[{"subnet": network}] for network in networks]
+    return {**IPAM, "ranges": ranges}
+
+
+def reaches(node, pod, address, wait=1):
+    """Whether one echo request of a pod is answered."""
+    return node.run(
+        "ping", "-c", "1", "-W", wait, address, pod=pod, check=False).returncode == 0
+
+
+def address(result, index=0):
+    return result["ips"][index]["address"].split("/")[0]
+
+
+def port(result):
+    """The name of the node's end of the pair."""
+    return result["interfaces"][-2]["name"]
+
+
+def link(node, name, pod=None):
+    """What `ip -details link show` tells of a link."""
+    return node.ip("-details", "link", "show", "dev", name, pod=pod)[0]
