@@ -1,0 +1,12 @@
+import CNI
+
+/// `humanz-route routes` and the other commands for a person: each in a file of its own.
+extension RoutePlugin {
+  static func command(_ arguments: [String]) throws(CNIError) -> Int32? {
+    let rest = Array(arguments.dropFirst())
+    switch arguments[0] {
+    case "routes": return try RoutesCommand(rest).run()
+    default: return nil
+    }
+  }
+}
