@@ -1,5 +1,5 @@
 import CNI
-import CNetlink
+import Stage
 
 /// The range sets of a network: an attachment gets one address of each.
 struct Pools {
@@ -49,19 +49,13 @@ struct Pools {
 
   /// Adds the node's subnets from the file that `humanz-route sync` writes: a set each.
   mutating func add(clusterFile path: String, _ keys: Keys) throws(CNIError) {
-    let text = try FileDescriptor(path: path, flags: O_RDONLY).readAll()
-    let json: JSON
-    do { json = try JSON(parsing: text) } catch {
-      throw CNIError(
-        .undecodable, "key \"\(keys.path(of: "clusterFile"))\": \(path) is not JSON",
-        details: error.description)
-    }
-    let file = Keys(json.object ?? JSONObject(), path: path)
-    guard let subnets = try file.strings("subnets"), !subnets.isEmpty else {
-      throw file.invalid("subnets", "names no subnet of this node")
+    let subnets = try ClusterFile(path: path).subnets
+    guard !subnets.isEmpty else {
+      throw keys.invalid("clusterFile", "names \(path), which has no subnet of this node")
     }
     for (index, subnet) in subnets.enumerated() {
-      let range = Keys(JSONObject(("subnet", .string(subnet))), path: "\(path) subnets[\(index)]")
+      let range = Keys(
+        JSONObject(("subnet", .string(subnet.description))), path: "\(path) subnets[\(index)]")
       try append([AddressRange(range)], range.path)
     }
   }
