@@ -25,16 +25,20 @@ extension Pod {
     }
   }
 
-  /// CHECK of routes: each of the result's whose destination the pod's tables do not have.
+  /// CHECK of routes: each of the result's whose destination the pod's tables do not have. One that
+  /// names no table may be in any: source-based routing, as the reference `sbr`, moves it.
   /// - Throws: error 102 naming the route.
   public borrowing func checkRoutes(_ routes: [ResultRoute]) throws(CNIError) {
     for route in routes {
-      let table = route.table ?? Route.mainTable
       let present: [Route]
-      do { present = try socket.routes(route.destination.family, table: table) } catch {
+      do { present = try socket.routes(route.destination.family, table: route.table) } catch {
         throw CNIError(error)
       }
-      guard present.contains(where: { $0.destination == route.destination.network }) else {
+      guard
+        present.contains(where: {
+          $0.destination == route.destination.network && $0.kind == .unicast
+        })
+      else {
         throw CNIError(.checkFailed, "the route to \(route.destination) is missing in \(path)")
       }
     }

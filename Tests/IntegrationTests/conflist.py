@@ -1,0 +1,45 @@
+"""A conflist run on a node as a runtime runs it, by `cni-run`."""
+
+import json
+
+from attachment import Refused
+from isolated_node import NETWORKS, OURS, PLUGINS
+
+
+class Conflist:
+    """A network of several plugins on a node, and the results of its pods."""
+
+    def __init__(self, node, *plugins, name="net", version="1.0.0", file=None):
+        self.node = node
+        self.name = name
+        self.plugins = plugins
+        self.file = f"{NETWORKS}/{file or name}.conflist"
+        self.results = {}
+        text = json.dumps({"cniVersion": version, "name": name, "plugins": plugins})
+        node.path(self.file).write_text(text)
+
+    def without(self, *types):
+        """The same network less the plugins of some types: for a CHECK of those that remain."""
+        rest = [plugin for plugin in self.plugins if plugin["type"] not in types]
+        return Conflist(self.node, *rest, name=self.name, file=f"{self.name}-in-part")
+
+    def run(self, verb, *words):
+        """One call of `cni-run`; gives what it printed as JSON, None where it printed nothing."""
+        done = self.node.run(
+            f"{OURS}/cni-run", verb, self.file, *words, env={"CNI_PATH": PLUGINS}, check=False)
+        if done.returncode:
+            raise Refused(verb, done.stdout or done.stderr)
+        return json.loads(done.stdout) if done.stdout.strip() else None
+
+    def add(self, pod, *options):
+        """ADD; the pod's namespace is made if it is not there."""
+        if not self.node.path(f"/run/netns/{pod}").exists():
+            self.node.add_pod(pod)
+        self.results[pod] = self.run("add", pod, *options)
+        return self.results[pod]
+
+    def check(self, pod, *options):
+        self.run("check", pod, *options)
+
+    def delete(self, pod, *options):
+        self.run("del", pod, *options)

@@ -1,0 +1,86 @@
+"""Traffic of tests: pages and bulk data served by pods, and a world beyond the node."""
+
+import subprocess
+import time
+
+PYTHON = "/usr/bin/python3"
+
+NODE = "192.0.2.10"
+WORLD = "192.0.2.1"
+
+
+def add_world(node):
+    """Gives a node an uplink and, at its other end, a host named `world` that is its way out."""
+    node.add_pod("world")
+    node.run("ip", "link", "add", "uplink", "type", "veth", "peer", "name", "eth0",
+             "netns", "world")
+    node.run("ip", "link", "set", "eth0", "up", pod="world")
+    node.run("ip", "address", "add", f"{WORLD}/24", "dev", "eth0", pod="world")
+    node.run("ip", "link", "set", "uplink", "up")
+    node.run("ip", "address", "add", f"{NODE}/24", "dev", "uplink")
+    node.run("ip", "route", "add", "default", "via", WORLD)
+
+
+def serve(node, pod, page, port=80):
+    """Has a pod serve a page by HTTP until the node ends."""
+    folder = node.path(f"/run/tmp/{pod}")
+    folder.mkdir()
+    (folder / "index.html").write_text(page)
+    node.start("busybox", "httpd", "-f", "-p", port, "-h", f"/run/tmp/{pod}", pod=pod)
+    for _ in range(100):
+        if fetch(node, f"http://127.0.0.1:{port}/", pod=pod) == page:
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"{pod} does not serve its page")
+
+
+def fetch(node, url, pod=None):
+    """The page at an address; None where nobody answers."""
+    done = node.run("curl", "-sS", "-g", "--max-time", "2", url, pod=pod, check=False)
+    return done.stdout if done.returncode == 0 else None
+
+
+_SERVE_BYTES = """
+import socket
+with socket.create_server(("", 5000)) as listener:
+    print("listening", flush=True)
+    while True:
+        connection, _ = listener.accept()
+        with connection:
+            count = int(connection.recv(20))
+            if count < 0:
+                connection.sendall(bytes(-count))
+            while count > 0 and (data := connection.recv(65536)):
+                count -= len(data)
+            connection.sendall(b".")
+"""
+
+_ASK_BYTES = """
+import socket, sys, time
+start = time.monotonic()
+with socket.create_connection((sys.argv[1], 5000), timeout=20) as connection:
+    count = int(sys.argv[2])
+    connection.sendall(b"%20d" % count)
+    if count > 0:
+        connection.sendall(bytes(count))
+    while connection.recv(65536):
+        pass
+print(time.monotonic() - start)
+"""
+
+
+def serve_bytes(node, pod):
+    """Has a pod send and take any number of bytes until the node ends."""
+    process = node.start(PYTHON, "-c", _SERVE_BYTES, pod=pod, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "listening\n"
+    process.stdout.close()
+
+
+def seconds_to_send(node, address, count):
+    """How long it takes to send bytes to a pod."""
+    return float(node.run(PYTHON, "-c", _ASK_BYTES, address, count).stdout)
+
+
+def seconds_to_receive(node, address, count):
+    """How long it takes to receive bytes from a pod."""
+    return float(node.run(PYTHON, "-c", _ASK_BYTES, address, -count).stdout)
