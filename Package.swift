@@ -62,7 +62,8 @@ let package = Package(
   name: "humanz",
   targets: [
     .systemLibrary(name: "CNetlink", pkgConfig: "libmnl", providers: [.apt(["libmnl-dev"])]),
-    module("CNI"),
+    module("EmbeddedUnicode"),
+    module("CNI", "EmbeddedUnicode"),
     module("Netlink", "CNI"),
     module("Netfilter", "CNI", "Netlink"),
     module("Stage", "CNI", "Netlink", "Netfilter"),

@@ -16,7 +16,7 @@ public struct Delegate {
       throw CNIError(
         .invalidConfiguration, "the plugin type \"\(name)\" is not a bare name of an executable")
     }
-    for folder in searchPath.split(separator: ":") {
+    for folder in searchPath.fields(separatedBy: ":") {
       let path = "\(folder)/\(name)"
       var status = stat()
       if stat(path, &status) == 0, status.st_mode & mode_t(S_IFMT) == mode_t(S_IFREG),

@@ -27,7 +27,7 @@ public struct IPAddress: Equatable, Sendable {
 
   /// Reads the text form: dotted decimal without leading zeros, or RFC 4291 section 2.2 without a
   /// zone. An IPv4-mapped IPv6 address is taken for the IPv4 address in it, as Go's `net` does.
-  public init?(_ text: some StringProtocol) {
+  public init?(_ text: String) {
     let bytes = Array(text.utf8)
     if let value = IPAddress.dottedDecimal(bytes[...]) {
       self.init(.v4, value)
@@ -83,8 +83,8 @@ extension IPAddress: CustomStringConvertible {
     let zeros = IPAddress.longestRunOfZeros(groups)
     let texts = groups.map { String($0, radix: 16) }
     if zeros.count < 2 { return texts.joined(separator: ":") }
-    return texts[..<zeros.lowerBound].joined(separator: ":") + "::"
-      + texts[zeros.upperBound...].joined(separator: ":")
+    return Array(texts[..<zeros.lowerBound]).joined(separator: ":") + "::"
+      + Array(texts[zeros.upperBound...]).joined(separator: ":")
   }
 
   /// The first of the longest runs of zero groups, empty where there is none.

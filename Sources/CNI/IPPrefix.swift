@@ -15,8 +15,8 @@ public struct IPPrefix: Equatable, Sendable {
   }
 
   /// Reads `ADDRESS/LENGTH` (RFC 4632 section 3.1, RFC 4291 section 2.3).
-  public init?(_ text: some StringProtocol) {
-    let parts = text.split(separator: "/", omittingEmptySubsequences: false)
+  public init?(_ text: String) {
+    let parts = text.fields(separatedBy: "/", omittingEmpty: false)
     guard parts.count == 2, let address = IPAddress(parts[0]), let length = UInt8(parts[1]),
       length <= address.family.bits, "\(length)" == parts[1]
     else { return nil }

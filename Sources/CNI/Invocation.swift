@@ -99,12 +99,17 @@ public struct CNIArguments {
 
   init(_ text: String) throws(CNIError) {
     var pairs: [(key: String, value: String)] = []
-    for pair in text.split(separator: ";") {
-      guard let equals = pair.firstIndex(of: "=") else {
+    for pair in text.fields(separatedBy: ";") {
+      let bytes = Array(pair.utf8)
+      guard let equals = bytes.firstIndex(of: UInt8(ascii: "=")) else {
         throw CNIError(
           .invalidEnvironment, "CNI_ARGS has \"\(pair)\": KEY=VALUE pairs with ';' between are due")
       }
-      pairs.append((String(pair[..<equals]), String(pair[pair.index(after: equals)...])))
+      pairs.append(
+        (
+          String(decoding: bytes[..<equals], as: UTF8.self),
+          String(decoding: bytes[(equals + 1)...], as: UTF8.self)
+        ))
     }
     self.pairs = pairs
   }

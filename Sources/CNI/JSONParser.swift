@@ -89,7 +89,7 @@ private struct JSONParser {
   }
 
   private func refuseDuplicates(_ members: [JSONObject.Member]) throws(JSONError) {
-    let names = members.map { $0.name }.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    let names = members.map { $0.name }.sortedByBytes()
     for (name, next) in zip(names, names.dropFirst()) where name.utf8.elementsEqual(next.utf8) {
       throw error("the member name \"\(name)\" occurs twice in the object that ends here")
     }

@@ -117,7 +117,8 @@ public struct Keys {
   }
 
   private func value(_ key: String) -> JSON? {
-    guard let value = object[key], value != .null else { return nil }
+    guard let value = object[key] else { return nil }
+    if case .null = value { return nil }
     return value
   }
 

@@ -10,7 +10,7 @@ public struct MACAddress: Equatable, Sendable {
   }
 
   /// Reads six pairs of hexadecimal digits with `:` or `-` between them.
-  public init?(_ text: some StringProtocol) {
+  public init?(_ text: String) {
     let characters = Array(text.utf8)
     guard characters.count == 17 else { return nil }
     let separator = characters[2]

@@ -85,7 +85,8 @@ public struct Masquerade: Sendable {
       guard chain.family == .inet, chain.table == tableName,
         chain.name.utf8.starts(with: prefix.utf8)
       else { return nil }
-      return NetworkName(String(Substring(chain.name.utf8.dropFirst(prefix.utf8.count))))
+      return NetworkName(
+        String(decoding: chain.name.utf8.dropFirst(prefix.utf8.count), as: UTF8.self))
     }
   }
 }

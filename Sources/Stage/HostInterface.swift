@@ -34,9 +34,10 @@ public struct HostInterface: Equatable {
   public static func attachment(alias: String, on network: NetworkName) -> Attachment? {
     let prefix = aliasPrefix(of: network)
     guard alias.utf8.starts(with: prefix.utf8) else { return nil }
-    let parts = alias.utf8.dropFirst(prefix.utf8.count).split(separator: UInt8(ascii: ":"))
-    guard parts.count == 2, let containerID = ContainerID(String(Substring(parts[0]))),
-      let interface = InterfaceName(String(Substring(parts[1])))
+    let rest = String(decoding: alias.utf8.dropFirst(prefix.utf8.count), as: UTF8.self)
+    let parts = rest.fields(separatedBy: ":")
+    guard parts.count == 2, let containerID = ContainerID(parts[0]),
+      let interface = InterfaceName(parts[1])
     else { return nil }
     return Attachment(containerID: containerID, interface: interface)
   }

@@ -103,7 +103,7 @@ private struct Options {
 
   func attachment(namespace: String) throws(CNIError) -> RuntimeAttachment {
     let isPath = namespace.utf8.contains(UInt8(ascii: "/"))
-    let name = namespace.utf8.split(separator: UInt8(ascii: "/")).last.map { String(Substring($0)) }
+    let name = namespace.fields(separatedBy: "/").last
     let containerID = self.containerID ?? name.flatMap { ContainerID($0) }
     guard let containerID else {
       throw CNIError(Command.usageError, "--container-id is due: \(namespace) makes none")
@@ -115,7 +115,7 @@ private struct Options {
   }
 
   private static func attachment(_ text: String) -> Attachment? {
-    let parts = text.utf8.split(separator: UInt8(ascii: ":")).map { String(Substring($0)) }
+    let parts = text.fields(separatedBy: ":")
     guard parts.count == 2, let containerID = ContainerID(parts[0]),
       let interface = InterfaceName(parts[1])
     else { return nil }

@@ -57,6 +57,17 @@ struct BridgeConfiguration {
 extension JSONObject {
   /// nil for `{}` and for an object whose members are all empty: it overrides nothing.
   fileprivate var ifItSaysAnything: JSONObject? {
-    members.contains { ![.null, .string(""), .array([])].contains($0.value) } ? self : nil
+    members.contains { $0.value.saysAnything } ? self : nil
+  }
+}
+
+extension JSON {
+  fileprivate var saysAnything: Bool {
+    switch self {
+    case .null: false
+    case .string(let text): !text.isEmpty
+    case .array(let elements): !elements.isEmpty
+    default: true
+    }
   }
 }

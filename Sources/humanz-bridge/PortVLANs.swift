@@ -45,11 +45,11 @@ struct PortVLANs: Equatable {
   /// Ranges in order, those that touch made one.
   private static func joined(_ ranges: [ClosedRange<UInt16>]) -> [ClosedRange<UInt16>] {
     var joined: [ClosedRange<UInt16>] = []
-    for range in ranges.sorted(by: { $0.lowerBound < $1.lowerBound }) {
-      if let last = joined.last, range.lowerBound <= last.upperBound + 1 {
-        joined[joined.count - 1] = last.lowerBound...max(last.upperBound, range.upperBound)
+    for id in UInt16(1)...4094 where ranges.contains(where: { $0.contains(id) }) {
+      if let last = joined.last, last.upperBound + 1 == id {
+        joined[joined.count - 1] = last.lowerBound...id
       } else {
-        joined.append(range)
+        joined.append(id...id)
       }
     }
     return joined

@@ -32,7 +32,7 @@ extension Node {
   borrowing func removeAll(
     of network: NetworkName, keeping valid: [Attachment], _ configuration: BridgeConfiguration
   ) throws(CNIError) {
-    let kept = valid.map { HostInterface(of: $0, on: network).alias }.sorted()
+    let kept = valid.map { HostInterface(of: $0, on: network).alias }.sortedByBytes()
     let links: [Link]
     do { links = try socket.links() } catch { throw CNIError(error) }
     var errors: [CNIError] = []

@@ -18,8 +18,7 @@ struct Directory: ~Copyable {
   /// - Parameter make: whether to make it; nil is returned where it is missing otherwise.
   init?(path: String, make: Bool) throws(StoreError) {
     var current = try Directory("/", at: AT_FDCWD, path: "/", flags: 0)
-    for part in path.split(separator: "/") {
-      let name = String(part)
+    for name in path.fields(separatedBy: "/") {
       guard let next = try current.directory(name, make: make, followsLinks: !current.isPublic)
       else { return nil }
       current = next

@@ -61,8 +61,8 @@ struct IPAMConfiguration {
       }
       if let ips = try configuration.cniArguments.addresses("ips"), !ips.isEmpty { return ips }
       var addresses: [IPAddress] = []
-      for text in (arguments["IP"] ?? "").split(separator: ",") {
-        guard let address = addressOfEither(String(text)) else {
+      for text in (arguments["IP"] ?? "").fields(separatedBy: ",") {
+        guard let address = addressOfEither(text) else {
           throw CNIError(
             .invalidEnvironment, "CNI_ARGS: IP is \"\(text)\": an IP address is due")
         }

@@ -56,9 +56,9 @@ extension Attachment {
   var fileName: String { "\(containerID):\(interface)" }
 
   init?(fileName: String) {
-    let parts = fileName.split(separator: ":", omittingEmptySubsequences: false)
-    guard parts.count == 2, let containerID = ContainerID(String(parts[0])),
-      let interface = InterfaceName(String(parts[1]))
+    let parts = fileName.fields(separatedBy: ":", omittingEmpty: false)
+    guard parts.count == 2, let containerID = ContainerID(parts[0]),
+      let interface = InterfaceName(parts[1])
     else { return nil }
     self.init(containerID: containerID, interface: interface)
   }

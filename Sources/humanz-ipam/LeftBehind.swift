@@ -66,7 +66,7 @@ extension LeaseStore {
   /// - Returns: the errors.
   mutating func collect(keeping valid: [Attachment]) -> [StoreError] {
     var errors: [StoreError] = []
-    let kept = valid.map { $0.fileName }.sorted()
+    let kept = valid.map { $0.fileName }.sortedByBytes()
     do throws(StoreError) {
       try index()
       for attachment in try attachments.attachments()

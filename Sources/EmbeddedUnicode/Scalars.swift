@@ -1,7 +1,8 @@
 #if hasFeature(Embedded)
   // What the standard library asks about Unicode scalars when it compares strings. Every name and
   // value here is compared by its code points (as RFC 8259 section 8.3 advises for JSON), so the
-  // answer is that no scalar has another form: it stands in for 36 KB of tables in each plugin.
+  // answer is that no scalar has another form: it stands in for 36 KB of tables in each plugin. The
+  // module is one of its own, so that its symbols and the library's never meet in one object file.
 
   @_cdecl("_swift_stdlib_getNormData")
   public func normalizationData(_ scalar: UInt32) -> UInt16 { 0 }
