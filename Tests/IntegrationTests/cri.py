@@ -1,0 +1,108 @@
+"""A client of the Container Runtime Interface (kubernetes/cri-api, `runtime.v1`), as far as the
+tests call it. Messages are written field by field: the numbers are those of its `api.proto`."""
+
+import grpc
+
+
+def encode(message):
+    """Protocol buffers' wire format of a message: values by field number, lists for repeated ones."""
+    out = bytearray()
+    for number, values in message.items():
+        for value in values if isinstance(values, list) else [values]:
+            if isinstance(value, int):
+                out += _varint(number << 3) + _varint(value)
+            else:
+                payload = encode(value) if isinstance(value, dict) else value.encode()
+                out += _varint(number << 3 | 2) + _varint(len(payload)) + payload
+    return bytes(out)
+
+
+def decode(payload):
+    """The values of a message's fields, a list each; strings and messages within stay bytes."""
+    fields = {}
+    while payload:
+        key, payload = _read_varint(payload)
+        value, payload = _read_varint(payload)
+        if key & 7 == 2:
+            value, payload = payload[:value], payload[value:]
+        fields.setdefault(key >> 3, []).append(value)
+    return fields
+
+
+def _varint(value):
+    out = bytearray()
+    while value > 0x7f:
+        out.append(value & 0x7f | 0x80)
+        value >>= 7
+    return bytes(out + bytes([value]))
+
+
+def _read_varint(payload):
+    value = 0
+    for index, byte in enumerate(payload):
+        value |= (byte & 0x7f) << 7 * index
+        if byte < 0x80:
+            return value, payload[index + 1:]
+    raise ValueError("a message that ends within a number")
+
+
+def _pod(name, cgroup):
+    """A pod's configuration."""
+    return {1: {1: name, 2: f"uid-of-{name}", 3: "default"}, 2: name, 8: {1: cgroup}}
+
+
+class Runtime:
+    """The runtime behind a socket."""
+
+    def __init__(self, socket):
+        self._channel = grpc.insecure_channel(f"unix://{socket}")
+
+    def close(self):
+        self._channel.close()
+
+    def _call(self, method, message, timeout=30):
+        call = self._channel.unary_unary(
+            f"/runtime.v1.RuntimeService/{method}",
+            request_serializer=encode, response_deserializer=decode)
+        return call(message, timeout=timeout)
+
+    def conditions(self):
+        """What the runtime says of itself: the conditions that hold."""
+        try:
+            status = decode(self._call("Status", {}, timeout=5)[1][0])
+        except grpc.RpcError:
+            return set()
+        conditions = [decode(condition) for condition in status.get(1, [])]
+        return {one[1][0].decode() for one in conditions if one.get(2) == [1]}
+
+    def run_sandbox(self, name, cgroup):
+        """Makes a pod; gives its ID."""
+        return self._call("RunPodSandbox", {1: _pod(name, cgroup)})[1][0].decode()
+
+    def run_container(self, sandbox, name, cgroup, image, *command):
+        """Starts a container in a pod of that name; gives its ID."""
+        container = {1: {1: "main"}, 2: {1: image}, 3: list(command)}
+        request = {1: sandbox, 2: container, 3: _pod(name, cgroup)}
+        identity = self._call("CreateContainer", request)[1][0].decode()
+        self._call("StartContainer", {1: identity})
+        return identity
+
+    def execute(self, container, *command):
+        """Runs a command in a container; gives what it printed."""
+        answer = self._call("ExecSync", {1: container, 2: list(command), 3: 10})
+        return answer.get(1, [b""])[0].decode()
+
+    def stop_sandbox(self, sandbox):
+        self._call("StopPodSandbox", {1: sandbox})
+
+    def remove_sandbox(self, sandbox):
+        self._call("RemovePodSandbox", {1: sandbox})
+
+    def sandboxes(self):
+        """The IDs of all pods."""
+        return {decode(item)[1][0].decode() for item in self._call("ListPodSandbox", {}).get(1, [])}
+
+    def address(self, sandbox):
+        """A pod's first address."""
+        status = decode(self._call("PodSandboxStatus", {1: sandbox})[1][0])
+        return decode(status[5][0])[1][0].decode()
