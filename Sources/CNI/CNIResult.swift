@@ -1,7 +1,8 @@
 /// What ADD made: interfaces, addresses, routes and DNS, in the form of no version in particular.
 ///
 /// Reading takes any version's form, writing gives any; what one form cannot say is left out there.
-/// Each entry keeps the object it came in, so that fields we do not know come out as they went in.
+/// The whole and each entry keep the object they came in, so that fields we do not know come out as
+/// they went in, and all of them in their places.
 /// Source: specification section 5, "Success"; for 0.1.0 and 0.2.0, their own section "Result".
 public struct CNIResult: Equatable {
   public var interfaces: [ResultInterface] = []
@@ -9,8 +10,8 @@ public struct CNIResult: Equatable {
   public var routes: [ResultRoute] = []
   /// `nameservers`, `domain`, `search` and `options`, as they came.
   public var dns: JSONObject?
-  /// The fields at the top that we do not know.
-  private var others = JSONObject()
+  /// The object it came in. What we know in it only keeps its place.
+  private var fields = JSONObject()
 
   public init() {}
 
@@ -120,30 +121,26 @@ extension CNIResult {
   /// - Throws: error 7 naming the key, 1 for a version we do not speak.
   public init(_ keys: Keys, version: ProtocolVersion) throws(CNIError) {
     let version = keys.has("cniVersion") ? try NetworkConfiguration.version(keys) : version
-    others = keys.object
-    others["cniVersion"] = nil
+    fields = keys.object
     dns = try keys.keys("dns")?.object
-    others["dns"] = nil
     if version.hasPairResult {
       for key in ["ip4", "ip6"] {
         if let pair = try keys.keys(key) { try readPair(pair) }
-        others[key] = nil
       }
       return
     }
     interfaces = try keys.list("interfaces")?.map { ResultInterface(fields: $0.object) } ?? []
     ips =
       try keys.list("ips")?.map { (entry) throws(CNIError) in
-        try ResultIP(entry, address: "address", namesFamily: version.namesFamilies)
+        try ResultIP(entry, address: "address")
       } ?? []
     routes =
       try keys.list("routes")?.map { (entry) throws(CNIError) in try ResultRoute(entry) } ?? []
-    for key in ["interfaces", "ips", "routes"] { others[key] = nil }
   }
 
   /// Reads `ip4` or `ip6` of a result before 0.3.0: one address and the routes of its family.
   private mutating func readPair(_ pair: Keys) throws(CNIError) {
-    ips.append(try ResultIP(pair, address: "ip", namesFamily: false))
+    ips.append(try ResultIP(pair, address: "ip"))
     routes +=
       try pair.list("routes")?.map { (entry) throws(CNIError) in try ResultRoute(entry) } ?? []
   }
@@ -154,7 +151,7 @@ extension ResultInterface {
 }
 
 extension ResultIP {
-  fileprivate init(_ keys: Keys, address key: String, namesFamily: Bool) throws(CNIError) {
+  fileprivate init(_ keys: Keys, address key: String) throws(CNIError) {
     guard let address = try keys.prefix(key) else {
       throw keys.invalid(key, "is missing: an address with its prefix length is due")
     }
@@ -162,11 +159,9 @@ extension ResultIP {
     gateway = try keys.address("gateway")
     interface = try keys.int("interface", in: -1...Int(Int32.max)).flatMap { $0 < 0 ? nil : $0 }
     fields = keys.object
-    if namesFamily { fields["version"] = nil }
     if key != "address" {
-      fields[key] = nil
       fields["routes"] = nil
-      fields["address"] = .string(address.description)
+      fields = fields.renaming(key, to: "address")
     }
   }
 }
@@ -176,41 +171,51 @@ extension ResultIP {
 extension CNIResult {
   /// The result in a version's form.
   public func json(version: ProtocolVersion) -> JSON {
-    var object = JSONObject(("cniVersion", .string(version.description)))
+    var object = fields
+    object["cniVersion"] = .string(version.description)
     if version.hasPairResult {
+      for key in ["interfaces", "ips", "routes"] { object[key] = nil }
       object["ip4"] = pair(.v4)
       object["ip6"] = pair(.v6)
     } else {
-      if !interfaces.isEmpty {
-        object["interfaces"] = .array(interfaces.map { .object($0.fields) })
-      }
-      object["ips"] = ips.isEmpty ? nil : .array(ips.map { .object($0.fields(version: version)) })
-      object["routes"] = routes.isEmpty ? nil : .array(routes.map { .object($0.fields) })
+      for key in ["ip4", "ip6"] { object[key] = nil }
+      object.set("interfaces", interfaces.map { .object($0.fields) })
+      object.set("ips", ips.map { .object($0.fields(version: version)) })
+      object.set("routes", routes.map { .object($0.fields) })
     }
     object["dns"] = .object(dns ?? JSONObject())
-    for member in others.members { object[member.name] = member.value }
     return .object(object)
   }
 
   /// The first address of a family with the family's routes: all that 0.1.0 and 0.2.0 can say.
   private func pair(_ family: IPAddress.Family) -> JSON? {
-    guard var fields = ips.first(where: { $0.address.family == family })?.fields else { return nil }
+    guard var pair = ips.first(where: { $0.address.family == family })?.fields else { return nil }
     let routes = routes.filter { $0.destination.family == family }.map { JSON.object($0.fields) }
-    let address = fields["address"]
-    fields["address"] = nil
-    fields["interface"] = nil
-    var pair = JSONObject(("ip", address))
-    for member in fields.members { pair[member.name] = member.value }
+    pair["version"] = nil
+    pair["interface"] = nil
     pair["routes"] = routes.isEmpty ? nil : .array(routes)
-    return .object(pair)
+    return .object(pair.renaming("address", to: "ip"))
+  }
+}
+
+extension JSONObject {
+  /// An empty list stays as it came, mostly absent.
+  fileprivate mutating func set(_ key: String, _ entries: [JSON]) {
+    if !entries.isEmpty { self[key] = .array(entries) }
   }
 }
 
 extension ResultIP {
   fileprivate func fields(version: ProtocolVersion) -> JSONObject {
-    guard version.namesFamilies else { return fields }
-    var named = JSONObject(("version", .string(address.family.version)))
-    for member in fields.members { named[member.name] = member.value }
-    return named
+    var fields = fields
+    let family = JSON.string(address.family.version)
+    if !version.namesFamilies {
+      fields["version"] = nil
+    } else if fields["version"] != nil {
+      fields["version"] = family
+    } else {
+      fields = JSONObject(members: [JSONObject.Member("version", family)] + fields.members)
+    }
+    return fields
   }
 }

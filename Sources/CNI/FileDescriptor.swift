@@ -15,6 +15,13 @@ public struct FileDescriptor: ~Copyable {
 
   deinit { close(rawValue) }
 
+  /// Whether it is a regular file that has one name. The corresponding C function is `fstat`.
+  var isPlainFile: Bool {
+    var status = stat()
+    return fstat(rawValue, &status) == 0 && status.st_nlink == 1
+      && status.st_mode & mode_t(S_IFMT) == mode_t(S_IFREG)
+  }
+
   /// Everything up to the end of the file, `limit` bytes at most. The corresponding C function is
   /// `read`.
   /// - Throws: error 5, also where there is more than `limit`.
@@ -31,6 +38,19 @@ public struct FileDescriptor: ~Copyable {
 
 /// The three streams every process starts with; they stay open.
 public enum StandardStream {
+  /// Makes sure that there are three: one that is closed would give its number to the next file that
+  /// is opened, and a result be printed into that. Reading such a one finds its end, writing fails;
+  /// so does writing to a pipe that nobody reads, without ending the process.
+  static func prepare() {
+    humanz_signal_ignore(SIGPIPE)
+    while case let descriptor = humanz_open("/dev/null", O_RDONLY, 0), descriptor >= 0 {
+      if descriptor > STDERR_FILENO {
+        close(descriptor)
+        return
+      }
+    }
+  }
+
   /// Everything on stdin.
   public static func readInput() throws(CNIError) -> [UInt8] {
     do throws(CNIError) { return try readAll(STDIN_FILENO, limit: 16 << 20) } catch {

@@ -1,5 +1,5 @@
 /// What the runtime asks for: CNI_COMMAND (specification section 2).
-public enum Verb: String, CaseIterable {
+public enum Verb: String, CaseIterable, Sendable {
   case add = "ADD"
   case del = "DEL"
   case check = "CHECK"
@@ -41,7 +41,12 @@ public struct Invocation {
 
   /// - Throws: error 4 for the environment, 1 for a verb newer than the configuration's version, and
   ///   what `NetworkConfiguration` throws.
-  init(_ verb: Verb, input: [UInt8]) throws(CNIError) {
+  init(
+    _ verb: Verb, input: [UInt8], environment: (String) -> String? = environmentVariable
+  ) throws(CNIError) {
+    func nonempty(_ variable: String) -> String? {
+      environment(variable).flatMap { $0.isEmpty ? nil : $0 }
+    }
     let variables = ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"].map { nonempty($0) }
     let missing = verb.requiredVariables.filter { nonempty($0) == nil }
     guard missing.isEmpty else {
@@ -76,10 +81,6 @@ public struct Invocation {
     }
     arguments = try CNIArguments(nonempty("CNI_ARGS") ?? "")
   }
-}
-
-private func nonempty(_ variable: String) -> String? {
-  environmentVariable(variable).flatMap { $0.isEmpty ? nil : $0 }
 }
 
 private func parse<Value>(

@@ -89,6 +89,15 @@ public struct JSONObject: Equatable {
     }
   }
 
+  /// The object with one member under another name, in its place.
+  func renaming(_ name: String, to newName: String) -> JSONObject {
+    JSONObject(
+      members: members.compactMap { member in
+        if member.name == newName { return nil }
+        return member.name == name ? Member(newName, member.value) : member
+      })
+  }
+
   private func index(of name: String) -> Int? {
     members.firstIndex { $0.name.utf8.elementsEqual(name.utf8) }
   }

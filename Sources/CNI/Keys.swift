@@ -24,7 +24,15 @@ public struct Keys {
 
   public func string(_ key: String) throws(CNIError) -> String? {
     guard let value = value(key) else { return nil }
-    guard let string = value.string else { throw mismatch(key, "a string", value) }
+    return try Keys.string(value, path(of: key))
+  }
+
+  /// C sees a string end at a NUL: where it is a path, another file would be meant.
+  private static func string(_ value: JSON, _ path: String) throws(CNIError) -> String {
+    guard let string = value.string else { throw mismatch(path, "a string", value) }
+    guard !string.utf8.contains(0) else {
+      throw CNIError(.invalidConfiguration, "key \"\(path)\" has a NUL character in it")
+    }
     return string
   }
 
@@ -70,8 +78,7 @@ public struct Keys {
   /// An array of strings.
   public func strings(_ key: String) throws(CNIError) -> [String]? {
     try elements(key) { (value: JSON, path: String) throws(CNIError) in
-      guard let string = value.string else { throw Keys.mismatch(path, "a string", value) }
-      return string
+      try Keys.string(value, path)
     }
   }
 

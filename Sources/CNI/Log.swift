@@ -14,20 +14,14 @@ public struct Log {
   public init(path: String) { self.path = path.isEmpty ? nil : path }
 
   /// Appends one line, the time before it, in one write: lines of concurrent calls stay whole. The
-  /// file is made readable for root alone, and a link in its place is not followed.
+  /// file is made readable for root alone. What is no plain file, or one that has another name, is
+  /// not written to: somebody may have put a link in its place.
   public func write(_ line: String) {
     guard let path else { return }
     let flags = O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY
-    guard let file = try? FileDescriptor(path: path, flags: flags) else { return }
+    guard let file = try? FileDescriptor(path: path, flags: flags), file.isPlainFile else { return }
     let oneLine = line.utf8.map { $0 < 0x20 ? 0x20 : $0 }
     try? file.writeAll(Array("\(Clock.timestamp()) ".utf8) + oneLine + [0x0a])
-  }
-}
-
-extension NetworkConfiguration {
-  /// The log the configuration asks for by `logFile`.
-  public var log: Log {
-    Log(path: keys.object["logFile"]?.string ?? Log.defaultPath)
   }
 }
 

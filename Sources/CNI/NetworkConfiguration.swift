@@ -11,6 +11,8 @@ public struct NetworkConfiguration {
   public let type: String
   /// The result of the plugin before this one, or of ADD in a DEL or CHECK.
   public let prevResult: CNIResult?
+  /// The log that `logFile` asks for.
+  public let log: Log
 
   /// Reads and checks what every plugin needs.
   /// - Throws: error 6 for what is not JSON, 1 for a version we do not speak, 7 for a bad key.
@@ -48,6 +50,7 @@ public struct NetworkConfiguration {
     else { throw keys.invalid("name", "is missing: the network's name is due") }
     self.name = name
     type = try keys.string("type") ?? ""
+    log = Log(path: try keys.string("logFile") ?? Log.defaultPath)
     prevResult = try keys.keys("prevResult").map { (result) throws(CNIError) in
       try CNIResult(result, version: version)
     }

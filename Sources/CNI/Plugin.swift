@@ -42,6 +42,7 @@ extension Plugin {
       return runForPerson()
     }
     let start = Clock.microseconds()
+    StandardStream.prepare()
     var input: [UInt8] = []
     var call = LogEntry(plugin: name, verb: text)
     do throws(CNIError) {
@@ -56,26 +57,30 @@ extension Plugin {
       }
       let invocation = try Invocation(verb, input: input)
       call.describe(invocation)
-      let result = try perform(invocation)
-      if let result {
-        call.addresses = result.ips.map { "\($0.address)" }
-        try StandardStream.print(result.json(version: invocation.configuration.version).text)
-      }
+      call.addresses = try perform(invocation).ips.map { "\($0.address)" }
     } catch {
       call.error = error
-      try? StandardStream.print(error.json(version: errorVersion(input)).text)
+      report(error, version: errorVersion(input))
     }
     call.write(microseconds: Clock.microseconds() - start)
     return call.error == nil ? 0 : 1
   }
 
   /// Does one verb.
-  /// - Returns: ADD's result.
-  private static func perform(_ invocation: Invocation) throws(CNIError) -> CNIResult? {
+  /// - Returns: ADD's result, which has been printed; an empty one of the others.
+  private static func perform(_ invocation: Invocation) throws(CNIError) -> CNIResult {
     let plugin = try Self(invocation)
     switch (invocation.verb, invocation.attachment, invocation.namespace) {
     case (.add, let attachment?, let namespace?):
-      return try plugin.add(attachment, namespace: namespace)
+      let result = try plugin.add(attachment, namespace: namespace)
+      do throws(CNIError) {
+        try StandardStream.print(result.json(version: invocation.configuration.version).text)
+      } catch {
+        // Nobody knows of the attachment: it must not stay.
+        try? plugin.del(attachment, namespace: namespace)
+        throw error
+      }
+      return result
     case (.check, let attachment?, let namespace?):
       try plugin.check(attachment, namespace: namespace)
     case (.del, let attachment?, let namespace):
@@ -89,7 +94,14 @@ extension Plugin {
     default:
       try plugin.status()
     }
-    return nil
+    return CNIResult()
+  }
+
+  /// Prints the error for the runtime; where that fails, on stderr for whoever may read it.
+  private static func report(_ error: CNIError, version: String) {
+    do throws(CNIError) { try StandardStream.print(error.json(version: version).text) } catch {
+      StandardStream.printDiagnostic("\(name): \(error.message)")
+    }
   }
 
   /// The answer to VERSION; it accepts an empty stdin (section 5, "Version").

@@ -12,6 +12,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+// Before the kernel's headers, which then leave to it what both define.
+#include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -67,6 +69,9 @@ static inline int humanz_open(const char *path, int flags, mode_t mode) {
 static inline int humanz_openat(int directory, const char *path, int flags, mode_t mode) {
   return openat(directory, path, flags | O_CLOEXEC, mode);
 }
+
+/// signal(number, SIG_IGN)
+static inline void humanz_signal_ignore(int number) { signal(number, SIG_IGN); }
 
 /// entry->d_name
 static inline const char *humanz_dirent_name(const struct dirent *entry) { return entry->d_name; }

@@ -1,0 +1,166 @@
+import Testing
+
+@testable import CNI
+
+// Declared here: the kernel's own headers, which the modules use, do not go with <arpa/inet.h>.
+@_silgen_name("inet_ntop")
+private func cText(
+  _ family: Int32, _ bytes: UnsafePointer<UInt8>, _ text: UnsafeMutablePointer<CChar>,
+  _ size: UInt32
+) -> UnsafePointer<CChar>?
+@_silgen_name("inet_pton")
+private func cBytes(
+  _ family: Int32, _ text: UnsafePointer<CChar>, _ bytes: UnsafeMutablePointer<UInt8>
+) -> Int32
+
+private let (inet, inet6): (Int32, Int32) = (2, 10)
+
+/// Addresses and prefixes, with the C library as the witness.
+@Suite struct AddressTests {
+  private func ntop(_ family: Int32, _ bytes: [UInt8]) -> String {
+    var buffer = [CChar](repeating: 0, count: 64)
+    return cText(family, bytes, &buffer, 64).map { String(cString: $0) } ?? ""
+  }
+
+  private func pton(_ family: Int32, _ text: String) -> [UInt8]? {
+    var bytes = [UInt8](repeating: 0, count: family == inet ? 4 : 16)
+    return cBytes(family, text, &bytes) == 1 ? bytes : nil
+  }
+
+  @Test func `addresses are written and read as the C library does`() throws {
+    var random = FixedRandom(seed: 4)
+    for _ in 0..<3000 {
+      for (family, count) in [(inet, 4), (inet6, 16)] {
+        // Many zeros, so that every place of the `::` occurs.
+        let bytes = (0..<count).map { _ in random.below(2) == 0 ? 0 : UInt8(random.below(256)) }
+        let address = try #require(IPAddress(bytes: bytes))
+        #expect(address.bytes == bytes)
+        let text = ntop(family, bytes)
+        if text.contains(".") && family == inet6 { continue }
+        #expect(address.description == text)
+        #expect(IPAddress(text) == address)
+        #expect(IPAddress(text.uppercased()) == address)
+      }
+    }
+  }
+
+  @Test func `a text is an address to us where it is one to the C library`() {
+    var random = FixedRandom(seed: 5)
+    let pieces = [
+      "0", "1", "00", "255", "256", "ffff", "10000", "g", ":", "::", ".", "-1", " ", "", "a", "%1",
+      "/8",
+      "fe80", "127.0.0.1", "1.2.3",
+    ]
+    for _ in 0..<20_000 {
+      let text = (0..<1 + random.below(9)).map { _ in
+        random.one(of: pieces) + random.one(of: ["", ":", "."])
+      }
+      .joined()
+      let theirs = pton(inet, text) ?? pton(inet6, text)
+      #expect((IPAddress(text) != nil) == (theirs != nil), "\(text)")
+      if let theirs, let ours = IPAddress(text), ours.family == .v6 {
+        #expect(ours.bytes == theirs, "\(text)")
+      }
+    }
+  }
+
+  @Test(arguments: [
+    "", "1.2.3", "1.2.3.4.5", "1.2.3.256", "01.2.3.4", "1.2.3.4 ", "0x1.2.3.4", "1..2.3", ":",
+    ":::", "1:",
+    ":1", "1::2::3", "12345::", "::g", "1:2:3:4:5:6:7:8:9", "1:2:3:4:5:6:7::8:9", "fe80::1%eth0",
+    "::1.2.3",
+    "::1.2.3.4:5", "1:2:3:4:5:6:7:1.2.3.4", "١.2.3.4",
+  ])
+  func `what is no address is nil`(text: String) {
+    #expect(IPAddress(text) == nil)
+  }
+
+  @Test(arguments: [
+    ("::ffff:10.1.2.3", "10.1.2.3"), ("::ffff:a01:203", "10.1.2.3"), ("::FFFF:0:0", "0.0.0.0"),
+    ("::fffe:10.1.2.3", "::fffe:a01:203"), ("::1.2.3.4", "::102:304"),
+    ("64:ff9b::1.2.3.4", "64:ff9b::102:304"),
+    ("1:0:0:2:0:0:0:3", "1:0:0:2::3"), ("1:0:0:2:3:0:0:4", "1::2:3:0:0:4"),
+    ("1:0:2:3:4:5:6:7", "1:0:2:3:4:5:6:7"),
+    ("0:0:0:0:0:0:0:0", "::"), ("0::1", "::1"), ("1:2:3:4:5:6:7::", "1:2:3:4:5:6:7:0"),
+    ("2001:DB8::0A", "2001:db8::a"),
+  ])
+  func `the text is canonical, and a mapped address is the one in it`(
+    text: String, canonical: String
+  ) throws {
+    #expect(try #require(IPAddress(text)).description == canonical)
+  }
+
+  @Test func `the next address is one more, and there is none past the last`() throws {
+    #expect(IPAddress("10.0.0.255")?.advanced(by: 1) == IPAddress("10.0.1.0"))
+    #expect(IPAddress("255.255.255.255")?.advanced(by: 1) == nil)
+    #expect(IPAddress("fd00::ffff")?.advanced(by: 1) == IPAddress("fd00::1:0"))
+    #expect(IPAddress("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")?.advanced(by: 1) == nil)
+  }
+
+  @Test func `addresses are in order, IPv4 first`() throws {
+    let texts = ["10.0.0.9", "10.0.0.10", "200.0.0.1", "::", "::1", "fd00::"]
+    let addresses = try texts.map { try #require(IPAddress($0)) }
+    #expect(addresses.shuffled().sorted() == addresses)
+  }
+
+  @Test func `groups and nobody are told`() throws {
+    for text in ["224.0.0.1", "239.255.255.255", "ff02::1"] {
+      #expect(try #require(IPAddress(text)).isMulticast)
+    }
+    for text in ["223.255.255.255", "240.0.0.0", "fe80::1"] {
+      #expect(try #require(IPAddress(text)).isMulticast == false)
+    }
+    #expect(IPAddress("0.0.0.0")!.isUnspecified && IPAddress("::")!.isUnspecified)
+    #expect(!IPAddress("::1")!.isUnspecified)
+  }
+
+  // MARK: Prefixes
+
+  @Test(arguments: [
+    ("100.100.1.2/24", "100.100.1.0/24", "100.100.1.255"),
+    ("10.0.0.1/32", "10.0.0.1/32", "10.0.0.1"),
+    ("10.9.8.7/0", "0.0.0.0/0", "255.255.255.255"), ("10.0.0.3/31", "10.0.0.2/31", "10.0.0.3"),
+    ("fd00:100:100::5/64", "fd00:100:100::/64", "fd00:100:100:0:ffff:ffff:ffff:ffff"),
+    ("fd00::1/0", "::/0", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"), ("::1/128", "::1/128", "::1"),
+  ])
+  func `a prefix keeps its host bits and knows its network`(
+    text: String, network: String, last: String
+  ) throws {
+    let prefix = try #require(IPPrefix(text))
+    #expect(prefix.description == text)
+    #expect(prefix.network.description == network)
+    #expect(prefix.first == prefix.network.address && prefix.last.description == last)
+    #expect(prefix.isNetwork == (text == network))
+    #expect(prefix.contains(prefix.first) && prefix.contains(prefix.last))
+    #expect(prefix.last.advanced(by: 1).map { prefix.contains($0) } ?? false == false)
+  }
+
+  @Test(arguments: [
+    "10.0.0.0", "10.0.0.0/", "/24", "10.0.0.0/33", "::/129", "10.0.0.0/024", "10.0.0.0/+8",
+    "10.0.0.0/ 8",
+    "10.0.0.0/-1", "10.0.0.0/8/9", "10.0.0/8", "10.0.0.0/255.0.0.0", "10.0.0.0/256",
+  ])
+  func `what is no prefix is nil`(text: String) {
+    #expect(IPPrefix(text) == nil)
+  }
+
+  @Test func `containing and overlapping are by bits`() throws {
+    var random = FixedRandom(seed: 6)
+    for _ in 0..<3000 {
+      let bits = random.one(of: [(IPAddress.Family.v4, 32), (.v6, 128)])
+      let base = UInt128(truncatingIfNeeded: random.next()) & 0xffff
+      func prefix() -> IPPrefix {
+        IPPrefix(
+          IPAddress(bits.0, base ^ UInt128(random.below(16))), length: bits.1 - random.below(8))
+      }
+      let (left, right) = (prefix(), prefix())
+      func range(_ prefix: IPPrefix) -> ClosedRange<UInt128> {
+        prefix.first.value...prefix.last.value
+      }
+      #expect(left.overlaps(right) == range(left).overlaps(range(right)))
+      #expect(left.contains(right) == range(left).contains(range(right)))
+      #expect(left.contains(right.address) == range(left).contains(right.address.value))
+    }
+    #expect(!IPPrefix.everything(.v4).overlaps(.everything(.v6)))
+  }
+}
