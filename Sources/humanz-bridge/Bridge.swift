@@ -20,7 +20,7 @@ extension Node {
       throw CNIError(error)
     }
     undo.push { [name = configuration.bridge] (node, _) in deleteUnusedBridge(name, node) }
-    refuseRouterAdvertisements(on: configuration.bridge)
+    prepareIPv6(on: configuration.bridge)
     guard let link = try link(configuration.bridge) else {
       throw CNIError(.kernel, "the bridge \(configuration.bridge) went away as it was made")
     }
@@ -61,9 +61,12 @@ extension Node {
     return nil
   }
 
-  /// A pod must not give the node a default route.
-  private borrowing func refuseRouterAdvertisements(on bridge: InterfaceName) {
+  /// A pod must not give the node a default route. And the node asks for its pods' hardware addresses
+  /// from the bridge's link-local address: made of a random MAC address it is nobody else's, and
+  /// waiting for the proof would hold up the first pods for two seconds.
+  private borrowing func prepareIPv6(on bridge: InterfaceName) {
     try? Sysctl.write("net/ipv6/conf/\(bridge)/accept_ra", "0")
+    try? Sysctl.write("net/ipv6/conf/\(bridge)/accept_dad", "0")
   }
 }
 

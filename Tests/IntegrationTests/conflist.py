@@ -9,19 +9,18 @@ from isolated_node import NETWORKS, OURS, PLUGINS
 class Conflist:
     """A network of several plugins on a node, and the results of its pods."""
 
-    def __init__(self, node, *plugins, name="net", version="1.0.0", file=None):
+    def __init__(self, node, *plugins, file=None, **keys):
         self.node = node
-        self.name = name
         self.plugins = plugins
-        self.file = f"{NETWORKS}/{file or name}.conflist"
+        self.keys = {"cniVersion": "1.0.0", "name": "net", **keys}
+        self.file = f"{NETWORKS}/{file or self.keys['name']}.conflist"
         self.results = {}
-        text = json.dumps({"cniVersion": version, "name": name, "plugins": plugins})
-        node.path(self.file).write_text(text)
+        node.path(self.file).write_text(json.dumps({**self.keys, "plugins": plugins}))
 
     def without(self, *types):
         """The same network less the plugins of some types: for a CHECK of those that remain."""
         rest = [plugin for plugin in self.plugins if plugin["type"] not in types]
-        return Conflist(self.node, *rest, name=self.name, file=f"{self.name}-in-part")
+        return Conflist(self.node, *rest, file=f"{self.keys['name']}-in-part", **self.keys)
 
     def run(self, verb, *words):
         """One call of `cni-run`; gives what it printed as JSON, None where it printed nothing."""

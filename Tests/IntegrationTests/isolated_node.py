@@ -150,6 +150,8 @@ class Segment:
             ["nsenter", "-t", str(self.node.pid), "-n", "ip", "link", "add", port, "type", "veth",
              "peer", "name", uplink, "address", hardware, "netns", str(node.pid)], check=True)
         self.node.run("ip", "link", "set", port, "master", "lan", "up")
+        # A node's uplink has long been there: its link-local address is not first to be tried.
+        node.run("sysctl", "-q", "-w", f"net.ipv6.conf.{uplink}.accept_dad=0")
         node.run("ip", "link", "set", uplink, "up")
         for address in addresses:
             node.run("ip", "address", "add", address, "dev", uplink, "nodad")

@@ -84,3 +84,26 @@ def seconds_to_send(node, address, count):
 def seconds_to_receive(node, address, count):
     """How long it takes to receive bytes from a pod."""
     return float(node.run(PYTHON, "-c", _ASK_BYTES, address, -count).stdout)
+
+
+_SERVE_CALLERS = """
+import socket
+with socket.create_server(("", 5001), family=socket.AF_INET6, dualstack_ipv6=True) as listener:
+    print("listening", flush=True)
+    while True:
+        connection, caller = listener.accept()
+        with connection:
+            connection.sendall(caller[0].removeprefix("::ffff:").encode())
+"""
+
+
+def serve_callers(node, pod):
+    """Has a pod tell each caller the address it sees, until the node ends."""
+    process = node.start(PYTHON, "-c", _SERVE_CALLERS, pod=pod, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "listening\n"
+    process.stdout.close()
+
+
+def seen_as(node, pod, address):
+    """As whom a pod is seen by the one at an address; empty where nobody answers."""
+    return node.run("busybox", "nc", "-w", "2", address, 5001, pod=pod, check=False).stdout
