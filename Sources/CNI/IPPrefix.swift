@@ -69,6 +69,13 @@ public struct IPPrefix: Equatable, Sendable {
   }
 }
 
+extension IPPrefix: Comparable {
+  /// By address, then the wider one first.
+  public static func < (left: IPPrefix, right: IPPrefix) -> Bool {
+    left.address == right.address ? left.length < right.length : left.address < right.address
+  }
+}
+
 extension IPPrefix: CustomStringConvertible {
   public var description: String { "\(address)/\(length)" }
 }

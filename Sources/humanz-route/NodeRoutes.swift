@@ -30,9 +30,22 @@ struct NodeRoutes {
   private let network: [IPPrefix]
 
   init(_ configuration: RouteConfiguration, _ node: borrowing Node) throws(CNIError) {
-    network = configuration.network
+    try self.init(
+      peers: configuration.peers,
+      unreachable: configuration.unreachable ? configuration.network : [],
+      staleWithin: configuration.network, node)
+  }
+
+  /// - Parameters:
+  ///   - unreachable: the prefixes whose rest answers unreachable.
+  ///   - network: the prefixes within which routes of ours that are not wanted are stale.
+  init(
+    peers: [Peer], unreachable: [IPPrefix] = [], staleWithin network: [IPPrefix],
+    _ node: borrowing Node
+  ) throws(CNIError) {
+    self.network = network
     var wanted: [Wanted] = []
-    for peer in configuration.peers {
+    for peer in peers {
       let device = try peer.device.flatMap { (name) throws(CNIError) in try node.link(name)?.index }
       wanted.append(
         Wanted(
@@ -42,19 +55,18 @@ struct NodeRoutes {
             proto: Route.humanz, mtu: peer.mtu),
           purpose: "peer \(peer)"))
     }
-    if configuration.unreachable {
-      wanted += configuration.network.map {
-        Wanted(
-          route: Route(
-            destination: $0, kind: .unreachable, nextHops: [], proto: Route.humanz),
-          purpose: "the rest of network \($0)")
-      }
+    wanted += unreachable.map {
+      Wanted(
+        route: Route(destination: $0, kind: .unreachable, nextHops: [], proto: Route.humanz),
+        purpose: "the rest of network \($0)")
     }
     self.wanted = wanted
     var present: [Route] = []
     do throws(NetlinkError) {
       for family in [IPAddress.Family.v4, .v6]
-      where wanted.contains(where: { $0.route.destination.family == family }) {
+      where wanted.contains(where: { $0.route.destination.family == family })
+        || network.contains(where: { $0.family == family })
+      {
         present += try node.socket.routes(family)
       }
     } catch {

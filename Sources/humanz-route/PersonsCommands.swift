@@ -6,6 +6,9 @@ extension RoutePlugin {
     let rest = Array(arguments.dropFirst())
     switch arguments[0] {
     case "routes": return try RoutesCommand(rest).run()
+    case "sync":
+      var command = try SyncCommand(rest)
+      return try command.run()
     default: return nil
     }
   }

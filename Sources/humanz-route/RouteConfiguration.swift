@@ -1,4 +1,5 @@
 import CNI
+import Stage
 
 /// The keys of `humanz-route`, read once.
 struct RouteConfiguration {
@@ -63,6 +64,15 @@ struct Peer: Equatable {
     }
     device = try keys.parsed("dev", as: "an interface name", InterfaceName.init)
     mtu = try keys.int("mtu", in: 68...65535).map { UInt32($0) }
+  }
+
+  /// A peer as the cluster file has it.
+  init(_ peer: ClusterFile.Peer) {
+    name = peer.name
+    subnet = peer.subnet
+    via = peer.via
+    device = nil
+    mtu = nil
   }
 
   /// `via`: one address or a list of them.
