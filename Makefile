@@ -28,6 +28,8 @@ RELEASE := -c release --static-swift-stdlib --scratch-path .build-static
 else
 RELEASE := -c release
 endif
+# The plugins' libraries are the system's: nothing is looked for beside the plugins.
+RELEASE += --disable-local-rpath
 
 NEEDS_BUILD := libmnl-dev pkg-config
 NEEDS_DEMO := iproute2 iputils-ping curl python3 procps

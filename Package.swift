@@ -1,6 +1,5 @@
 // swift-tools-version: 6.1
 
-import Foundation
 import PackageDescription
 
 // One package, two builds. `swift build -c release` makes the plugins in Embedded Swift (about
@@ -8,23 +7,6 @@ import PackageDescription
 // sources as ordinary Swift. With HUMANZ_EMBEDDED=0 the release build is ordinary Swift too: for a
 // toolchain without the embedded standard library for its triple.
 let embedded = Context.environment["HUMANZ_EMBEDDED"] != "0"
-
-#if arch(x86_64)
-  let triple = "x86_64-unknown-linux-gnu"
-#elseif arch(arm64)
-  let triple = "aarch64-unknown-linux-gnu"
-#endif
-
-/// The archive with the tables that comparing strings needs, beside the `swift` found on PATH.
-var unicodeDataTables: String {
-  for folder in (Context.environment["PATH"] ?? "").split(separator: ":") {
-    let swift = URL(fileURLWithPath: "\(folder)/swift").resolvingSymlinksInPath()
-    let archive = swift.deletingLastPathComponent().deletingLastPathComponent()
-      .appendingPathComponent("lib/swift/embedded/\(triple)/libswiftUnicodeDataTables.a")
-    if FileManager.default.fileExists(atPath: archive.path) { return archive.path }
-  }
-  return "-lswiftUnicodeDataTables"
-}
 
 let sources: [SwiftSetting] =
   embedded
@@ -41,9 +23,8 @@ let executables: [LinkerSetting] =
     .unsafeFlags(
       [
         "-enable-experimental-feature", "Embedded", "-use-ld=lld", "-Xlinker", "--gc-sections",
-        "-Xlinker", "--icf=all", "-Xlinker", "-s", unicodeDataTables,
-      ], .when(configuration: .release)),
-    .linkedLibrary("m"),
+        "-Xlinker", "--icf=all", "-Xlinker", "--as-needed", "-Xlinker", "-s",
+      ], .when(configuration: .release))
   ] : []
 
 /// A library that the plugins are made of.

@@ -10,11 +10,15 @@ public struct NetworkNamespace: ~Copyable {
   /// - Throws: `isMissing` where there is nothing at the path; `isNotANamespace` where there is
   ///   something else.
   public init(path: String) throws(NetlinkError) {
+    try self.init(opening: path, isSurelyOne: false)
+  }
+
+  private init(opening path: String, isSurelyOne: Bool) throws(NetlinkError) {
     let attempt = "open network namespace \(path)"
     // O_NONBLOCK: what is at the path may be a pipe that nobody writes to.
     let descriptor = path.withCString { humanz_open($0, O_RDONLY | O_NONBLOCK, 0) }
     guard descriptor >= 0 else { throw .last(attempt) }
-    guard isNetworkNamespace(descriptor) else {
+    guard isSurelyOne || isNetworkNamespace(descriptor) else {
       close(descriptor)
       throw NetlinkError(attempt: attempt, errno: EINVAL, text: NetlinkError.notANamespace)
     }
@@ -26,7 +30,7 @@ public struct NetworkNamespace: ~Copyable {
 
   /// The network namespace of the calling thread.
   public static func callers() throws(NetlinkError) -> NetworkNamespace {
-    try NetworkNamespace(path: "/proc/thread-self/ns/net")
+    try NetworkNamespace(opening: "/proc/thread-self/ns/net", isSurelyOne: true)
   }
 
   /// Whether it is the one the calling thread is in.
