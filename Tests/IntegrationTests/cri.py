@@ -46,9 +46,11 @@ def _read_varint(payload):
     raise ValueError("a message that ends within a number")
 
 
-def _pod(name, cgroup):
-    """A pod's configuration."""
-    return {1: {1: name, 2: f"uid-of-{name}", 3: "default"}, 2: name, 8: {1: cgroup}}
+def _pod(name, cgroup, ports=()):
+    """A pod's configuration; the ports are pairs of the node's and the pod's."""
+    mappings = [{2: inside, 3: outside} for outside, inside in ports]
+    metadata = {1: name, 2: f"uid-of-{name}", 3: "default"}
+    return {1: metadata, 2: name, 5: mappings, 8: {1: cgroup}}
 
 
 class Runtime:
@@ -75,9 +77,9 @@ class Runtime:
         conditions = [decode(condition) for condition in status.get(1, [])]
         return {one[1][0].decode() for one in conditions if one.get(2) == [1]}
 
-    def run_sandbox(self, name, cgroup):
+    def run_sandbox(self, name, cgroup, ports):
         """Makes a pod; gives its ID."""
-        return self._call("RunPodSandbox", {1: _pod(name, cgroup)})[1][0].decode()
+        return self._call("RunPodSandbox", {1: _pod(name, cgroup, ports)})[1][0].decode()
 
     def run_container(self, sandbox, name, cgroup, image, *command):
         """Starts a container in a pod of that name; gives its ID."""

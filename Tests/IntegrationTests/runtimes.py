@@ -1,6 +1,7 @@
 """Real container runtimes on a node: podman, and containerd spoken to over CRI.
 
-Both are driven alike: a pod is one container that serves its own host name by HTTP.
+Both are driven alike: a pod is one container that serves its own host name by HTTP. The network is
+what the node's folder has when the runtime is made.
 """
 
 import json
@@ -56,8 +57,9 @@ class Podman:
             "podman", "--storage-driver", "vfs", *words,
             env={"CONTAINERS_CONF": "/run/containers.conf"}).stdout
 
-    def run(self, name):
-        self._podman("run", "--detach", "--name", name, "--hostname", name,
+    def run(self, name, ports=()):
+        publish = [f"--publish={outside}:{inside}" for outside, inside in ports]
+        self._podman("run", "--detach", "--name", name, "--hostname", name, *publish,
                      "--network", self.NETWORK, "--cgroup-parent", f"/{self.node.cgroup}",
                      "--entrypoint", json.dumps(SERVE), IMAGE)
 
@@ -125,9 +127,9 @@ class Containerd:
             time.sleep(0.1)
         raise AssertionError(self.node.path("/var/log/containerd.log").read_text())
 
-    def run(self, name):
+    def run(self, name, ports=()):
         cgroup = f"/{self.node.cgroup}"
-        pod = self._runtime.run_sandbox(name, cgroup)
+        pod = self._runtime.run_sandbox(name, cgroup, ports)
         self._pods[name] = pod, self._runtime.run_container(pod, name, cgroup, IMAGE, *SERVE)
 
     def address(self, name):

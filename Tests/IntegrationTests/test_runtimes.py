@@ -8,14 +8,17 @@ import pytest
 
 from isolated_node import NETWORKS, ROOT, Node, Segment
 from runtimes import Containerd, Podman
+from traffic import fetch
 
 PODS = {"a": 0, "b": 0, "c": 1, "d": 1}
 
 
-def write_chain(node, number):
-    """The shipped conflist is node 1's; another's differs in its subnet and in who its peers are."""
+def write_chain(node, number, *more):
+    """The shipped conflist is node 1's; another's differs in its subnet and in who its peers are.
+    More plugins may follow."""
     network = json.loads((ROOT / "conflists/10-humanz.conflist").read_text())
     _, ipam, route = network["plugins"]
+    network["plugins"] += more
     ipam["subnet"] = f"100.100.{number - 1}.0/24"
     route["peers"] = [
         {"name": f"node{n}", "subnet": f"100.100.{n - 1}.0/24", "via": f"200.0.0.{n}0"}
@@ -24,7 +27,12 @@ def write_chain(node, number):
 
 
 @pytest.fixture(params=[Podman, Containerd], ids=["podman", "containerd"])
-def runtimes(request):
+def kind(request):
+    return request.param
+
+
+@pytest.fixture
+def runtimes(kind):
     """The runtime on two nodes of one segment."""
     with contextlib.ExitStack() as stack:
         segment = stack.enter_context(Segment())
@@ -33,7 +41,7 @@ def runtimes(request):
             node = stack.enter_context(Node(f"node{number}"))
             segment.join(node, "uplink", f"200.0.0.{number}0/24")
             write_chain(node, number)
-            started.append(request.param(node))
+            started.append(kind(node))
             stack.callback(started[-1].close)
             # The bridge and what the network's pods share stay with the node: made beforehand.
             started[-1].run("first")
@@ -117,3 +125,28 @@ def test_a_runtime_that_was_killed_cleans_up_when_it_is_back(runtimes, with_pods
     runtime.remove("a")
     runtimes[1].remove("c", "d")
     assert traces(runtimes) == before
+
+
+PORTMAP = {"type": "portmap", "capabilities": {"portMappings": True}, "snat": True}
+
+
+def test_the_runtimes_host_ports_lead_to_pods_of_the_chain(node, kind):
+    write_chain(node, 1, PORTMAP)
+    with contextlib.closing(kind(node)) as runtime:
+        runtime.run("pod", ports=[(8080, 80)])
+        url = "http://127.0.0.1:8080/hostname"
+        assert fetch(node, url).strip() == "pod"
+        runtime.remove("pod")
+        assert fetch(node, url) is None
+
+
+def test_a_pod_whose_add_fails_at_a_later_plugin_leaves_nothing(node, kind):
+    write_chain(node, 1, {"type": "tuning", "sysctl": {"net.ipv4.conf.eth0.nonsense": "1"}})
+    with contextlib.closing(kind(node)) as runtime:
+        for count in (1, 2):
+            with pytest.raises(Exception, match="nonsense"):
+                runtime.run(f"pod{count}")
+            assert calls(node, "humanz-route", "ADD") == count, "the chain was run before"
+            assert calls(node, "humanz-bridge", "DEL") >= count
+            assert node.leases() == set()
+            assert {link["ifname"] for link in node.ip("link")} == {"lo", "humanz-cni0"}
