@@ -1,0 +1,60 @@
+"""BIRD carries the routes: conflists/bird.conf on each node, and no `peers` anywhere."""
+
+import pytest
+
+from routed_cluster import FAMILIES, SEGMENTS, RoutedCluster, gateway, shipped
+
+ROUTER = """
+log syslog all;
+router id 192.0.2.254;
+protocol device {{ }}
+protocol kernel {{ ipv4 {{ export where source = RTS_BGP; }}; }}
+protocol kernel {{ ipv6 {{ export where source = RTS_BGP; }}; }}
+protocol bfd {{ interface "*" {{ interval 300 ms; multiplier 3; }}; }}
+template bgp any_node {{
+	local as 64511;
+	bfd on;
+	hold time 9;
+	connect delay time 1;
+	error wait time 1, 4;
+	dynamic name "node";
+}}
+{protocols}
+"""
+NODES = """
+protocol bgp from any_node {{
+	neighbor range {range} as 64512;
+	ipv{family} {{ import all; export all; }};
+}}
+"""
+
+
+def start(machine, configuration):
+    """Starts BIRD on a machine."""
+    machine.path("/run/bird.conf").write_text(configuration)
+    machine.run("bird", "-p", "-c", "/run/bird.conf")
+    machine.start("bird", "-f", "-c", "/run/bird.conf", "-s", "/run/bird.ctl")
+
+
+def start_router(cluster):
+    ranges = {"4": "192.168.{}.0/24", "6": "fd00:192:{:x}::/48"}
+    start(cluster.router, ROUTER.format(protocols="".join(
+        NODES.format(range=ranges[family].format(segment), family=family)
+        for family in cluster.families for segment in (0, 1))))
+
+
+def start_node(cluster, name):
+    segment = SEGMENTS[name]
+    text = shipped("bird.conf", ROUTER4=gateway(segment, "4"), ROUTER6=gateway(segment, "6"))
+    if cluster.families == ["6"]:
+        text = text.replace("# router id 192.0.2.1;", f"router id 192.0.2.{name[-1]};")
+    start(cluster.nodes[name], text)
+
+
+@pytest.mark.parametrize("families", FAMILIES.values(), ids=FAMILIES.keys())
+def test_pods_reach_each_other_through_a_router_and_a_dead_node_is_forgotten(families):
+    with RoutedCluster(families) as cluster:
+        start_router(cluster)
+        for name in cluster.nodes:
+            start_node(cluster, name)
+        cluster.check("bird")

@@ -1,0 +1,61 @@
+"""FRR carries the routes: conflists/frr.conf on each node, and no `peers` anywhere."""
+
+import pytest
+
+from routed_cluster import FAMILIES, SEGMENTS, RoutedCluster, gateway, shipped
+
+DAEMONS = ["zebra", "bgpd", "bfdd"]
+
+ROUTER = """
+router bgp 64511
+ bgp router-id 192.0.2.254
+ no bgp ebgp-requires-policy
+ no bgp default ipv4-unicast
+ neighbor nodes peer-group
+ neighbor nodes remote-as 64512
+ neighbor nodes bfd
+ neighbor nodes timers 3 9
+ neighbor nodes advertisement-interval 0
+{ranges}
+ address-family ipv4 unicast
+  neighbor nodes activate
+ exit-address-family
+ address-family ipv6 unicast
+  neighbor nodes activate
+ exit-address-family
+"""
+
+
+def start(machine, configuration):
+    """Starts FRR's daemons on a machine, as its own script does, and gives them their configuration."""
+    machine.run("install", "-d", "-o", "frr", "-g", "frr", "-m", "0755", "/run/frr")
+    machine.path("/run/frr.conf").write_text(configuration)
+    machine.path("/run/empty.conf").write_text("")
+    for daemon in DAEMONS:
+        machine.run(f"/usr/lib/frr/{daemon}", "-d", "-A", "127.0.0.1", "-f", "/run/empty.conf")
+    done = machine.run("vtysh", "-f", "/run/frr.conf")
+    assert "%" not in done.stdout, done.stdout
+
+
+def start_router(cluster):
+    ranges = {"4": "192.168.{}.0/24", "6": "fd00:192:{:x}::/48"}
+    start(cluster.router, ROUTER.format(ranges="\n".join(
+        f" bgp listen range {ranges[family].format(segment)} peer-group nodes"
+        for family in cluster.families for segment in (0, 1))))
+
+
+def start_node(cluster, name):
+    text = shipped("frr.conf").replace("192.168.0.254", gateway(SEGMENTS[name], "4")).replace(
+        "fd00:192::fe", gateway(SEGMENTS[name], "6"))
+    if cluster.families == ["6"]:
+        text = text.replace(" ! bgp router-id 192.0.2.1", f" bgp router-id 192.0.2.{name[-1]}")
+    start(cluster.nodes[name], text)
+
+
+@pytest.mark.parametrize("families", FAMILIES.values(), ids=FAMILIES.keys())
+def test_pods_reach_each_other_through_a_router_and_a_dead_node_is_forgotten(families):
+    with RoutedCluster(families) as cluster:
+        start_router(cluster)
+        for name in cluster.nodes:
+            start_node(cluster, name)
+        cluster.check("bgp")
