@@ -13,7 +13,13 @@ let sources: [SwiftSetting] =
   ? [
     .enableExperimentalFeature("Embedded", .when(configuration: .release)),
     .unsafeFlags(
-      ["-wmo", "-Osize", "-Xfrontend", "-function-sections"], .when(configuration: .release)),
+      [
+        "-wmo", "-Osize", "-Xfrontend", "-function-sections",
+        // The pass makes constant arrays weak symbols, named by a function and a number. Each module that
+        // has a copy of the function counts in an order of its own, and the linker keeps one array
+        // for all of them: constants were exchanged (Swift 6.3.1).
+        "-Xllvm", "-sil-disable-pass=object-outliner",
+      ], .when(configuration: .release)),
   ] : []
 
 // A function a section lets the linker drop what no verb reaches: half of a plugin's size.

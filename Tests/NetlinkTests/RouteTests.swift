@@ -206,6 +206,8 @@ import Testing
             InterfaceAddress(prefix: prefix("fd00::1/64"), index: host, skipsDAD: true)),
         ] + old.map { .replaceNeighbour($0) })
       #expect(try node.neighbours(index: host).filter { $0.mac == old[0].mac }.count == 2)
+      // Until the kernel has noticed the carrier, the link sends nothing and says nothing of it.
+      for _ in 0..<200 where try podSocket.link(index: peer)?.isRunning != true { usleep(10_000) }
       try inside.announce(old.map(\.address), mac: mac("02:00:00:00:00:02"), index: peer)
       // The frames are received when the kernel comes to it.
       var known: [MACAddress?] = []
