@@ -8,7 +8,7 @@ public struct CNIResult: Equatable {
   public var interfaces: [ResultInterface] = []
   public var ips: [ResultIP] = []
   public var routes: [ResultRoute] = []
-  /// `nameservers`, `domain`, `search` and `options`, as they came.
+  /// `nameservers`, `domain`, `search` and `options`, as they came; nil where there are none.
   public var dns: JSONObject?
   /// The object it came in. What we know in it only keeps its place.
   private var fields = JSONObject()
@@ -122,7 +122,7 @@ extension CNIResult {
   public init(_ keys: Keys, version: ProtocolVersion) throws(CNIError) {
     let version = keys.has("cniVersion") ? try NetworkConfiguration.version(keys) : version
     fields = keys.object
-    dns = try keys.keys("dns")?.object
+    dns = try keys.keys("dns").flatMap { $0.object.isEmpty ? nil : $0.object }
     if version.hasPairResult {
       for key in ["ip4", "ip6"] {
         if let pair = try keys.keys(key) { try readPair(pair) }

@@ -1,5 +1,6 @@
 import pytest
 
+from duty import ABSENT, DUTIES, PLUGINS, VERSIONS, Subject
 from isolated_node import Node
 
 
@@ -7,3 +8,60 @@ from isolated_node import Node
 def node():
     with Node("node") as node:
         yield node
+
+
+@pytest.fixture(scope="module")
+def shared_node():
+    """A node for tests that each keep to a place of their own, with a neighbour to route by."""
+    with Node("shared") as node:
+        node.run("ip", "link", "add", "uplink", "type", "veth", "peer", "name", "far")
+        for link in ("uplink", "far"):
+            node.run("ip", "link", "set", link, "up")
+        node.run("ip", "address", "add", "192.0.2.10/24", "dev", "uplink")
+        yield node
+
+
+@pytest.fixture
+def subject(request, shared_node):
+    """A plugin in one of the protocol's versions, on the shared node."""
+    subject = Subject(shared_node, *request.param)
+    yield subject
+    subject.remove()
+
+
+# The table of duties
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "duty(number): what the specification asks of a plugin")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    mark = item.get_closest_marker("duty")
+    if mark is not None:
+        report.duty = (mark.args[0], *item.callspec.params["subject"])
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Prints what became of each duty, for each plugin and version."""
+    outcomes = {}
+    for outcome in ("passed", "skipped", "failed", "error"):
+        for report in terminalreporter.stats.get(outcome, []):
+            if hasattr(report, "duty") and (outcome != "passed" or report.when == "call"):
+                # The worst comes last and stays.
+                outcomes[report.duty] = outcome
+    if not outcomes:
+        return
+    terminalreporter.section("duties of the specification")
+    for number, duty in DUTIES.items():
+        terminalreporter.write_line(f"{number:2} {duty}")
+        for plugin in PLUGINS:
+            versions = {version: outcomes.get((number, plugin, version)) for version in VERSIONS}
+            words = [f"{outcome}: " + " ".join(
+                version for version in VERSIONS if versions[version] == outcome)
+                for outcome in ("passed", "skipped", "failed", "error")
+                if outcome in versions.values()]
+            if (number, plugin) in ABSENT:
+                words.append(f"absent: {ABSENT[number, plugin]}")
+            terminalreporter.write_line(f"   {plugin:14} {'; '.join(words) or 'not run'}")
