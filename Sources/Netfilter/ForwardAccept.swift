@@ -22,7 +22,7 @@ public struct ForwardAccept: Sendable {
 
   /// Whether no chain drops the network: two requests, and one more for each chain with a policy.
   public func isInstalled(_ socket: borrowing NetfilterSocket) throws(NetlinkError) -> Bool {
-    try missing(socket).isEmpty && missingLegacy.isEmpty
+    try missing(socket).isEmpty && legacy.allSatisfy { $0.missing(for: prefixes).isEmpty }
   }
 
   /// Makes the rules that are missing. Does nothing where nothing has to be done. Others may do the
@@ -36,10 +36,10 @@ public struct ForwardAccept: Sendable {
         try missing(socket)
       }
     }
-    for legacy in missingLegacy { try legacy.insert() }
+    for legacy in legacy { try legacy.insert(legacy.missing(for: prefixes)) }
   }
 
-  /// Removes the network's rules from whatever chain they are in.
+  /// Removes the network's rules, whatever its prefixes, from whatever chain they are in.
   public func remove(_ socket: borrowing NetfilterSocket) throws(NetlinkError) {
     try socket.update { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
       var requests: [Request] = []
@@ -50,7 +50,7 @@ public struct ForwardAccept: Sendable {
       }
       return requests
     }
-    for legacy in legacy where legacy.isPresent { try legacy.delete() }
+    for legacy in legacy { try legacy.delete(legacy.accepts) }
   }
 
   /// The names of the chains that would drop the network's packets, for a person.
@@ -61,7 +61,8 @@ public struct ForwardAccept: Sendable {
     for chain in try ForwardAccept.chains(socket) where try !missing(socket, in: chain).isEmpty {
       names.append("nftables chain \(chain.description)")
     }
-    return names + missingLegacy.map { $0.description }
+    return names
+      + legacy.filter { !$0.missing(for: prefixes).isEmpty }.map { $0.description }
   }
 
   // MARK: - Chains of nf_tables
@@ -107,15 +108,9 @@ public struct ForwardAccept: Sendable {
   // MARK: - Chains of iptables-legacy
 
   private var legacy: [LegacyForward] {
-    [IPAddress.Family.v4, .v6].map { family in
-      LegacyForward(
-        family, prefixes: prefixes.filter { $0.family == family },
-        comment: ForwardAccept.comment(of: network))
+    [IPAddress.Family.v4, .v6].map {
+      LegacyForward($0, comment: ForwardAccept.comment(of: network))
     }
-  }
-
-  private var missingLegacy: [LegacyForward] {
-    legacy.filter { $0.isNeeded && !$0.isPresent }
   }
 }
 

@@ -6,55 +6,53 @@ import Netlink
 /// program was run in the network namespace. It is read through getsockopt(2), as the program does
 /// itself, and changed by the program.
 struct LegacyForward: CustomStringConvertible {
-  private let family: IPAddress.Family
-  private let prefixes: [IPPrefix]
-  private let comment: String
-  /// The table's policy for FORWARD and its rules, as the kernel keeps them; nil where there is none.
-  private let table: (drops: Bool, entries: [UInt8])?
+  /// A rule of ours: packets from a prefix, or to it, are accepted.
+  struct Accept: Equatable {
+    let direction: Direction
+    let prefix: IPPrefix
+  }
 
-  init(_ family: IPAddress.Family, prefixes: [IPPrefix], comment: String) {
+  private let family: IPAddress.Family
+  private let comment: String
+  /// Whether the chain drops what it is not told to accept; false where there is no such table.
+  let drops: Bool
+  /// The rules with the comment.
+  let accepts: [Accept]
+
+  init(_ family: IPAddress.Family, comment: String) {
     self.family = family
-    self.prefixes = prefixes
     self.comment = comment
-    table = prefixes.isEmpty ? nil : LegacyForward.read(family)
+    let table = LegacyForward.read(family)
+    drops = table?.drops ?? false
+    // The match `comment` has its text in the rule, a zero before and behind it.
+    let text = [0] + Array(comment.utf8) + [0]
+    accepts = table?.rules.filter { $0.has(text) }.compactMap { Accept($0, family) } ?? []
   }
 
   var description: String { "\(program) chain FORWARD" }
 
   private var program: String { family == .v4 ? "iptables-legacy" : "ip6tables-legacy" }
 
-  /// Whether the chain drops what it is not told to accept.
-  var isNeeded: Bool { table?.drops == true }
-
-  /// Whether rules of the network are in the table, as many as there are to be.
-  var isPresent: Bool {
-    guard let table else { return false }
-    // The match `comment` has its text in the rule, with a zero behind it.
-    let text = Array(comment.utf8) + [0]
-    var count = 0
-    var rest = table.entries[...]
-    while let start = rest.firstIndex(of: text[0]) {
-      rest = rest[start...]
-      if rest.starts(with: text) { count += 1 }
-      rest = rest.dropFirst()
-    }
-    return count == 2 * prefixes.count
+  /// What the chain needs to let prefixes through that it would drop.
+  func missing(for prefixes: [IPPrefix]) -> [Accept] {
+    guard drops else { return [] }
+    return prefixes.filter { $0.family == family }.flatMap { prefix in
+      [Direction.source, .destination].map { Accept(direction: $0, prefix: prefix) }
+    }.filter { !accepts.contains($0) }
   }
 
-  func insert() throws(NetlinkError) { try run("-I") }
+  func insert(_ accepts: [Accept]) throws(NetlinkError) { try run("-I", accepts) }
 
-  func delete() throws(NetlinkError) { try run("-D") }
+  func delete(_ accepts: [Accept]) throws(NetlinkError) { try run("-D", accepts) }
 
   // MARK: - Running the program
 
-  private func run(_ verb: String) throws(NetlinkError) {
-    for prefix in prefixes {
-      for side in ["-s", "-d"] {
-        try run([
-          "-w", "5", verb, "FORWARD", side, "\(prefix)", "-m", "comment", "--comment", comment,
-          "-j", "ACCEPT",
-        ])
-      }
+  private func run(_ verb: String, _ accepts: [Accept]) throws(NetlinkError) {
+    for accept in accepts {
+      try run([
+        "-w", "5", verb, "FORWARD", accept.direction == .source ? "-s" : "-d", "\(accept.prefix)",
+        "-m", "comment", "--comment", comment, "-j", "ACCEPT",
+      ])
     }
   }
 
@@ -85,9 +83,12 @@ struct LegacyForward: CustomStringConvertible {
 
   // MARK: - Reading the table
 
-  /// Reads the table `filter`. Asking the kernel for a table makes it, so it is only asked where the
-  /// table is listed.
-  private static func read(_ family: IPAddress.Family) -> (drops: Bool, entries: [UInt8])? {
+  /// A rule's bytes: `ipt_entry` or `ip6t_entry`, its matches and its target.
+  fileprivate typealias Entry = ArraySlice<UInt8>
+
+  /// Reads the chain. Asking the kernel for a table makes it, so it is only asked where the table is
+  /// listed.
+  private static func read(_ family: IPAddress.Family) -> (drops: Bool, rules: [Entry])? {
     guard lists("/proc/thread-self/net/\(family == .v4 ? "ip" : "ip6")_tables_names", "filter")
     else { return nil }
     let domain = family == .v4 ? AF_INET : AF_INET6
@@ -113,25 +114,40 @@ struct LegacyForward: CustomStringConvertible {
     guard getsockopt(socket.rawValue, level, Int32(IPT_SO_GET_ENTRIES), &answer, &size) == 0 else {
       return nil
     }
-    let entries = Array(answer[header...])
-    return (drops(entries, at: Int(info.underflow.2), family), entries)
+    // The chain ends with the rule that stands for its policy.
+    var rules: [Entry] = []
+    var rest = answer[header...].dropFirst(Int(info.hook_entry.2))
+    let policy = header + Int(info.underflow.2)
+    while rest.startIndex < policy, let next = offsets(of: rest, family)?.next, next > 0 {
+      rules.append(rest.prefix(next))
+      rest = rest.dropFirst(next)
+    }
+    return (drops(answer[header...].dropFirst(Int(info.underflow.2)), family), rules)
+  }
+
+  /// Where a rule's target begins and where the next rule does; nil where the bytes are too few.
+  private static func offsets(
+    of entry: Entry, _ family: IPAddress.Family
+  ) -> (target: Int, next: Int)? {
+    let size = family == .v4 ? MemoryLayout<ipt_entry>.size : MemoryLayout<ip6t_entry>.size
+    guard entry.count >= size else { return nil }
+    return entry.withUnsafeBytes { bytes in
+      if family == .v4 {
+        let entry = bytes.loadUnaligned(as: ipt_entry.self)
+        return (Int(entry.target_offset), Int(entry.next_offset))
+      }
+      let entry = bytes.loadUnaligned(as: ip6t_entry.self)
+      return (Int(entry.target_offset), Int(entry.next_offset))
+    }
   }
 
   /// Whether the rule that stands for a chain's policy drops: a verdict is the negative of NF_DROP
   /// less one.
-  private static func drops(_ entries: [UInt8], at offset: Int, _ family: IPAddress.Family) -> Bool
-  {
-    let size = family == .v4 ? MemoryLayout<ipt_entry>.size : MemoryLayout<ip6t_entry>.size
-    return entries.withUnsafeBytes { bytes in
-      guard offset + size <= bytes.count else { return false }
-      let target =
-        family == .v4
-        ? bytes.loadUnaligned(fromByteOffset: offset, as: ipt_entry.self).target_offset
-        : bytes.loadUnaligned(fromByteOffset: offset, as: ip6t_entry.self).target_offset
-      let verdict = offset + Int(target) + MemoryLayout<xt_entry_target>.size
-      guard verdict + 4 <= bytes.count else { return false }
-      return bytes.loadUnaligned(fromByteOffset: verdict, as: Int32.self) == -NF_DROP - 1
-    }
+  private static func drops(_ policy: Entry, _ family: IPAddress.Family) -> Bool {
+    guard let target = offsets(of: policy, family)?.target else { return false }
+    let verdict = policy.dropFirst(target + MemoryLayout<xt_entry_target>.size)
+    guard verdict.count >= 4 else { return false }
+    return verdict.withUnsafeBytes { $0.loadUnaligned(as: Int32.self) } == -NF_DROP - 1
   }
 
   private static func lists(_ path: String, _ word: String) -> Bool {
@@ -143,5 +159,35 @@ struct LegacyForward: CustomStringConvertible {
 
   private static func setName<Name: BitwiseCopyable>(_ name: inout Name) {
     withUnsafeMutableBytes(of: &name) { $0.copyBytes(from: "filter".utf8) }
+  }
+}
+
+extension LegacyForward.Accept {
+  /// Reads what `ipt_ip` or `ip6t_ip6` begins with: source, destination, and the masks of both.
+  fileprivate init?(_ entry: LegacyForward.Entry, _ family: IPAddress.Family) {
+    let size = family.bits / 8
+    func field(_ index: Int) -> IPAddress? {
+      IPAddress(bytes: entry.dropFirst(index * size).prefix(size))
+    }
+    for (index, direction) in [Direction.source, .destination].enumerated() {
+      guard let address = field(index), let mask = field(index + 2) else { return nil }
+      if mask.value == 0 { continue }
+      self.init(
+        direction: direction, prefix: IPPrefix(address, length: mask.value.nonzeroBitCount))
+      return
+    }
+    return nil
+  }
+}
+
+extension ArraySlice where Element == UInt8 {
+  /// Whether the bytes occur among these.
+  fileprivate func has(_ bytes: [UInt8]) -> Bool {
+    var rest = self
+    while rest.count >= bytes.count {
+      if rest.starts(with: bytes) { return true }
+      rest = rest.dropFirst()
+    }
+    return false
   }
 }

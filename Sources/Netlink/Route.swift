@@ -5,6 +5,8 @@ import CNetlink
 public struct Route: Equatable, Sendable {
   /// The suite's own route protocol: `ip route show proto 72` lists exactly what it made.
   public static let humanz: UInt8 = 72
+  /// RTPROT_KERNEL: what comes and goes with a link's address.
+  public static let kernel = UInt8(RTPROT_KERNEL)
   /// RTPROT_BOOT: what `ip route add` makes by hand.
   public static let boot = UInt8(RTPROT_BOOT)
   /// RTPROT_RA: learned from a router's advertisement.

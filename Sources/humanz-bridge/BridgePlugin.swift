@@ -81,7 +81,8 @@ struct BridgePlugin: Plugin {
     let node = try Node()
     let result = invocation.configuration.prevResult
     try node.remove(
-      AttachmentTraces(of: attachment, on: network, configuration, result, sandbox: namespace),
+      AttachmentTraces(
+        of: attachment, on: network, result, sandbox: namespace, mac: configuration.mac),
       configuration)
     if configuration.addressing.ipMasq {
       try node.endMasquerade(of: network, ifUnused: configuration.bridge)

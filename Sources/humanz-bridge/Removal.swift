@@ -12,15 +12,12 @@ extension Node {
     _ traces: AttachmentTraces, _ configuration: BridgeConfiguration
   ) throws(CNIError) {
     do throws(NetlinkError) {
-      let neighbours = traces.own(try neighbours(configuration))
+      let neighbours = try neighbours(configuration)
       try deletePair(traces.host)
-      try forget(neighbours)
-      if let netfilter = try? NetfilterSocket() {
-        try ConnectionTracking.forget(traces.addresses(with: neighbours), netfilter)
-        // A kernel since 6.16 keeps a port's chain for the next port of that name.
-        if configuration.macspoofchk {
-          try SourceCheck.remove(port: traces.host.name, netfilter)
-        }
+      try forget(traces, among: neighbours)
+      // A kernel since 6.16 keeps a port's chain for the next port of that name.
+      if configuration.macspoofchk, let netfilter = try? NetfilterSocket() {
+        try SourceCheck.remove(port: traces.host.name, netfilter)
       }
     } catch {
       throw CNIError(error)
@@ -100,12 +97,5 @@ extension Node {
       neighbours += try socket.neighbours(index: link.index)
     }
     return neighbours
-  }
-
-  private borrowing func forget(_ neighbours: [Neighbour]) throws(NetlinkError) {
-    let requests = neighbours.map { Request.deleteNeighbour($0.address, index: $0.index) }
-    for failure in try socket.failures(performing: requests) where !failure.error.isMissing {
-      throw failure.error
-    }
   }
 }

@@ -2,36 +2,29 @@ import CNI
 import Netlink
 import Stage
 
-/// The node's routes as they are to be and as they are, and the difference.
+/// The node's routes as they are to be and as they are, side by side.
 ///
-/// The kernel's main table is read once a family, whatever the number of peers; nothing is sent where
-/// everything is right.
+/// The kernel's main table is read once a family, whatever the number of peers, and gone through once
+/// beside the wanted routes; nothing is sent where everything is right.
 struct NodeRoutes {
-  /// A route of ours with what it is for, as a message names it.
-  private struct Wanted {
-    let route: Route
-    let purpose: String
+  /// What a route of ours is for.
+  enum Purpose {
+    case peer(Peer)
+    /// What of the network no peer has.
+    case rest(IPPrefix)
   }
 
-  /// What stands in the way of a route.
-  enum Problem: Equatable {
-    case missing
-    /// Ours, but by another next hop or kind.
-    case different(Route)
-    /// The next hop is on no link of the node.
-    case notOnLink(IPAddress)
-    /// Somebody else's route has the destination: it stays.
-    case conflicting(Route)
-  }
-
-  private let wanted: [Wanted]
-  private let present: [Route]
+  /// By destination.
+  private let wanted: [Purpose]
+  private let table: RouteTable
   /// The prefixes within which routes of ours that are not wanted are stale.
   private let network: [IPPrefix]
+  /// The links that peers name; no index for one that is not there.
+  private let devices: [(name: InterfaceName, index: Int32?)]
 
   init(_ configuration: RouteConfiguration, _ node: borrowing Node) throws(CNIError) {
     try self.init(
-      peers: configuration.peers,
+      peers: try configuration.peers(),
       unreachable: configuration.unreachable ? configuration.network : [],
       staleWithin: configuration.network, node)
   }
@@ -44,112 +37,269 @@ struct NodeRoutes {
     _ node: borrowing Node
   ) throws(CNIError) {
     self.network = network
-    var wanted: [Wanted] = []
-    for peer in peers {
-      let device = try peer.device.flatMap { (name) throws(CNIError) in try node.link(name)?.index }
-      wanted.append(
-        Wanted(
-          route: Route(
-            destination: peer.subnet,
-            nextHops: peer.via.map { NextHop(gateway: $0, device: device) },
-            proto: Route.humanz, mtu: peer.mtu),
-          purpose: "peer \(peer)"))
-    }
-    wanted += unreachable.map {
-      Wanted(
-        route: Route(destination: $0, kind: .unreachable, nextHops: [], proto: Route.humanz),
-        purpose: "the rest of network \($0)")
+    var wanted = peers.map { Purpose.peer($0) }
+    wanted += unreachable.map { .rest($0) }
+    if !zip(wanted, wanted.dropFirst()).allSatisfy({ $0.destination < $1.destination }) {
+      wanted.sort { $0.destination < $1.destination }
     }
     self.wanted = wanted
-    var present: [Route] = []
+    var devices: [(name: InterfaceName, index: Int32?)] = []
+    for peer in peers {
+      if let name = peer.device, !devices.contains(where: { $0.name == name }) {
+        devices.append((name, try node.link(name)?.index))
+      }
+    }
+    self.devices = devices
+    var routes: [Route] = []
     do throws(NetlinkError) {
       for family in [IPAddress.Family.v4, .v6]
-      where wanted.contains(where: { $0.route.destination.family == family })
+      where wanted.contains(where: { $0.destination.family == family })
         || network.contains(where: { $0.family == family })
       {
-        present += try node.socket.routes(family)
+        routes += try node.socket.routes(family)
       }
     } catch {
       throw CNIError(error)
     }
-    self.present = present
+    table = RouteTable(routes)
   }
 
-  /// The problem of each route that is not as it is to be.
-  private var problems: [(wanted: Wanted, problem: Problem)] {
-    wanted.compactMap { wanted in problem(of: wanted.route).map { (wanted, $0) } }
-  }
-
-  private func problem(of route: Route) -> Problem? {
-    let there = present.filter { $0.destination == route.destination }
-    if let other = there.first(where: { $0.proto != Route.humanz }) { return .conflicting(other) }
-    for hop in route.nextHops {
-      if let gateway = hop.gateway, !isOnLink(gateway) { return .notOnLink(gateway) }
-    }
-    guard let mine = there.first else { return .missing }
-    return mine.leads(as: route) ? nil : .different(mine)
-  }
-
-  /// Whether the best route to an address leads straight onto a link.
-  private func isOnLink(_ address: IPAddress) -> Bool {
-    let best = present.filter { $0.destination.contains(address) }
-      .max { $0.destination.length < $1.destination.length }
-    return best.map { $0.kind == .unicast && $0.nextHops.allSatisfy { $0.gateway == nil } } ?? false
-  }
-
-  /// Routes of ours within the network that nobody wants any more.
-  private var stale: [Route] {
-    present.filter { route in
-      route.proto == Route.humanz && network.contains { $0.contains(route.destination) }
-        && !wanted.contains { $0.route.destination == route.destination }
+  /// Whether the table has routes of ours: an ADD has been here.
+  var hasOwn: Bool {
+    table.routes.contains { route in
+      route.isOurs && network.contains { $0.contains(route.destination) }
     }
   }
 
   /// What is wrong, each as a sentence.
-  var complaints: [String] {
-    problems.map { "\($0.wanted.purpose): \($0.problem)" }
-      + stale.map { "the route to \($0.destination) is stale" }
+  /// - Parameter healable: whether to name what the next ADD heals.
+  func complaints(healable: Bool = true, on node: borrowing Node) throws(CNIError) -> [String] {
+    try findings(on: node).filter { healable || $0.repair == nil }.map { $0.message }
   }
 
   /// Makes the routes as they are to be. One bad peer never fails the others: what cannot be made is
   /// returned as a sentence each.
   /// Equivalent to: `ip route replace … proto 72`, `ip route delete …` for the stale ones.
   func putRight(on node: borrowing Node) -> [String] {
-    var complaints: [String] = []
-    for (wanted, problem) in problems {
-      switch problem {
-      case .missing, .different:
-        do throws(CNIError) { try node.perform([.replaceRoute(wanted.route)]) } catch {
-          complaints.append("\(wanted.purpose): \(error.message)")
-        }
-      case .notOnLink, .conflicting:
-        complaints.append("\(wanted.purpose): \(problem)")
+    let findings: [Finding]
+    do throws(CNIError) { findings = try self.findings(on: node) } catch { return [error.message] }
+    if findings.isEmpty { return [] }
+    let (healable, hopeless) = (
+      findings.filter { $0.repair != nil }, findings.filter { $0.repair == nil }
+    )
+    var complaints = hopeless.map { $0.message }
+    do throws(NetlinkError) {
+      let failures = try node.socket.failures(performing: healable.compactMap { $0.repair })
+      // Another ADD may have been at the same; and a route that is gone is not stale any more.
+      for failure in failures where !failure.error.exists && !failure.error.isMissing {
+        complaints.append("\(healable[failure.index].message): \(failure.error)")
       }
+    } catch {
+      complaints.append(error.description)
     }
-    for route in stale { try? node.perform([.deleteRoute(route)]) }
     return complaints
   }
 }
 
-extension Route {
-  /// Whether both send packets the same way.
-  fileprivate func leads(as other: Route) -> Bool {
-    kind == other.kind && mtu == other.mtu && nextHops.count == other.nextHops.count
-      && other.nextHops.allSatisfy { hop in
-        nextHops.contains {
-          $0.gateway == hop.gateway && (hop.device == nil || $0.device == hop.device)
+// MARK: - Comparing
+
+extension NodeRoutes {
+  /// What becomes of a destination.
+  enum State: String {
+    case installed, missing
+    /// Ours, but by another next hop or kind.
+    case different
+    /// A next hop is on no link of the node.
+    case notOnLink = "not on-link"
+    /// Somebody else's route has the destination: it stays.
+    case conflicting
+    /// Ours, and nobody wants it any more.
+    case stale
+    /// Somebody else's, within the network.
+    case foreign
+  }
+
+  /// A destination and how it stands.
+  struct Finding {
+    let state: State
+    /// nil where nobody wants it.
+    let purpose: Purpose?
+    /// What is there, or is to be where nothing is.
+    let route: Route
+    /// A sentence for a person; empty where all is well.
+    var message = ""
+    /// What heals it; nil where nothing of ours does.
+    var repair: Request?
+  }
+
+  /// What is not as it is to be, and with `all` the rest too.
+  func findings(all: Bool = false, on node: borrowing Node) throws(CNIError) -> [Finding] {
+    var findings: [Finding] = []
+    let routes = table.routes
+    var next = 0
+    func skip(while isBefore: (IPPrefix) -> Bool) {
+      while next < routes.count, isBefore(routes[next].destination) {
+        unwanted(routes[next], all, &findings)
+        next += 1
+      }
+    }
+    for (index, purpose) in wanted.enumerated() {
+      let destination = purpose.destination
+      if index > 0, wanted[index - 1].destination == destination {
+        twice(purpose, wanted[index - 1], &findings)
+        continue
+      }
+      skip { $0 < destination }
+      let first = next
+      while next < routes.count, routes[next].destination == destination { next += 1 }
+      compare(purpose, routes[first..<next], all, &findings)
+    }
+    skip { _ in true }
+    return try withoutOwn(findings, on: node)
+  }
+
+  /// A conflist may name every node, this one too: a peer reached by an address of our own is us.
+  private func withoutOwn(
+    _ findings: [Finding], on node: borrowing Node
+  ) throws(CNIError) -> [Finding] {
+    guard findings.contains(where: { $0.purpose?.peer != nil && $0.state != .installed }) else {
+      return findings
+    }
+    let own: [InterfaceAddress]
+    do { own = try node.socket.addresses() } catch { throw CNIError(error) }
+    return findings.filter { finding in
+      guard let via = finding.purpose?.peer?.via else { return true }
+      return !own.contains { via.contains($0.prefix.address) }
+    }
+  }
+
+  private func unwanted(_ route: Route, _ all: Bool, _ findings: inout [Finding]) {
+    guard route.isOurs || all, network.contains(where: { $0.contains(route.destination) }) else {
+      return
+    }
+    findings.append(
+      route.isOurs
+        ? Finding(
+          state: .stale, purpose: nil, route: route,
+          message: "the route to \(route.destination) is stale", repair: .deleteRoute(route))
+        : Finding(state: .foreign, purpose: nil, route: route))
+  }
+
+  private func twice(_ purpose: Purpose, _ first: Purpose, _ findings: inout [Finding]) {
+    guard let peer = purpose.peer else { return }
+    findings.append(
+      Finding(
+        state: .conflicting, purpose: purpose, route: peer.route(via: [], device: nil),
+        message: "\(purpose) has the subnet of \(first)"))
+  }
+
+  /// - Parameter there: the routes to the destination, by metric.
+  private func compare(
+    _ purpose: Purpose, _ there: ArraySlice<Route>, _ all: Bool, _ findings: inout [Finding]
+  ) {
+    var hops: [IPAddress] = []
+    var device: Int32?
+    if let peer = purpose.peer {
+      if let name = peer.device {
+        guard let index = devices.first(where: { $0.name == name })?.index else {
+          findings.append(
+            Finding(
+              state: .notOnLink, purpose: purpose, route: peer.route(via: peer.via, device: nil),
+              message: "\(purpose): there is no link \(name)"))
+          return
         }
+        device = index
+      }
+      hops = peer.via
+      if !hops.allSatisfy({ table.isOnLink($0, by: device) }) {
+        let off = hops.filter { !table.isOnLink($0, by: device) }
+        findings.append(
+          Finding(
+            state: .notOnLink, purpose: purpose, route: peer.route(via: off, device: device),
+            message: "\(purpose): the next hop \(off.list) is not on-link"))
+        hops = hops.filter { table.isOnLink($0, by: device) }
+        // What is there of ours stays: it leads nowhere better.
+        if hops.isEmpty { return }
+      }
+    }
+    let mine = there.first { $0.isOurs }
+    let isRight = mine.map { $0.leads(as: purpose, hops, device) } ?? false
+    if isRight, there.count == 1, !all { return }
+    let route = purpose.route(via: hops, device: device)
+    let other = there.first { !$0.isOurs }
+    if let other, !(purpose.peer == nil && other.isKernels) {
+      findings.append(
+        Finding(
+          state: .conflicting, purpose: purpose, route: other,
+          message: "\(purpose): somebody else's route is in its place: \(other)"))
+    }
+    if isRight {
+      if all { findings.append(Finding(state: .installed, purpose: purpose, route: mine ?? route)) }
+    } else if let mine {
+      findings.append(
+        Finding(
+          state: .different, purpose: purpose, route: mine,
+          message: "\(purpose): its route is another: \(mine)",
+          // In place of ours alone: the kernel takes the first of several with the same metric.
+          repair: there.contains { !$0.isOurs && $0.metric == mine.metric }
+            ? nil : .replaceRoute(route)))
+    } else if !there.contains(where: { $0.metric == route.metric }) {
+      findings.append(
+        Finding(
+          state: .missing, purpose: purpose, route: route,
+          message: "\(purpose): its route is missing", repair: .addRoute(route)))
+    }
+  }
+}
+
+extension NodeRoutes.Purpose: CustomStringConvertible {
+  var destination: IPPrefix {
+    switch self {
+    case .peer(let peer): peer.subnet
+    case .rest(let prefix): prefix
+    }
+  }
+
+  var peer: Peer? { if case .peer(let peer) = self { peer } else { nil } }
+
+  fileprivate func route(via hops: [IPAddress], device: Int32?) -> Route {
+    peer?.route(via: hops, device: device) ?? Route(destination: destination, kind: .unreachable)
+  }
+
+  var description: String {
+    switch self {
+    case .peer(let peer): "peer \(peer)"
+    case .rest(let prefix): "the rest of network \(prefix)"
+    }
+  }
+}
+
+extension Peer {
+  fileprivate func route(via hops: [IPAddress], device: Int32?) -> Route {
+    Route(
+      destination: subnet, nextHops: hops.map { NextHop(gateway: $0, device: device) }, mtu: mtu)
+  }
+}
+
+extension Route {
+  fileprivate var isOurs: Bool { proto == Route.humanz }
+
+  /// Whether it is a link's own, which comes and goes with an address.
+  fileprivate var isKernels: Bool { proto == Route.kernel }
+
+  /// Whether it sends packets as a route for the purpose does.
+  fileprivate func leads(
+    as purpose: NodeRoutes.Purpose, _ hops: [IPAddress], _ device: Int32?
+  ) -> Bool {
+    guard let peer = purpose.peer else { return kind == .unreachable }
+    return kind == .unicast && mtu == peer.mtu && nextHops.count == hops.count
+      && nextHops.allSatisfy { hop in
+        hop.weight == 1 && (device == nil || hop.device == device)
+          && (hop.gateway.map { hops.contains($0) } ?? false)
       }
   }
 }
 
-extension NodeRoutes.Problem: CustomStringConvertible {
-  var description: String {
-    switch self {
-    case .missing: "its route is missing"
-    case .different(let route): "its route is another: \(route)"
-    case .notOnLink(let gateway): "the next hop \(gateway) is not on-link"
-    case .conflicting(let route): "somebody else's route is in its place: \(route)"
-    }
-  }
+extension Array where Element == IPAddress {
+  fileprivate var list: String { map { $0.description }.joined(separator: ", ") }
 }

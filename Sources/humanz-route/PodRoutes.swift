@@ -2,42 +2,127 @@ import CNI
 import Netlink
 import Stage
 
-/// The routes a pod is to have: the result's, the configuration's, and a default route for each
-/// family whose address has a gateway.
+/// The routes a pod is to have, beside those it has: the result's, the configuration's, and a default
+/// route for each family whose address has a gateway.
 struct PodRoutes {
-  /// The addresses of the pod's interface.
-  let addresses: [ResultIP]
-  /// Those of the result, which an earlier plugin may have made already or left to us.
-  let given: [ResultRoute]
-  /// Those that are new to the result.
-  let added: [ResultRoute]
+  /// The result's routes with those of the configuration, which goes first where both name the same.
+  let result: [ResultRoute]
+  /// The same as the kernel has them.
+  private let wanted: [Route]
+  private let present: [Route]
+  private let interface: Link
 
   init(
-    _ configuration: RouteConfiguration, _ result: CNIResult, on interface: InterfaceName,
-    sandbox: String
-  ) {
-    let index = result.interface(interface, sandbox: sandbox)?.index
-    addresses = result.ips.filter { $0.interface == nil || $0.interface == index }
-    given = result.routes
-    var added: [ResultRoute] = []
-    for route in configuration.routes where !given.contains(where: { $0.isSame(as: route) }) {
-      added.append(route)
+    _ configuration: RouteConfiguration, _ result: CNIResult, on interface: Link,
+    of pod: borrowing Pod
+  ) throws(CNIError) {
+    let addresses = result.ips(of: interface.name, sandbox: pod.path)
+    var routes = result.routes
+    for route in configuration.routes {
+      if let index = routes.firstIndex(where: { $0.isSame(as: route) }) {
+        routes[index] = route
+      } else {
+        routes.append(route)
+      }
     }
+    var defaults: [ResultRoute] = []
     if configuration.defaultRoute {
       for ip in addresses where ip.gateway != nil {
         let route = ResultRoute(.everything(ip.address.family), gateway: ip.gateway)
-        if !(given + added).contains(where: { $0.isSame(as: route) }) { added.append(route) }
+        if !(routes + defaults).contains(where: { $0.isSame(as: route) }) { defaults.append(route) }
       }
     }
-    self.added = added
+    func kernelRoutes(_ routes: [ResultRoute]) throws(CNIError) -> [Route] {
+      try routes.map { (route) throws(CNIError) in
+        try Pod.route(route, through: interface, addresses: addresses)
+      }
+    }
+    let asked = try kernelRoutes(routes)
+    let present = try pod.routes(besides: asked + kernelRoutes(defaults))
+    // Of its own accord it takes no other interface's default route away.
+    defaults = defaults.filter { route in
+      !present.contains {
+        $0.destination == route.destination && $0.table == Route.mainTable
+          && !$0.nextHops.contains { $0.device == interface.index }
+      }
+    }
+    self.result = routes + defaults
+    wanted = asked + (try kernelRoutes(defaults))
+    self.present = present
+    self.interface = interface
   }
 
-  var all: [ResultRoute] { given + added }
+  /// Makes those that are not there, each in one step in place of one to the same destination.
+  /// Equivalent to: `ip link set … up`, `ip route replace …`.
+  func make(in pod: borrowing Pod, undo: inout Undo) throws(CNIError) {
+    var batch: [Request] = []
+    var reverse: [Request] = []
+    if !interface.isUp {
+      batch.append(.changeLink(.index(interface.index), LinkChange(up: true)))
+    }
+    for route in wanted where !present.contains(where: { $0.serves(as: route) }) {
+      batch.append(.replaceRoute(route))
+      let old = present.first { $0.isSame(as: route) }
+      reverse.append(old.map { .replaceRoute($0) } ?? .deleteRoute(route))
+    }
+    if batch.isEmpty { return }
+    undo.push { (_, pod) in _ = try? pod.failures(performing: reverse.reversed()) }
+    try pod.perform(batch)
+  }
+
+  /// CHECK: each route is there, by its next hop and with what it says of itself.
+  /// - Throws: error 102 naming the one that is missing or another.
+  func check(in path: String) throws(CNIError) {
+    for route in wanted where !present.contains(where: { $0.serves(as: route) }) {
+      guard let other = present.first(where: { $0.isSame(as: route) }) else {
+        throw CNIError(.checkFailed, "the route to \(route.destination) is missing in \(path)")
+      }
+      throw CNIError(
+        .checkFailed, "the route to \(route.destination) in \(path) is another",
+        details: "it is \(other), not \(route)")
+    }
+  }
+}
+
+extension Pod {
+  /// The routes of the families and tables of these.
+  fileprivate borrowing func routes(besides wanted: [Route]) throws(CNIError) -> [Route] {
+    var present: [Route] = []
+    var asked: [Route] = []
+    do throws(NetlinkError) {
+      for route in wanted
+      where !asked.contains(where: {
+        $0.destination.family == route.destination.family && $0.table == route.table
+      }) {
+        asked.append(route)
+        present += try socket.routes(route.destination.family, table: route.table)
+      }
+    } catch {
+      throw CNIError(error)
+    }
+    return present
+  }
 }
 
 extension ResultRoute {
   /// Whether both are the same place in the kernel's tables: destination, table and priority.
   fileprivate func isSame(as other: ResultRoute) -> Bool {
-    destination == other.destination && table == other.table && priority == other.priority
+    destination.network == other.destination.network && table == other.table
+      && priority == other.priority
+  }
+}
+
+extension Route {
+  /// Whether both have the same place in the kernel's tables.
+  fileprivate func isSame(as other: Route) -> Bool {
+    destination == other.destination.network && table == other.table && metric == other.metric
+  }
+
+  /// Whether a route, whoever made it, is what another one asks for.
+  fileprivate func serves(as other: Route) -> Bool {
+    var asked = other
+    asked.proto = proto
+    asked.priority = priority
+    return isSame(as: other) && asked.isInstalled(as: self)
   }
 }

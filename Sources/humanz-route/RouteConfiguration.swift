@@ -5,24 +5,58 @@ import Stage
 struct RouteConfiguration {
   /// The cluster's pod network: one prefix a family or more.
   let network: [IPPrefix]
-  /// The other nodes.
-  let peers: [Peer]
+  /// The other nodes that the configuration names.
+  private let staticPeers: [Peer]
+  /// The file that names the other nodes; nil where the configuration does.
+  let clusterFile: String?
   /// Whether the pod gets a default route through its gateway.
   let defaultRoute: Bool
   /// Further routes for the pod.
   let routes: [ResultRoute]
   /// Whether the rest of `network` answers unreachable instead of leaving by the default route.
   let unreachable: Bool
+  /// Whether firewalls of the node are told to let the network through.
+  let forward: Bool
+  /// Whether what leaves the network leaves with the node's address.
+  let ipMasq: Bool
 
   /// - Throws: error 7 naming the key.
   init(_ configuration: NetworkConfiguration) throws(CNIError) {
     let keys = configuration.keys
     network = try RouteConfiguration.prefixes(keys)
-    peers = try keys.list("peers")?.map { (peer) throws(CNIError) in try Peer(peer) } ?? []
+    staticPeers = try keys.list("peers")?.map { (peer) throws(CNIError) in try Peer(peer) } ?? []
+    clusterFile = try keys.string("clusterFile")
+    guard clusterFile == nil || !keys.has("peers") else {
+      throw keys.invalid("clusterFile", "and key \"peers\" exclude each other")
+    }
+    if let path = clusterFile, path.utf8.first != UInt8(ascii: "/") {
+      throw keys.invalid("clusterFile", "is \"\(path)\": an absolute path is due")
+    }
     defaultRoute = try keys.bool("defaultRoute") ?? true
     routes =
       try keys.list("routes")?.map { (route) throws(CNIError) in try ResultRoute(route) } ?? []
     unreachable = try keys.bool("unreachable") ?? true
+    forward = try keys.bool("forward") ?? true
+    ipMasq = try keys.bool("ipMasq") ?? false
+    if !network.isEmpty {
+      for (index, peer) in staticPeers.enumerated()
+      where !network.contains(where: { $0.contains(peer.subnet) }) {
+        throw keys.invalid("peers[\(index)].subnet", "is \(peer.subnet), outside of \"network\"")
+      }
+    }
+  }
+
+  /// The other nodes. The cluster file is read here: neither DEL nor GC need it.
+  /// - Throws: error 11 where the cluster file is not there yet, 6 or 7 where it is none.
+  func peers() throws(CNIError) -> [Peer] {
+    guard let clusterFile else { return staticPeers }
+    do throws(CNIError) {
+      return try ClusterFile(path: clusterFile).peers.map { Peer($0) }
+    } catch {
+      guard error.code == .io else { throw error }
+      throw CNIError(
+        .tryAgainLater, "key \"clusterFile\": \(error.message)", details: error.details)
+    }
   }
 
   /// `network`: one prefix or a list of them.

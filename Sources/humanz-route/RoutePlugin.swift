@@ -14,63 +14,120 @@ struct RoutePlugin: Plugin {
     configuration = try RouteConfiguration(invocation.configuration)
   }
 
+  private var network: NetworkName { invocation.configuration.name }
+
+  // MARK: - ADD
+
   func add(_ attachment: Attachment, namespace: String) throws(CNIError) -> CNIResult {
     guard var result = invocation.configuration.prevResult else { throw needsPrevResult }
     let node = try Node()
     let pod = try Pod(path: namespace)
-    let interface = try pod.interface(attachment.interface)
-    let routes = PodRoutes(
-      configuration, result, on: attachment.interface, sandbox: namespace)
-    for family in Gateway.families(of: routes.addresses) {
-      try Forwarding.enable(family, on: node)
+    let addresses = result.ips(of: attachment.interface, sandbox: namespace)
+    let routes = try PodRoutes(
+      configuration, result, on: pod.interface(attachment.interface), of: pod)
+    try putNodeRight(for: Gateway.families(of: addresses), node)
+    var undo = Undo()
+    do throws(CNIError) {
+      try routes.make(in: pod, undo: &undo)
+      try NetworkRules(configuration, network, addresses).install()
+    } catch {
+      undo.run(node: node.socket, pod: pod.socket)
+      throw error
     }
-    for complaint in try NodeRoutes(configuration, node).putRight(on: node) {
-      invocation.configuration.log.write("\(RoutePlugin.name) \(complaint)")
-    }
-    try pod.configure(interface, addresses: [], routes: routes.all, through: routes.addresses)
-    result.routes += routes.added
+    result.routes = routes.result
     return result
   }
 
-  /// The pod's routes went with its interface; the node's serve the other pods.
-  func del(_ attachment: Attachment, namespace: String?) throws(CNIError) {}
+  /// What every pod of the node relies on: it stays, whatever becomes of this one. What cannot be
+  /// made is logged.
+  private func putNodeRight(
+    for families: [IPAddress.Family], _ node: borrowing Node
+  ) throws(CNIError) {
+    for family in families { try Forwarding.enable(family, on: node) }
+    for complaint in try NodeRoutes(configuration, node).putRight(on: node) {
+      invocation.configuration.log.write("\(RoutePlugin.name) \(complaint)")
+    }
+  }
+
+  // MARK: - DEL and GC
+
+  /// The pod's routes went with its interface, and the node's serve the other pods; what the node
+  /// remembers of the pod's addresses goes.
+  func del(_ attachment: Attachment, namespace: String?) throws(CNIError) {
+    let node = try Node()
+    let traces = AttachmentTraces(
+      of: attachment, on: network, invocation.configuration.prevResult, sandbox: namespace)
+    do throws(NetlinkError) {
+      try node.forget(traces, among: try node.socket.neighbours())
+    } catch {
+      throw CNIError(error)
+    }
+  }
+
+  /// What the network's pods share goes with the last of them.
+  func gc(keeping valid: [Attachment]) throws(CNIError) {
+    if valid.isEmpty { try NetworkRules.remove(of: network) }
+  }
+
+  // MARK: - CHECK and STATUS
 
   func check(_ attachment: Attachment, namespace: String) throws(CNIError) {
     guard let result = invocation.configuration.prevResult else { throw needsPrevResult }
     let node = try Node()
     let pod = try Pod(path: namespace)
-    let routes = PodRoutes(
-      configuration, result, on: attachment.interface, sandbox: namespace)
-    try pod.checkRoutes(routes.all)
-    let wrong = try complaints(families: Gateway.families(of: routes.addresses), node)
-    guard wrong.isEmpty else {
-      throw CNIError(.checkFailed, wrong[0], details: wrong.joined(separator: "; "))
-    }
+    let addresses = result.ips(of: attachment.interface, sandbox: namespace)
+    try PodRoutes(configuration, result, on: pod.interface(attachment.interface), of: pod)
+      .check(in: namespace)
+    let complaints =
+      forwardingComplaints(Gateway.families(of: addresses))
+      + (try NodeRoutes(configuration, node).complaints(on: node))
+      + (try NetworkRules(configuration, network, addresses).complaints())
+    try refuse(complaints, .checkFailed)
   }
 
-  func gc(keeping valid: [Attachment]) throws(CNIError) {}
-
+  /// What pods suffer from. A node that has none yet is ready where the next ADD heals the rest.
   func status() throws(CNIError) {
+    let node = try Node()
+    let routes: NodeRoutes
+    do throws(CNIError) { routes = try NodeRoutes(configuration, node) } catch {
+      throw CNIError(.notAvailable, error.message, details: error.details)
+    }
+    let isUsed = routes.hasOwn ? true : try node.hasPods(of: network)
+    guard isUsed else {
+      return try refuse(routes.complaints(healable: false, on: node), .limitedConnectivity)
+    }
     let families = [IPAddress.Family.v4, .v6].filter { family in
       configuration.network.contains { $0.family == family }
     }
-    let wrong = try complaints(families: families, Node())
-    guard wrong.isEmpty else {
-      throw CNIError(.limitedConnectivity, wrong[0], details: wrong.joined(separator: "; "))
-    }
+    let complaints =
+      forwardingComplaints(families) + (try routes.complaints(on: node))
+      + (try NetworkRules(configuration, network, []).complaints())
+    try refuse(complaints, .limitedConnectivity)
   }
 
-  /// What is wrong on the node, each as a sentence.
-  private func complaints(
-    families: [IPAddress.Family], _ node: borrowing Node
-  ) throws(CNIError) -> [String] {
+  private func forwardingComplaints(_ families: [IPAddress.Family]) -> [String] {
     families.filter { !Forwarding.isOn($0) }.map { "forwarding of IPv\($0.version) is off" }
-      + (try NodeRoutes(configuration, node).complaints)
+  }
+
+  private func refuse(_ complaints: [String], _ code: CNIError.Code) throws(CNIError) {
+    guard let first = complaints.first else { return }
+    throw CNIError(code, first, details: complaints.joined(separator: "; "))
   }
 
   private var needsPrevResult: CNIError {
     CNIError(
       .invalidConfiguration, "humanz-route needs \"prevResult\"",
       details: "put it into a conflist after the plugins that make the interface and its addresses")
+  }
+}
+
+extension Node {
+  /// Whether a link is humanz-bridge's, for a pod of the network.
+  fileprivate borrowing func hasPods(of network: NetworkName) throws(CNIError) -> Bool {
+    let links: [Link]
+    do { links = try socket.links() } catch { throw CNIError(error) }
+    return links.contains { link in
+      link.alias.map { HostInterface.attachment(alias: $0, on: network) != nil } ?? false
+    }
   }
 }

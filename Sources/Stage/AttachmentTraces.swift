@@ -1,23 +1,23 @@
 import CNI
 import Netfilter
 import Netlink
-import Stage
 
 /// By what the node remembers an attachment: the next owner of its addresses must not be taken for
 /// it.
-struct AttachmentTraces {
-  let host: HostInterface
+public struct AttachmentTraces {
+  public let host: HostInterface
   private let macs: [MACAddress]
   private let addresses: [IPAddress]
 
   /// What a DEL knows: from prevResult, else from the namespace, and without both from the
   /// attachment's name, of which its MAC address is made.
-  init(
-    of attachment: Attachment, on network: NetworkName, _ configuration: BridgeConfiguration,
-    _ result: CNIResult?, sandbox: String?
+  /// - Parameter mac: of the pod's interface, where the configuration asks for one.
+  public init(
+    of attachment: Attachment, on network: NetworkName, _ result: CNIResult?, sandbox: String?,
+    mac: MACAddress? = nil
   ) {
     host = HostInterface(of: attachment, on: network)
-    var macs = [configuration.mac ?? host.podMAC]
+    var macs = [mac ?? host.podMAC]
     var addresses: [IPAddress] = []
     if let result {
       let sandbox = result.sandbox(of: attachment.interface) ?? ""
@@ -33,14 +33,14 @@ struct AttachmentTraces {
   }
 
   /// What a GC knows: the attachment's name alone.
-  init(of attachment: Attachment, on network: NetworkName) {
+  public init(of attachment: Attachment, on network: NetworkName) {
     host = HostInterface(of: attachment, on: network)
     macs = [host.podMAC]
     addresses = []
   }
 
   /// The neighbours that are the attachment's.
-  func own(_ neighbours: [Neighbour]) -> [Neighbour] {
+  fileprivate func own(_ neighbours: [Neighbour]) -> [Neighbour] {
     neighbours.filter { neighbour in
       !neighbour.isPermanent
         && (addresses.contains(neighbour.address)
@@ -49,8 +49,30 @@ struct AttachmentTraces {
   }
 
   /// The attachment's addresses, with those that only its neighbour entries tell.
-  func addresses(with neighbours: [Neighbour]) -> [IPAddress] {
+  fileprivate func addresses(with neighbours: [Neighbour]) -> [IPAddress] {
     addresses + neighbours.map { $0.address }.filter { !addresses.contains($0) }
+  }
+}
+
+extension Node {
+  /// Forgets an attachment's neighbour entries and connections.
+  /// - Parameter neighbours: the node's, of which the attachment's are forgotten.
+  public borrowing func forget(
+    _ traces: AttachmentTraces, among neighbours: [Neighbour]
+  ) throws(NetlinkError) {
+    let own = traces.own(neighbours)
+    try forget(own)
+    if let netfilter = try? NetfilterSocket() {
+      try ConnectionTracking.forget(traces.addresses(with: own), netfilter)
+    }
+  }
+
+  /// Forgets neighbour entries; one that is gone already is no error.
+  public borrowing func forget(_ neighbours: [Neighbour]) throws(NetlinkError) {
+    let requests = neighbours.map { Request.deleteNeighbour($0.address, index: $0.index) }
+    for failure in try socket.failures(performing: requests) where !failure.error.isMissing {
+      throw failure.error
+    }
   }
 }
 
