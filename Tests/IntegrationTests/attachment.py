@@ -83,3 +83,37 @@ def port(result):
 def link(node, name, pod=None):
     """What `ip -details link show` tells of a link."""
     return node.ip("-details", "link", "show", "dev", name, pod=pod)[0]
+
+
+class Chain:
+    """A conflist's plugins called one after the other, as a runtime does."""
+
+    def __init__(self, node, *plugins, version="1.1.0", name="net"):
+        self.stages = [
+            Network(node, keys["type"], version, name,
+                    **{key: value for key, value in keys.items() if key != "type"})
+            for keys in plugins]
+
+    def add(self, pod, **options):
+        result = {}
+        for stage in self.stages:
+            result = stage.add(pod, **options, **({"prevResult": result} if result else {}))
+        for stage in self.stages:
+            stage.results[pod] = result
+        return result
+
+    def check(self, pod):
+        for stage in self.stages:
+            stage.check(pod)
+
+    def delete(self, pod, **options):
+        for stage in reversed(self.stages):
+            stage.delete(pod, **options)
+
+    def status(self):
+        for stage in self.stages:
+            stage.call("STATUS")
+
+    def collect(self, *pods):
+        for stage in self.stages:
+            stage.collect(*pods)

@@ -1,0 +1,85 @@
+"""humanz-route: the pods of all nodes reach each other, and what breaks that is named and healed."""
+
+import pytest
+
+from cluster import FAMILIES, SUBNETS, UPLINKS, all_reach_all, cluster, seen_from
+
+
+@pytest.mark.parametrize("families", FAMILIES)
+def test_the_pods_of_three_nodes_reach_each_other_by_their_own_addresses(families):
+    with cluster(families) as members:
+        first, second, _ = members
+        assert all_reach_all(members)
+        for own, address in zip(first.addresses("pod1"), second.addresses("pod2")):
+            assert seen_from(first, "pod1", second.node, address, "pod2") == own
+        for member in members:
+            member.chain.check(f"pod{member.number}")
+            member.chain.status()
+
+
+# Drift: named by CHECK and STATUS, healed by the next ADD
+
+def delete_route(member, version):
+    member.node.run("ip", f"-{version}", "route", "delete", SUBNETS[version].format(2))
+    return "node2"
+
+
+def replace_next_hop(member, version):
+    member.node.run(
+        "ip", f"-{version}", "route", "replace", SUBNETS[version].format(2),
+        "via", UPLINKS[version][0].format(3), "proto", "72")
+    return "node2"
+
+
+def delete_unreachable(member, version):
+    member.node.run("ip", f"-{version}", "route", "flush", "type", "unreachable", "proto", "72")
+    return "rest of network"
+
+
+def take_uplink_down_and_up(member, version):
+    # Without it the kernel forgets a link's IPv6 addresses with the link.
+    member.node.run("sysctl", "-qw", "net.ipv6.conf.all.keep_addr_on_down=1")
+    member.node.run("ip", "link", "set", "uplink0", "down")
+    member.node.run("ip", "link", "set", "uplink0", "up")
+    return "node2"
+
+
+def switch_forwarding_off(member, version):
+    key = "net.ipv4.ip_forward" if version == "4" else "net.ipv6.conf.all.forwarding"
+    member.node.run("sysctl", "-qw", f"{key}=0")
+    return f"forwarding of IPv{version} is off"
+
+
+def drop_in_iptables_nft(member, version):
+    program = "iptables-nft" if version == "4" else "ip6tables-nft"
+    member.node.run(program, "-P", "FORWARD", "DROP")
+    return "FORWARD"
+
+
+def drop_in_iptables_legacy(member, version):
+    program = "iptables-legacy" if version == "4" else "ip6tables-legacy"
+    member.node.run(program, "-P", "FORWARD", "DROP")
+    return f"{program} chain FORWARD"
+
+
+def drop_in_nftables(member, version):
+    member.node.run(
+        "nft", "add table inet wall; add chain inet wall passing "
+        "{ type filter hook forward priority 0; policy drop; }")
+    return "wall passing"
+
+
+@pytest.mark.parametrize("version", ["4", "6"])
+@pytest.mark.parametrize("drift", [
+    delete_route, replace_next_hop, delete_unreachable, take_uplink_down_and_up,
+    switch_forwarding_off, drop_in_iptables_nft, drop_in_iptables_legacy, drop_in_nftables])
+def test_drift_is_named_by_check_and_status_and_healed_by_the_next_add(drift, version):
+    with cluster(f"v{version}", count=2) as members:
+        first = members[0]
+        assert all_reach_all(members)
+        name = drift(first, version)
+        for said in first.refusals("pod1"):
+            assert name in said
+        first.chain.add("healer")
+        assert first.refusals("pod1") == ["", ""]
+        assert all_reach_all(members)
