@@ -18,11 +18,11 @@ public struct ForwardAccept: Sendable {
     self.prefixes = prefixes
   }
 
-  private static func comment(of network: NetworkName) -> String { "humanz \(network)" }
+  private var comment: String { "humanz \(network)" }
 
   /// Whether no chain drops the network: two requests, and one more for each chain with a policy.
   public func isInstalled(_ socket: borrowing NetfilterSocket) throws(NetlinkError) -> Bool {
-    try missing(socket).isEmpty && legacy.allSatisfy { $0.missing(for: prefixes).isEmpty }
+    try droppingChains(socket).isEmpty
   }
 
   /// Makes the rules that are missing. Does nothing where nothing has to be done. Others may do the
@@ -31,26 +31,12 @@ public struct ForwardAccept: Sendable {
   /// Equivalent to: `iptables -I FORWARD -s PREFIX -m comment --comment "humanz NETWORK" -j ACCEPT`,
   /// and the same with `-d`.
   public func install(_ socket: borrowing NetfilterSocket) throws(NetlinkError) {
-    if try !missing(socket).isEmpty {
-      try socket.update { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
-        try missing(socket)
-      }
-    }
-    for legacy in legacy { try legacy.insert(legacy.missing(for: prefixes)) }
+    try apply(.accept, socket)
   }
 
   /// Removes the network's rules, whatever its prefixes, from whatever chain they are in.
   public func remove(_ socket: borrowing NetfilterSocket) throws(NetlinkError) {
-    try socket.update { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
-      var requests: [Request] = []
-      for chain in try ForwardAccept.chains(socket) {
-        requests += try socket.rules(of: chain)
-          .filter { $0.comment == ForwardAccept.comment(of: network) }
-          .map { .deleteRule($0, of: chain) }
-      }
-      return requests
-    }
-    for legacy in legacy { try legacy.delete(legacy.accepts) }
+    try apply(.remove, socket)
   }
 
   /// The names of the chains that would drop the network's packets, for a person.
@@ -58,59 +44,90 @@ public struct ForwardAccept: Sendable {
     _ socket: borrowing NetfilterSocket
   ) throws(NetlinkError) -> [String] {
     var names: [String] = []
-    for chain in try ForwardAccept.chains(socket) where try !missing(socket, in: chain).isEmpty {
-      names.append("nftables chain \(chain.description)")
-    }
+    for change in try changes(.accept, socket) { names.append(change.chain) }
+    for change in legacyChanges(.accept) { names.append(change.chain.description) }
     return names
-      + legacy.filter { !$0.missing(for: prefixes).isEmpty }.map { $0.description }
   }
 
-  // MARK: - Chains of nf_tables
+  // MARK: - What has to be sent
 
-  /// What has to be sent so that nothing is missing.
-  private func missing(_ socket: borrowing NetfilterSocket) throws(NetlinkError) -> [Request] {
-    var requests: [Request] = []
-    for chain in try ForwardAccept.chains(socket) { requests += try missing(socket, in: chain) }
-    return requests
+  private enum Goal {
+    case accept, remove
   }
 
-  private func missing(
-    _ socket: borrowing NetfilterSocket, in chain: Chain
-  ) throws(NetlinkError) -> [Request] {
-    guard chain.policy == UInt32(NF_DROP) else { return [] }
-    let installed = try socket.rules(of: chain)
-    return rules(in: chain)
-      .filter { rule in !installed.contains { rule.isInstalled(as: $0) } }
-      .map { .addRule($0, to: chain, first: true) }
-  }
-
-  /// Other people's filter chains at the forward hook, whatever their policy.
-  private static func chains(
-    _ socket: borrowing NetfilterSocket
-  ) throws(NetlinkError) -> [Chain] {
-    try socket.baseChains().filter {
-      $0.family != .netdev && $0.type == "filter" && $0.hook == NF_INET_FORWARD.rawValue
-        && $0.table != tableName
+  @inline(never)
+  private func apply(
+    _ goal: Goal, _ socket: borrowing NetfilterSocket
+  ) throws(NetlinkError) {
+    if try !changes(goal, socket).isEmpty {
+      try socket.update { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
+        var requests: [Request] = []
+        for change in try changes(goal, socket) { requests += change.requests }
+        return requests
+      }
     }
+    for change in legacyChanges(goal) {
+      try change.chain.run(goal == .accept ? "-I" : "-D", change.rules)
+    }
+  }
+
+  /// The chains of nf_tables that are not as they are to be.
+  @inline(never)
+  private func changes(
+    _ goal: Goal, _ socket: borrowing NetfilterSocket
+  ) throws(NetlinkError) -> [(chain: String, requests: [Request])] {
+    var changes: [(chain: String, requests: [Request])] = []
+    for chain in try socket.baseChains()
+    where chain.isForeignForward && (goal == .remove || chain.policy == UInt32(NF_DROP)) {
+      let installed = try socket.rules(of: chain)
+      var requests: [Request] = []
+      if goal == .remove {
+        for rule in installed where rule.comment == comment {
+          requests.append(.deleteRule(rule, of: chain))
+        }
+      } else {
+        for rule in rules(in: chain) where !installed.contains(where: rule.isInstalled) {
+          requests.append(.addRule(rule, to: chain, first: true))
+        }
+      }
+      if !requests.isEmpty { changes.append(("nftables chain \(chain.description)", requests)) }
+    }
+    return changes
   }
 
   private func rules(in chain: Chain) -> [Rule] {
-    prefixes.filter { chain.family.carries($0.family) }.flatMap { prefix in
-      [Direction.source, .destination].map { direction in
-        Rule(
-          comment: ForwardAccept.comment(of: network),
-          expressions: (chain.family == .inet ? .family(prefix.family) : [])
-            + .address(direction, in: prefix) + [.verdict(NF_ACCEPT)])
+    var rules: [Rule] = []
+    for prefix in prefixes where chain.family.carries(prefix.family) {
+      for direction in [Direction.source, .destination] {
+        rules.append(
+          Rule(
+            comment: comment,
+            expressions: (chain.family == .inet ? .family(prefix.family) : [])
+              + .address(direction, in: prefix) + [.verdict(NF_ACCEPT)]))
       }
     }
+    return rules
   }
 
-  // MARK: - Chains of iptables-legacy
-
-  private var legacy: [LegacyForward] {
-    [IPAddress.Family.v4, .v6].map {
-      LegacyForward($0, comment: ForwardAccept.comment(of: network))
+  /// The chains of iptables-legacy that are not as they are to be.
+  @inline(never)
+  private func legacyChanges(
+    _ goal: Goal
+  ) -> [(chain: LegacyForward, rules: [LegacyForward.Accept])] {
+    var changes: [(chain: LegacyForward, rules: [LegacyForward.Accept])] = []
+    for family in [IPAddress.Family.v4, .v6] {
+      let chain = LegacyForward(family, comment: comment)
+      let rules = goal == .remove ? chain.accepts : chain.missing(for: prefixes)
+      if !rules.isEmpty { changes.append((chain, rules)) }
     }
+    return changes
+  }
+}
+
+extension Chain {
+  /// Whether it is somebody else's filter at the forward hook.
+  fileprivate var isForeignForward: Bool {
+    family != .netdev && type == "filter" && hook == NF_INET_FORWARD.rawValue && table != tableName
   }
 }
 

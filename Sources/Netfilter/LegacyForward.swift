@@ -35,19 +35,20 @@ struct LegacyForward: CustomStringConvertible {
 
   /// What the chain needs to let prefixes through that it would drop.
   func missing(for prefixes: [IPPrefix]) -> [Accept] {
-    guard drops else { return [] }
-    return prefixes.filter { $0.family == family }.flatMap { prefix in
-      [Direction.source, .destination].map { Accept(direction: $0, prefix: prefix) }
-    }.filter { !accepts.contains($0) }
+    var missing: [Accept] = []
+    for prefix in prefixes where drops && prefix.family == family {
+      for direction in [Direction.source, .destination] {
+        let accept = Accept(direction: direction, prefix: prefix)
+        if !accepts.contains(accept) { missing.append(accept) }
+      }
+    }
+    return missing
   }
-
-  func insert(_ accepts: [Accept]) throws(NetlinkError) { try run("-I", accepts) }
-
-  func delete(_ accepts: [Accept]) throws(NetlinkError) { try run("-D", accepts) }
 
   // MARK: - Running the program
 
-  private func run(_ verb: String, _ accepts: [Accept]) throws(NetlinkError) {
+  /// Inserts rules before the others (`-I`), or deletes them (`-D`).
+  func run(_ verb: String, _ accepts: [Accept]) throws(NetlinkError) {
     for accept in accepts {
       try run([
         "-w", "5", verb, "FORWARD", accept.direction == .source ? "-s" : "-d", "\(accept.prefix)",

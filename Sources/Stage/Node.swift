@@ -20,6 +20,11 @@ public struct Node: ~Copyable {
     do { return try socket.link(named: name) } catch { throw CNIError(error) }
   }
 
+  /// Sends requests; one that fails stops none behind it.
+  public borrowing func failures(performing requests: [Request]) throws(CNIError) -> [Failure] {
+    do { return try socket.failures(performing: requests) } catch { throw CNIError(error) }
+  }
+
   /// Sends requests in one batch.
   public borrowing func perform(_ requests: [Request]) throws(CNIError) {
     do { try socket.perform(requests) } catch { throw CNIError(error) }

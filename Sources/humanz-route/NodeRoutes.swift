@@ -8,10 +8,10 @@ import Stage
 /// beside the wanted routes; nothing is sent where everything is right.
 struct NodeRoutes {
   /// What a route of ours is for.
-  enum Purpose {
-    case peer(Peer)
-    /// What of the network no peer has.
-    case rest(IPPrefix)
+  struct Purpose {
+    let destination: IPPrefix
+    /// nil for what of the network no peer has.
+    let peer: Peer?
   }
 
   /// By destination.
@@ -37,25 +37,23 @@ struct NodeRoutes {
     _ node: borrowing Node
   ) throws(CNIError) {
     self.network = network
-    var wanted = peers.map { Purpose.peer($0) }
-    wanted += unreachable.map { .rest($0) }
-    if !zip(wanted, wanted.dropFirst()).allSatisfy({ $0.destination < $1.destination }) {
-      wanted.sort { $0.destination < $1.destination }
-    }
-    self.wanted = wanted
+    var wanted: [Purpose] = []
+    wanted.reserveCapacity(peers.count + unreachable.count)
     var devices: [(name: InterfaceName, index: Int32?)] = []
     for peer in peers {
+      wanted.append(Purpose(destination: peer.subnet, peer: peer))
       if let name = peer.device, !devices.contains(where: { $0.name == name }) {
         devices.append((name, try node.link(name)?.index))
       }
     }
+    for prefix in unreachable { wanted.append(Purpose(destination: prefix, peer: nil)) }
+    let prefixes = network + wanted.map { $0.destination }
+    self.wanted = wanted.inOrder { $0.destination < $1.destination }
     self.devices = devices
     var routes: [Route] = []
     do throws(NetlinkError) {
       for family in [IPAddress.Family.v4, .v6]
-      where wanted.contains(where: { $0.destination.family == family })
-        || network.contains(where: { $0.family == family })
-      {
+      where prefixes.contains(where: { $0.family == family }) {
         routes += try node.socket.routes(family)
       }
     } catch {
@@ -81,21 +79,23 @@ struct NodeRoutes {
   /// returned as a sentence each.
   /// Equivalent to: `ip route replace … proto 72`, `ip route delete …` for the stale ones.
   func putRight(on node: borrowing Node) -> [String] {
-    let findings: [Finding]
-    do throws(CNIError) { findings = try self.findings(on: node) } catch { return [error.message] }
-    if findings.isEmpty { return [] }
-    let (healable, hopeless) = (
-      findings.filter { $0.repair != nil }, findings.filter { $0.repair == nil }
-    )
-    var complaints = hopeless.map { $0.message }
-    do throws(NetlinkError) {
-      let failures = try node.socket.failures(performing: healable.compactMap { $0.repair })
+    var complaints: [String] = []
+    var repairs: [Request] = []
+    do throws(CNIError) {
+      for finding in try findings(on: node) {
+        if let repair = finding.repair {
+          repairs.append(repair)
+        } else {
+          complaints.append(finding.message)
+        }
+      }
       // Another ADD may have been at the same; and a route that is gone is not stale any more.
-      for failure in failures where !failure.error.exists && !failure.error.isMissing {
-        complaints.append("\(healable[failure.index].message): \(failure.error)")
+      for failure in try node.failures(performing: repairs)
+      where !failure.error.exists && !failure.error.isMissing {
+        complaints.append(failure.error.description)
       }
     } catch {
-      complaints.append(error.description)
+      complaints.append(error.message)
     }
     return complaints
   }
@@ -120,16 +120,27 @@ extension NodeRoutes {
   }
 
   /// A destination and how it stands.
-  struct Finding {
+  final class Finding {
     let state: State
     /// nil where nobody wants it.
     let purpose: Purpose?
     /// What is there, or is to be where nothing is.
     let route: Route
     /// A sentence for a person; empty where all is well.
-    var message = ""
+    let message: String
     /// What heals it; nil where nothing of ours does.
-    var repair: Request?
+    let repair: Request?
+
+    init(
+      _ state: State, _ purpose: Purpose?, _ route: Route, _ message: String = "",
+      repair: Request? = nil
+    ) {
+      self.state = state
+      self.purpose = purpose
+      self.route = route
+      self.message = message
+      self.repair = repair
+    }
   }
 
   /// What is not as it is to be, and with `all` the rest too.
@@ -137,24 +148,22 @@ extension NodeRoutes {
     var findings: [Finding] = []
     let routes = table.routes
     var next = 0
-    func skip(while isBefore: (IPPrefix) -> Bool) {
-      while next < routes.count, isBefore(routes[next].destination) {
-        unwanted(routes[next], all, &findings)
-        next += 1
-      }
-    }
-    for (index, purpose) in wanted.enumerated() {
-      let destination = purpose.destination
-      if index > 0, wanted[index - 1].destination == destination {
+    for index in 0...wanted.count {
+      let purpose = index < wanted.count ? wanted[index] : nil
+      if let purpose, index > 0, wanted[index - 1].destination == purpose.destination {
         twice(purpose, wanted[index - 1], &findings)
         continue
       }
-      skip { $0 < destination }
+      while next < routes.count, purpose.map({ routes[next].destination < $0.destination }) ?? true
+      {
+        unwanted(routes[next], all, &findings)
+        next += 1
+      }
+      guard let purpose else { break }
       let first = next
-      while next < routes.count, routes[next].destination == destination { next += 1 }
+      while next < routes.count, routes[next].destination == purpose.destination { next += 1 }
       compare(purpose, routes[first..<next], all, &findings)
     }
-    skip { _ in true }
     return try withoutOwn(findings, on: node)
   }
 
@@ -180,104 +189,85 @@ extension NodeRoutes {
     findings.append(
       route.isOurs
         ? Finding(
-          state: .stale, purpose: nil, route: route,
-          message: "the route to \(route.destination) is stale", repair: .deleteRoute(route))
-        : Finding(state: .foreign, purpose: nil, route: route))
+          .stale, nil, route, "the route to \(route.destination) is stale",
+          repair: .deleteRoute(route))
+        : Finding(.foreign, nil, route))
   }
 
   private func twice(_ purpose: Purpose, _ first: Purpose, _ findings: inout [Finding]) {
-    guard let peer = purpose.peer else { return }
+    if purpose.peer == nil { return }
     findings.append(
       Finding(
-        state: .conflicting, purpose: purpose, route: peer.route(via: [], device: nil),
-        message: "\(purpose) has the subnet of \(first)"))
+        .conflicting, purpose, purpose.route(via: [], device: nil),
+        "\(purpose) has the subnet of \(first)"))
   }
 
   /// - Parameter there: the routes to the destination, by metric.
   private func compare(
     _ purpose: Purpose, _ there: ArraySlice<Route>, _ all: Bool, _ findings: inout [Finding]
   ) {
-    var hops: [IPAddress] = []
     var device: Int32?
-    if let peer = purpose.peer {
-      if let name = peer.device {
-        guard let index = devices.first(where: { $0.name == name })?.index else {
-          findings.append(
-            Finding(
-              state: .notOnLink, purpose: purpose, route: peer.route(via: peer.via, device: nil),
-              message: "\(purpose): there is no link \(name)"))
-          return
-        }
-        device = index
-      }
-      hops = peer.via
-      if !hops.allSatisfy({ table.isOnLink($0, by: device) }) {
-        let off = hops.filter { !table.isOnLink($0, by: device) }
+    if let name = purpose.peer?.device {
+      device = devices.first { $0.name == name }?.index
+      guard device != nil else {
         findings.append(
           Finding(
-            state: .notOnLink, purpose: purpose, route: peer.route(via: off, device: device),
-            message: "\(purpose): the next hop \(off.list) is not on-link"))
-        hops = hops.filter { table.isOnLink($0, by: device) }
-        // What is there of ours stays: it leads nowhere better.
-        if hops.isEmpty { return }
+            .notOnLink, purpose, purpose.route(via: purpose.via, device: nil),
+            "\(purpose): there is no link \(name)"))
+        return
       }
+    }
+    var hops = purpose.via
+    let off = hops.filter { !table.isOnLink($0, by: device) }
+    if !off.isEmpty {
+      findings.append(
+        Finding(
+          .notOnLink, purpose, purpose.route(via: off, device: device),
+          "\(purpose): the next hop \(off.map { $0.description }.joined(separator: ", "))"
+            + " is not on-link"))
+      hops = hops.filter { !off.contains($0) }
+      // What is there of ours stays: it leads nowhere better.
+      if hops.isEmpty { return }
     }
     let mine = there.first { $0.isOurs }
     let isRight = mine.map { $0.leads(as: purpose, hops, device) } ?? false
     if isRight, there.count == 1, !all { return }
     let route = purpose.route(via: hops, device: device)
-    let other = there.first { !$0.isOurs }
-    if let other, !(purpose.peer == nil && other.isKernels) {
+    // Where the whole network is on a link of the node, there is no rest of it.
+    if let other = there.first(where: { !$0.isOurs }), purpose.peer != nil || !other.isKernels {
       findings.append(
         Finding(
-          state: .conflicting, purpose: purpose, route: other,
-          message: "\(purpose): somebody else's route is in its place: \(other)"))
+          .conflicting, purpose, other,
+          "\(purpose): somebody else's route is in its place: \(other)"))
     }
-    if isRight {
-      if all { findings.append(Finding(state: .installed, purpose: purpose, route: mine ?? route)) }
+    if let mine, isRight {
+      if all { findings.append(Finding(.installed, purpose, mine)) }
     } else if let mine {
+      // In place of ours alone: the kernel takes the first of several with the same metric.
+      let isAlone = !there.contains { !$0.isOurs && $0.metric == mine.metric }
       findings.append(
         Finding(
-          state: .different, purpose: purpose, route: mine,
-          message: "\(purpose): its route is another: \(mine)",
-          // In place of ours alone: the kernel takes the first of several with the same metric.
-          repair: there.contains { !$0.isOurs && $0.metric == mine.metric }
-            ? nil : .replaceRoute(route)))
+          .different, purpose, mine, "\(purpose): its route is another: \(mine)",
+          repair: isAlone ? .replaceRoute(route) : nil))
     } else if !there.contains(where: { $0.metric == route.metric }) {
       findings.append(
         Finding(
-          state: .missing, purpose: purpose, route: route,
-          message: "\(purpose): its route is missing", repair: .addRoute(route)))
+          .missing, purpose, route, "\(purpose): its route is missing", repair: .addRoute(route)))
     }
   }
 }
 
 extension NodeRoutes.Purpose: CustomStringConvertible {
-  var destination: IPPrefix {
-    switch self {
-    case .peer(let peer): peer.subnet
-    case .rest(let prefix): prefix
-    }
-  }
-
-  var peer: Peer? { if case .peer(let peer) = self { peer } else { nil } }
+  fileprivate var via: [IPAddress] { peer?.via ?? [] }
 
   fileprivate func route(via hops: [IPAddress], device: Int32?) -> Route {
-    peer?.route(via: hops, device: device) ?? Route(destination: destination, kind: .unreachable)
+    Route(
+      destination: destination, kind: peer == nil ? .unreachable : .unicast,
+      nextHops: hops.map { NextHop(gateway: $0, device: device) }, mtu: peer?.mtu)
   }
 
   var description: String {
-    switch self {
-    case .peer(let peer): "peer \(peer)"
-    case .rest(let prefix): "the rest of network \(prefix)"
-    }
-  }
-}
-
-extension Peer {
-  fileprivate func route(via hops: [IPAddress], device: Int32?) -> Route {
-    Route(
-      destination: subnet, nextHops: hops.map { NextHop(gateway: $0, device: device) }, mtu: mtu)
+    peer.map { "peer \($0)" } ?? "the rest of network \(destination)"
   }
 }
 
@@ -292,14 +282,12 @@ extension Route {
     as purpose: NodeRoutes.Purpose, _ hops: [IPAddress], _ device: Int32?
   ) -> Bool {
     guard let peer = purpose.peer else { return kind == .unreachable }
-    return kind == .unicast && mtu == peer.mtu && nextHops.count == hops.count
-      && nextHops.allSatisfy { hop in
-        hop.weight == 1 && (device == nil || hop.device == device)
-          && (hop.gateway.map { hops.contains($0) } ?? false)
-      }
+    guard kind == .unicast, mtu == peer.mtu, nextHops.count == hops.count else { return false }
+    for hop in nextHops {
+      guard hop.weight == 1, device == nil || hop.device == device, let gateway = hop.gateway,
+        hops.contains(gateway)
+      else { return false }
+    }
+    return true
   }
-}
-
-extension Array where Element == IPAddress {
-  fileprivate var list: String { map { $0.description }.joined(separator: ", ") }
 }

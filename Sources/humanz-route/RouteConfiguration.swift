@@ -46,6 +46,11 @@ struct RouteConfiguration {
     }
   }
 
+  /// The address families of the network.
+  var families: [IPAddress.Family] {
+    [.v4, .v6].filter { family in network.contains { $0.family == family } }
+  }
+
   /// The other nodes. The cluster file is read here: neither DEL nor GC need it.
   /// - Throws: error 11 where the cluster file is not there yet, 6 or 7 where it is none.
   func peers() throws(CNIError) -> [Peer] {
@@ -75,7 +80,7 @@ struct RouteConfiguration {
 }
 
 /// Another node: its pod subnet and how it is reached.
-struct Peer: Equatable {
+final class Peer {
   /// For messages; nil where the configuration gives none.
   let name: String?
   let subnet: IPPrefix

@@ -73,16 +73,14 @@ struct RoutePlugin: Plugin {
 
   func check(_ attachment: Attachment, namespace: String) throws(CNIError) {
     guard let result = invocation.configuration.prevResult else { throw needsPrevResult }
-    let node = try Node()
     let pod = try Pod(path: namespace)
     let addresses = result.ips(of: attachment.interface, sandbox: namespace)
     try PodRoutes(configuration, result, on: pod.interface(attachment.interface), of: pod)
       .check(in: namespace)
-    let complaints =
-      forwardingComplaints(Gateway.families(of: addresses))
-      + (try NodeRoutes(configuration, node).complaints(on: node))
-      + (try NetworkRules(configuration, network, addresses).complaints())
-    try refuse(complaints, .checkFailed)
+    let node = try Node()
+    let routes = try NodeRoutes(configuration, node)
+    let families = Gateway.families(of: addresses)
+    try refuse(complaints(families, addresses, routes, node), .checkFailed)
   }
 
   /// What pods suffer from. A node that has none yet is ready where the next ADD heals the rest.
@@ -93,20 +91,27 @@ struct RoutePlugin: Plugin {
       throw CNIError(.notAvailable, error.message, details: error.details)
     }
     let isUsed = routes.hasOwn ? true : try node.hasPods(of: network)
-    guard isUsed else {
-      return try refuse(routes.complaints(healable: false, on: node), .limitedConnectivity)
-    }
-    let families = [IPAddress.Family.v4, .v6].filter { family in
-      configuration.network.contains { $0.family == family }
-    }
     let complaints =
-      forwardingComplaints(families) + (try routes.complaints(on: node))
-      + (try NetworkRules(configuration, network, []).complaints())
+      isUsed
+      ? try complaints(configuration.families, [], routes, node)
+      : try routes.complaints(healable: false, on: node)
     try refuse(complaints, .limitedConnectivity)
   }
 
-  private func forwardingComplaints(_ families: [IPAddress.Family]) -> [String] {
-    families.filter { !Forwarding.isOn($0) }.map { "forwarding of IPv\($0.version) is off" }
+  /// What is wrong on the node, each as a sentence.
+  /// - Parameter addresses: the pod's; none in STATUS.
+  @inline(never)
+  private func complaints(
+    _ families: [IPAddress.Family], _ addresses: [ResultIP], _ routes: NodeRoutes,
+    _ node: borrowing Node
+  ) throws(CNIError) -> [String] {
+    var complaints: [String] = []
+    for family in families where !Forwarding.isOn(family) {
+      complaints.append("forwarding of IPv\(family.version) is off")
+    }
+    complaints += try routes.complaints(on: node)
+    complaints += try NetworkRules(configuration, network, addresses).complaints()
+    return complaints
   }
 
   private func refuse(_ complaints: [String], _ code: CNIError.Code) throws(CNIError) {

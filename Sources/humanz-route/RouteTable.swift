@@ -10,7 +10,7 @@ struct RouteTable {
   private let enclosing: [Int]
 
   init(_ routes: [Route]) {
-    self.routes = routes.sorted {
+    self.routes = routes.inOrder {
       $0.destination == $1.destination
         ? $0.metric < $1.metric : $0.destination < $1.destination
     }

@@ -17,7 +17,7 @@ struct SyncCluster {
     self.ownName = ownName
     guard let file else { return }
     // A node's peers, one a family, are together only by name.
-    let peers = file.peers.sorted { isBefore($0.name, $1.name) }
+    let peers = file.peers.inOrder { isBefore($0.name, $1.name) }
     var rest = peers[...]
     while let first = rest.first {
       let end = rest.firstIndex { $0.name != first.name } ?? rest.endIndex
@@ -133,7 +133,7 @@ extension SyncCluster {
         peers += node.peers(&complaints)
       }
     }
-    peers.sort { $0.subnet < $1.subnet }
+    peers = peers.inOrder { $0.subnet < $1.subnet }
     var kept: [ClusterFile.Peer] = []
     for peer in peers {
       if let last = kept.last, last.subnet == peer.subnet {

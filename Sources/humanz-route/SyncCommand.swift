@@ -185,7 +185,7 @@ extension SyncCommand {
 
   /// Says what is wrong, and not again what was wrong before.
   private mutating func complain(_ wrong: [String]) {
-    let wrong = wrong.sorted()
+    let wrong = wrong.sortedByBytes()
     for sentence in wrong where !complaints.containsSorted(sentence) {
       StandardStream.printDiagnostic("\(RoutePlugin.name): \(sentence)")
     }
