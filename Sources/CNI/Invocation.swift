@@ -16,15 +16,12 @@ public enum Verb: String, CaseIterable, Sendable {
     }
   }
 
-  /// Whether the verb cannot do without one of the attachment's environment variables.
-  ///
-  /// A list for each verb would read better, but the optimizer of Swift 6.3 confuses constant lists
-  /// that differ in length: ADD was given DEL's.
-  func requires(_ variable: String) -> Bool {
+  /// The environment variables the verb cannot do without, in the specification's order.
+  var requiredVariables: [String] {
     switch self {
-    case .add, .check: true
-    case .del: variable != "CNI_NETNS"
-    case .gc, .status, .version: false
+    case .add, .check: ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"]
+    case .del: ["CNI_CONTAINERID", "CNI_IFNAME"]
+    case .gc, .status, .version: []
     }
   }
 }
@@ -50,10 +47,8 @@ public struct Invocation {
     func nonempty(_ variable: String) -> String? {
       environment(variable).flatMap { $0.isEmpty ? nil : $0 }
     }
-    // In the specification's order.
-    let names = ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"]
-    let variables = names.map { nonempty($0) }
-    let missing = names.filter { verb.requires($0) && nonempty($0) == nil }
+    let variables = ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"].map { nonempty($0) }
+    let missing = verb.requiredVariables.filter { nonempty($0) == nil }
     guard missing.isEmpty else {
       throw CNIError(
         .invalidEnvironment,
