@@ -32,7 +32,7 @@ public enum ProtocolVersion: Int, CaseIterable, Comparable, Sendable, CustomStri
   public static var list: String { allCases.map { $0.description }.joined(separator: ", ") }
 
   /// Whether results are one `ip4` and one `ip6` instead of lists.
-  var hasPairResult: Bool { self < .v030 }
+  public var hasPairResult: Bool { self < .v030 }
 
   /// Whether each of a result's `ips` says its `version`.
   var namesFamilies: Bool { !hasPairResult && self < .v100 }

@@ -9,6 +9,7 @@
 // modules that differ in it cannot both be imported where Foundation or Dispatch is.
 #undef __USE_XOPEN
 
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -27,6 +28,7 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
@@ -54,6 +56,7 @@
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/netlink.h>
 #include <linux/nsfs.h>
+#include <linux/openat2.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 
@@ -72,6 +75,12 @@ static inline int humanz_openat(int directory, const char *path, int flags, mode
 
 /// signal(number, SIG_IGN)
 static inline void humanz_signal_ignore(int number) { signal(number, SIG_IGN); }
+
+/// openat2(directory, path, {flags, 0, resolve}); ENOSYS before Linux 5.6
+static inline int humanz_openat2(int directory, const char *path, int flags, uint64_t resolve) {
+  struct open_how how = {.flags = (uint64_t)(flags | O_CLOEXEC), .resolve = resolve};
+  return (int)syscall(SYS_openat2, directory, path, &how, sizeof how);
+}
 
 /// entry->d_name
 static inline const char *humanz_dirent_name(const struct dirent *entry) { return entry->d_name; }

@@ -1,4 +1,5 @@
 import CNI
+import CNetlink
 
 /// What an attachment asks the store for.
 struct Allocation {
@@ -21,7 +22,7 @@ struct Allocation {
     var given: [(set: Int, address: IPAddress)] = []
     for (index, set) in pools.sets.enumerated() {
       if let wish = wishes[index] {
-        addresses.append(try store.require(wish))
+        addresses.append(try store.require(wish, log: log))
       } else {
         let address = try store.find(in: set, index, log: log)
         addresses.append(address)
@@ -50,7 +51,7 @@ struct Allocation {
       }
       let set = pools.sets[index]
       guard set.gives(address) else {
-        let isGateway = set.ranges.contains { $0.gateway == address }
+        let isGateway = pools.gateways.contains(address)
         throw .unavailable(address, isGateway ? "is the gateway's" : "is excluded")
       }
       if let other = wishes[index], other != address {
@@ -63,9 +64,14 @@ struct Allocation {
 }
 
 extension LeaseStore {
-  /// A requested address, if it is free.
-  fileprivate borrowing func require(_ address: IPAddress) throws(StoreError) -> IPAddress {
-    if let lease = try lease(of: address) { throw .taken(address, by: lease.holder) }
+  /// A requested address, if it is free or was left behind.
+  fileprivate mutating func require(
+    _ address: IPAddress, log: Log
+  ) throws(StoreError) -> IPAddress {
+    guard let lease = try leases.lease(of: address) else { return address }
+    guard let holder = lease.holder.attachment, try reclaim(of: [holder], log: log) else {
+      throw .taken(address, by: lease.holder)
+    }
     return address
   }
 
@@ -75,17 +81,13 @@ extension LeaseStore {
   ) throws(StoreError) -> IPAddress {
     if let address = try firstFree(in: set, index) { return address }
     if try reclaim(log: log), let address = try firstFree(in: set, index) { return address }
-    throw .exhausted(set, used: try used(of: set))
+    throw .exhausted(set, used: try leases.used(of: set))
   }
 
   private borrowing func firstFree(
     in set: RangeSet, _ index: Int
   ) throws(StoreError) -> IPAddress? {
     try leases.firstFree(in: set, after: try leases.lastGiven(from: index))
-  }
-
-  private borrowing func used(of set: RangeSet) throws(StoreError) -> Int {
-    try leases.leased().count { set.gives($0) }
   }
 }
 
@@ -96,14 +98,17 @@ extension Directory {
   ) throws(StoreError) -> IPAddress? {
     try set.firstFree(
       after: last,
-      isTaken: { (address) throws(StoreError) in try size(of: address.description) ?? 0 > 0 },
+      isTaken: { (address) throws(StoreError) in
+        guard let status = try status(of: address.description) else { return false }
+        return status.st_size > 0 || status.st_mode & mode_t(S_IFMT) != mode_t(S_IFREG)
+      },
       leased: { () throws(StoreError) in
         try leased().compactMap { $0.family == set.family ? $0.value : nil }
       })
   }
 
-  /// Every address that has a lease file.
-  borrowing func leased() throws(StoreError) -> [IPAddress] {
-    try names().compactMap { IPAddress($0) }
+  /// How many addresses of a range set are leased.
+  borrowing func used(of set: RangeSet) throws(StoreError) -> Int {
+    try leased().count { set.gives($0) }
   }
 }

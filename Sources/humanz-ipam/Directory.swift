@@ -11,26 +11,50 @@ struct Directory: ~Copyable {
 
   var rawValue: Int32 { descriptor.rawValue }
 
-  /// Opens a directory by its path, making what is missing of it with mode 0700.
+  /// Opens a directory in the one of a path, making what is missing of both with mode 0700.
   ///
   /// A link on the way is followed only where none but its owner can have put it: not out of a
-  /// directory that everybody may write to.
+  /// directory that everybody may write to. The directory itself is never a link.
   /// - Parameter make: whether to make it; nil is returned where it is missing otherwise.
-  init?(path: String, make: Bool) throws(StoreError) {
+  init?(_ name: String, in path: String, make: Bool) throws(StoreError) {
+    let whole = "\(path)/\(name)"
+    // Mostly everything is there and nothing a link: then one call does (Linux 5.6).
+    let raw = humanz_openat2(
+      AT_FDCWD, whole, O_RDONLY | O_DIRECTORY, UInt64(RESOLVE_NO_SYMLINKS))
+    if raw >= 0 {
+      self.init(FileDescriptor(raw), path: whole)
+      return
+    }
+    guard let parent = try Directory(path: path, make: make),
+      let directory = try parent.directory(name, make: make)
+    else { return nil }
+    self = directory
+  }
+
+  /// Opens a directory by its path alone, following links as above.
+  /// - Parameter nearest: whether the last one on the path that is there will do for one that is not.
+  init?(path: String, make: Bool, nearest: Bool = false) throws(StoreError) {
     var current = try Directory("/", at: AT_FDCWD, path: "/", flags: 0)
     for name in path.fields(separatedBy: "/") {
       guard let next = try current.directory(name, make: make, followsLinks: !current.isPublic)
-      else { return nil }
+      else {
+        guard nearest else { return nil }
+        break
+      }
       current = next
     }
     self = current
   }
 
+  private init(_ descriptor: consuming FileDescriptor, path: String) {
+    self.descriptor = descriptor
+    self.path = path
+  }
+
   private init(_ name: String, at: Int32, path: String, flags: Int32) throws(StoreError) {
     let raw = humanz_openat(at, name, O_RDONLY | O_DIRECTORY | flags, 0)
     guard raw >= 0 else { throw .last("open", path) }
-    self.path = path
-    descriptor = FileDescriptor(raw)
+    self.init(FileDescriptor(raw), path: path)
   }
 
   /// Opens a directory in this one; nil where it is missing and not to be made.
@@ -57,10 +81,20 @@ struct Directory: ~Copyable {
     return fstat(rawValue, &status) != 0 || status.st_mode & 0o002 != 0
   }
 
-  /// Why no file can be made in it, as `errno`; nil where one can.
+  /// Why no files can be made in it, as `errno`; nil where they can.
   var unwritable: Int32? {
-    faccessat(rawValue, ".", W_OK | X_OK, 0) == 0 ? nil : humanz_errno()
+    guard faccessat(rawValue, ".", W_OK | X_OK, 0) == 0 else { return humanz_errno() }
+    var system = statfs()
+    guard fstatfs(rawValue, &system) == 0 else { return humanz_errno() }
+    // A file system that does not count its blocks or files says that it has none at all.
+    let isFull = system.f_blocks > 0 && system.f_bfree < Directory.need
+    let hasNoFiles = system.f_files > 0 && system.f_ffree < Directory.need
+    return isFull || hasNoFiles ? ENOSPC : nil
   }
+
+  /// The blocks and files that an ADD takes at most, for two addresses: two files beside each other,
+  /// and each that is replaced once more.
+  private static let need: UInt = 4
 
   borrowing func path(of name: String) -> String {
     path == "/" ? "/\(name)" : "\(path)/\(name)"
@@ -70,46 +104,58 @@ struct Directory: ~Copyable {
 // MARK: - Files
 
 extension Directory {
-  /// The content of a file and when it was written; nil where there is no such file.
-  borrowing func read(_ name: String) throws(StoreError) -> (bytes: [UInt8], written: timespec)? {
+  /// The content of a file, 64 KiB of it at most; nil where there is no such file.
+  borrowing func read(_ name: String) throws(StoreError) -> [UInt8]? {
     let raw = humanz_openat(rawValue, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0)
     guard raw >= 0 else {
       if humanz_errno() == ENOENT { return nil }
       throw .last("open", path(of: name))
     }
     let file = FileDescriptor(raw)
-    var status = stat()
-    guard fstat(raw, &status) == 0 else { throw .last("read", path(of: name)) }
-    var bytes = [UInt8](repeating: 0, count: min(Int(status.st_size), 1 << 16))
-    let count = CNetlink.read(file.rawValue, &bytes, bytes.count)
-    guard count >= 0 else { throw .last("read", path(of: name)) }
-    bytes.removeLast(bytes.count - count)
-    return (bytes, status.st_mtim)
+    var bytes: [UInt8] = []
+    var chunk = [UInt8](repeating: 0, count: 4096)
+    var count = 0
+    repeat {
+      count = CNetlink.read(file.rawValue, &chunk, chunk.count)
+      guard count >= 0 else { throw .last("read", path(of: name)) }
+      bytes += chunk[..<count]
+    } while count == chunk.count && bytes.count < 1 << 16
+    return bytes
   }
 
-  /// The size of a file in bytes; nil where there is none of the name.
-  borrowing func size(of name: String) throws(StoreError) -> Int? {
+  /// What the kernel knows of a file; nil where there is none of the name.
+  borrowing func status(of name: String) throws(StoreError) -> stat? {
     var status = stat()
     guard fstatat(rawValue, name, &status, AT_SYMLINK_NOFOLLOW) == 0 else {
       if humanz_errno() == ENOENT { return nil }
       throw .last("look at", path(of: name))
     }
-    return Int(status.st_size)
+    return status
   }
 
-  /// Makes a file, 0600, in the place of one that an earlier process may have left, and has it on the
-  /// disk before it returns.
-  borrowing func write(_ name: String, _ bytes: [UInt8]) throws(StoreError) {
-    try remove(name)
+  /// Makes a file, 0600, in the place of one that an earlier process may have left.
+  /// - Parameter durable: whether it is to be on the disk when this returns.
+  borrowing func write(
+    _ name: String, _ bytes: [UInt8], durable: Bool = false
+  ) throws(StoreError) {
     let path = path(of: name)
-    let raw = humanz_openat(rawValue, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
-    guard raw >= 0 else { throw .last("make", path) }
-    let file = FileDescriptor(raw)
+    let file = FileDescriptor(try make(name))
     let written = CNetlink.write(file.rawValue, bytes, bytes.count)
     if written >= 0, written < bytes.count {
       throw .system(attempt: "write", path: path, errno: ENOSPC)
     }
-    guard written >= 0, fsync(raw) == 0 else { throw .last("write", path) }
+    guard written >= 0, !durable || fsync(file.rawValue) == 0 else { throw .last("write", path) }
+  }
+
+  /// An open file that is new. Never an old one cut short: that may have another name, and be a lease.
+  private borrowing func make(_ name: String) throws(StoreError) -> Int32 {
+    for _ in 0..<2 {
+      let raw = humanz_openat(rawValue, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
+      if raw >= 0 { return raw }
+      guard humanz_errno() == EEXIST else { break }
+      try remove(name)
+    }
+    throw .last("make", path(of: name))
   }
 
   /// Removes a file.
@@ -130,13 +176,14 @@ extension Directory {
     }
   }
 
-  /// Gives a file a second name, which must be new.
+  /// Gives a file a second name.
+  /// - Returns: whether that was to be had: false where there is a file of the name.
   borrowing func link(
     _ name: String, as newName: String, in other: borrowing Directory
-  ) throws(StoreError) {
-    guard linkat(rawValue, name, other.rawValue, newName, 0) == 0 else {
-      throw .last("make", other.path(of: newName))
-    }
+  ) throws(StoreError) -> Bool {
+    if linkat(rawValue, name, other.rawValue, newName, 0) == 0 { return true }
+    guard humanz_errno() == EEXIST else { throw .last("make", other.path(of: newName)) }
+    return false
   }
 
   /// Has the names in the directory on the disk. Free on tmpfs.
@@ -146,15 +193,20 @@ extension Directory {
 
   /// The names in the directory that do not begin with a dot.
   borrowing func names() throws(StoreError) -> [String] {
+    var names: [String] = []
+    try eachName { names.append(String(cString: $0)) }
+    return names
+  }
+
+  /// Goes through the names in the directory that do not begin with a dot.
+  borrowing func eachName(_ body: (UnsafePointer<CChar>) -> Void) throws(StoreError) {
     let raw = humanz_openat(rawValue, ".", O_RDONLY | O_DIRECTORY, 0)
     guard raw >= 0, let stream = fdopendir(raw) else { throw .last("list", path) }
     defer { closedir(stream) }
-    var names: [String] = []
     while let entry = readdir(stream) {
       let name = humanz_dirent_name(entry)!
-      if name[0] != CChar(UInt8(ascii: ".")) { names.append(String(cString: name)) }
+      if name[0] != CChar(UInt8(ascii: ".")) { body(name) }
     }
-    return names
   }
 }
 
@@ -164,7 +216,8 @@ extension StoreError {
     .system(attempt: attempt, path: path, errno: humanz_errno())
   }
 
-  fileprivate var errno: Int32? {
+  /// nil for what is no failure of the system's.
+  var errno: Int32? {
     if case .system(_, _, let errno) = self { errno } else { nil }
   }
 }

@@ -46,7 +46,7 @@ extension RangeSet.Span {
     for value in taken where value >= lower && value - lower < isTaken.count {
       isTaken[Int(value - lower)] = true
     }
-    let value = lower + UInt128(isTaken.firstIndex(of: false)!)
-    return value <= upper ? value : nil
+    let distance = UInt128(isTaken.firstIndex(of: false)!)
+    return distance <= upper - lower ? lower + distance : nil
   }
 }

@@ -47,7 +47,20 @@ struct IPAMConfiguration {
       guard !pools.sets.isEmpty else {
         throw keys.invalid("subnet", "is missing: a prefix such as 100.100.0.0/24 is due")
       }
+      try refuseWhatNoResultHolds(pools)
       return pools
+    }
+  }
+
+  /// A result before 0.3.0 has room for one address of each family.
+  private func refuseWhatNoResultHolds(_ pools: Pools) throws(CNIError) {
+    guard configuration.version.hasPairResult else { return }
+    for family in [IPAddress.Family.v4, .v6]
+    where pools.sets.count(where: { $0.family == family }) > 1 {
+      throw keys.invalid(
+        "ranges",
+        "has two sets of a family: a result of cniVersion \(configuration.version) holds one address"
+      )
     }
   }
 

@@ -42,12 +42,10 @@ struct IPAMPlugin: Plugin {
   }
 
   func del(_ attachment: Attachment, namespace: String?) throws(CNIError) {
-    if configuration.isStage, let pod = Pod.ifThere(namespace),
+    guard configuration.isStage, let pod = Pod.ifThere(namespace),
       let interface = try? pod.interface(attachment.interface)
-    {
-      pod.remove(try addresses(of: attachment), from: interface)
-    }
-    try release(attachment)
+    else { return try release(attachment) }
+    try release(attachment) { pod.remove($0, from: interface) }
   }
 
   func check(_ attachment: Attachment, namespace: String) throws(CNIError) {

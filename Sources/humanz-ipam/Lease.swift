@@ -6,8 +6,6 @@ import CNetlink
 struct Lease: Equatable {
   let address: IPAddress
   let holder: Holder
-  /// When the file was written.
-  let written: Instant
 }
 
 /// Whose a lease is.
@@ -19,8 +17,8 @@ enum Holder: Equatable {
 
   init(_ bytes: [UInt8]) {
     let text = String(decoding: bytes, as: UTF8.self)
-    let parts = bytes.split(separator: UInt8(ascii: "\n"), maxSplits: 1).map { part in
-      String(decoding: part.filter { $0 > 0x20 }, as: UTF8.self)
+    let parts = bytes.split(whereSeparator: { $0 == 0x0a || $0 == 0x0d }).map { part in
+      String(decoding: part, as: UTF8.self)
     }
     if parts.count == 2, let containerID = ContainerID(parts[0]),
       let interface = InterfaceName(parts[1])
@@ -64,16 +62,52 @@ extension Attachment {
   }
 }
 
-/// A file's time.
-struct Instant: Comparable {
-  let seconds: Int
-  let nanoseconds: Int
+extension Directory {
+  /// The lease of an address, in a directory of lease files; nil where there is none. An empty file, as
+  /// host-local leaves where it is killed, is none.
+  borrowing func lease(of address: IPAddress) throws(StoreError) -> Lease? {
+    do throws(StoreError) {
+      guard let bytes = try read(address.description), !bytes.isEmpty else { return nil }
+      return Lease(address: address, holder: Holder(bytes))
+    } catch {
+      // A folder, a link or a socket of that name: whoever put it there wants the address kept.
+      guard [EISDIR, ELOOP, ENXIO].contains(error.errno) else { throw error }
+      return Lease(address: address, holder: .unknown("what is no file"))
+    }
+  }
 
-  init(_ time: timespec) { (seconds, nanoseconds) = (time.tv_sec, time.tv_nsec) }
+  /// When a lease file was written; empty where there is none any more.
+  borrowing func timestamp(of name: String) throws(StoreError) -> String {
+    try status(of: name).map { Clock.timestamp($0.st_mtim) } ?? ""
+  }
 
-  var time: timespec { timespec(tv_sec: seconds, tv_nsec: nanoseconds) }
+  /// Every address that has a lease file.
+  ///
+  /// There may be tens of thousands: they are read where they stand. The corresponding C function is
+  /// `inet_pton`.
+  borrowing func leased() throws(StoreError) -> [IPAddress] {
+    var addresses: [IPAddress] = []
+    try eachName { name in
+      var four = in_addr()
+      var sixteen: (UInt64, UInt64) = (0, 0)
+      if inet_pton(AF_INET, name, &four) == 1 {
+        addresses.append(IPAddress(.v4, UInt128(UInt32(bigEndian: four.s_addr))))
+      } else if inet_pton(AF_INET6, name, &sixteen) == 1 {
+        let (high, low) = (UInt64(bigEndian: sixteen.0), UInt64(bigEndian: sixteen.1))
+        addresses.append(IPAddress(.v6, UInt128(high) << 64 | UInt128(low)))
+      }
+    }
+    return addresses
+  }
 
-  static func < (left: Instant, right: Instant) -> Bool {
-    (left.seconds, left.nanoseconds) < (right.seconds, right.nanoseconds)
+  /// Those of some addresses that an attachment holds.
+  borrowing func held(
+    by attachment: Attachment, among addresses: [IPAddress]
+  ) throws(StoreError) -> [IPAddress] {
+    var held: [IPAddress] = []
+    for address in addresses where try lease(of: address)?.holder == .attachment(attachment) {
+      held.append(address)
+    }
+    return held
   }
 }

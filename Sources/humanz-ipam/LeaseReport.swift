@@ -18,17 +18,15 @@ struct LeaseReport {
     self.network = network
     var leftBehind = LeftBehind()
     var lines: [Line] = []
-    for name in try store.leases.names().sorted() {
-      guard let address = IPAddress(name), let lease = try store.lease(of: address) else {
-        continue
-      }
+    for address in try store.leases.leased().sorted() {
+      guard let lease = try store.leases.lease(of: address) else { continue }
       let record = try lease.holder.attachment.flatMap { (attachment) throws(StoreError) in
         try store.attachments.record(of: attachment)
       }
+      var since = record?.time
+      if since == nil { since = try store.leases.timestamp(of: "\(address)") }
       lines.append(
-        Line(
-          lease: lease, since: record?.time ?? Clock.timestamp(lease.written.time),
-          stale: record.flatMap { leftBehind.reason($0) }))
+        Line(lease: lease, since: since!, stale: record.flatMap { leftBehind.reason($0) }))
     }
     self.lines = lines
     pools =

@@ -16,67 +16,72 @@ struct LeaseStore: ~Copyable {
   private let lock: StoreLock
   /// Whether every lease is known to be in its attachment's file.
   var isIndexed: Bool
+  /// Whether bringing that about failed.
+  var cannotIndex = false
 
   /// Opens and locks the store of a network.
   /// - Parameter make: whether to make it; nil is returned where there is none otherwise.
   init?(
     _ network: NetworkName, in dataDirectory: String, make: Bool, patience: Int = patience
   ) throws(StoreError) {
-    guard let all = try Directory(path: dataDirectory, make: make),
-      let leases = try all.directory(network.description, make: make)
-    else { return nil }
+    guard let leases = try Directory(network.description, in: dataDirectory, make: make) else {
+      return nil
+    }
     let lock = try StoreLock(in: leases, seconds: patience)
-    guard let attachments = try leases.directory("attachments", make: true) else { return nil }
+    let attachments = try LeaseStore.attachments(in: leases, make: make)
+    let isMarked = try leases.isMarked
     self.leases = leases
     self.attachments = attachments
     self.lock = lock
-    isIndexed = self.leases.isMarked
+    isIndexed = isMarked
   }
 
-  /// The lease of an address; nil where there is none. An empty file, as host-local leaves where it is
-  /// killed, is none.
-  borrowing func lease(of address: IPAddress) throws(StoreError) -> Lease? {
-    guard let file = try leases.read(address.description), !file.bytes.isEmpty else { return nil }
-    return Lease(address: address, holder: Holder(file.bytes), written: Instant(file.written))
+  /// The directory of the attachments' files. Where there is no room for it, as on a full disk with a
+  /// store of host-local's, none is among the leases, and these can be freed all the same.
+  private static func attachments(
+    in leases: borrowing Directory, make: Bool
+  ) throws(StoreError) -> Directory {
+    let name = "attachments"
+    do throws(StoreError) {
+      if let directory = try leases.directory(name, make: true) { return directory }
+    } catch {
+      guard !make, [ENOSPC, EROFS].contains(error.errno) else { throw error }
+    }
+    return try leases.directory(".", make: false)!
   }
 
   /// The addresses that an attachment holds.
   mutating func addresses(of attachment: Attachment) throws(StoreError) -> [IPAddress] {
     if !isIndexed { try? index() }
-    var candidates: [IPAddress] = []
-    if isIndexed, try attachments.size(of: attachment.fileName) == nil { return [] }
-    if isIndexed, let record = try attachments.record(of: attachment) {
-      candidates = record.addresses
-    } else {
-      // The file does not say, as on a disk that is full or damaged: every lease is looked at.
-      candidates = try leases.leased()
+    if isIndexed {
+      guard let text = try attachments.read(attachment.fileName) else { return [] }
+      if let record = AttachmentRecord(attachment, parsing: text) {
+        return try leases.held(by: attachment, among: record.addresses)
+      }
     }
-    var held: [IPAddress] = []
-    for address in candidates
-    where try lease(of: address)?.holder == .attachment(attachment) {
-      held.append(address)
-    }
-    return held
+    // The file does not say, as on a disk that is full or damaged: every lease is looked at.
+    return try leases.held(by: attachment, among: leases.leased())
   }
 
   /// Leases addresses, all or none of them.
   /// - Parameter given: which range sets they were found in, as the last one given of each.
-  /// - Throws: `holds` where the attachment has some already, `taken` where another has one of these.
+  /// - Precondition: the attachment holds none yet.
+  /// - Throws: `taken` where another has one of these.
   mutating func lease(
     _ record: AttachmentRecord, given: [(set: Int, address: IPAddress)] = []
   ) throws(StoreError) {
-    let held = try addresses(of: record.attachment)
-    guard held.isEmpty else { throw .holds(record.attachment, held) }
     do throws(StoreError) {
-      try write(record)
-      try attachments.write(LeaseStore.newFile, record.attachment.leaseContent)
+      // Before the attachment's file: one that is older than the lease was not written for it.
+      try attachments.write(LeaseStore.newLease, record.attachment.leaseContent, durable: true)
+      try write(record, durable: true)
       for address in record.addresses { try claim(address) }
-      try attachments.remove(LeaseStore.newFile)
+      try attachments.remove(LeaseStore.newLease)
       for (set, address) in given { try setLastGiven(address, from: set) }
       try settle()
     } catch {
-      _ = try? attachments.remove(LeaseStore.newFile)
-      try? free(record.addresses, of: record.attachment)
+      for name in [LeaseStore.newLease, LeaseStore.newFile] { _ = try? attachments.remove(name) }
+      let claimed = try? leases.held(by: record.attachment, among: record.addresses)
+      try? free(claimed ?? [], of: record.attachment)
       throw error
     }
   }
@@ -84,23 +89,28 @@ struct LeaseStore: ~Copyable {
   /// Makes the lease file of an address appear whole.
   private borrowing func claim(_ address: IPAddress) throws(StoreError) {
     let name = address.description
-    if let lease = try lease(of: address) { throw .taken(address, by: lease.holder) }
-    try leases.remove(name)
-    try attachments.link(LeaseStore.newFile, as: name, in: leases)
+    if try attachments.link(LeaseStore.newLease, as: name, in: leases) { return }
+    let holder = try leases.lease(of: address)?.holder
+    guard holder == nil, try leases.remove(name),
+      try attachments.link(LeaseStore.newLease, as: name, in: leases)
+    else { throw .taken(address, by: holder ?? .unknown("")) }
   }
 
   /// Frees what an attachment holds. Where it holds nothing, nothing is done.
-  mutating func release(_ attachment: Attachment) throws(StoreError) {
-    try free(try addresses(of: attachment), of: attachment)
+  /// - Parameter body: is told what, before anybody else can have it.
+  mutating func release(
+    _ attachment: Attachment, _ body: ([IPAddress]) -> Void = { _ in }
+  ) throws(StoreError) {
+    let held = try addresses(of: attachment)
+    body(held)
+    try free(held, of: attachment)
   }
 
   /// Removes an attachment's leases, then its file, which is the way to them.
   private borrowing func free(
     _ addresses: [IPAddress], of attachment: Attachment
   ) throws(StoreError) {
-    for address in addresses where try lease(of: address)?.holder == .attachment(attachment) {
-      try leases.remove(address.description)
-    }
+    for address in addresses { try leases.remove(address.description) }
     if !addresses.isEmpty { try leases.sync() }
     guard try attachments.remove(attachment.fileName) || !addresses.isEmpty else { return }
     try settle()
@@ -110,7 +120,7 @@ struct LeaseStore: ~Copyable {
   /// - Returns: who held it; nil where nobody did.
   mutating func release(_ address: IPAddress) throws(StoreError) -> Holder? {
     try index()
-    guard let lease = try lease(of: address) else { return nil }
+    guard let lease = try leases.lease(of: address) else { return nil }
     try leases.remove(address.description)
     if let attachment = lease.holder.attachment, var record = try attachments.record(of: attachment)
     {
@@ -118,7 +128,7 @@ struct LeaseStore: ~Copyable {
       if record.addresses.isEmpty {
         try attachments.remove(attachment.fileName)
       } else {
-        try write(record)
+        try write(record, durable: true)
       }
     }
     try settle()
@@ -136,19 +146,20 @@ struct LeaseStore: ~Copyable {
 
   // MARK: Attachment files
 
-  borrowing func write(_ record: AttachmentRecord) throws(StoreError) {
-    try attachments.write(LeaseStore.newFile, record.text)
+  /// - Parameter durable: whether it is to be on the disk when this returns.
+  borrowing func write(_ record: AttachmentRecord, durable: Bool) throws(StoreError) {
+    try attachments.write(LeaseStore.newFile, record.text, durable: durable)
     try attachments.rename(
       LeaseStore.newFile, to: record.attachment.fileName, in: attachments)
-    try attachments.sync()
+    if durable { try attachments.sync() }
   }
 
   // MARK: The pools
 
   /// What the leases were last given from; nil where only host-local has given any.
   borrowing func pools() throws(StoreError) -> Pools? {
-    guard let file = try attachments.read(LeaseStore.poolsFile),
-      let object = (try? JSON(parsing: file.bytes))?.object
+    guard let text = try attachments.read(LeaseStore.poolsFile),
+      let object = (try? JSON(parsing: text))?.object
     else { return nil }
     return try? Pools(Keys(object))
   }
@@ -156,8 +167,10 @@ struct LeaseStore: ~Copyable {
   /// Keeps the pools for the commands of a person, who has no configuration on stdin.
   borrowing func note(_ pools: Pools) throws(StoreError) {
     let text = pools.json.text
-    guard try attachments.read(LeaseStore.poolsFile)?.bytes != text else { return }
+    let mark = TimeMark(text)
+    if mark.isOn(try attachments.status(of: LeaseStore.poolsFile)) { return }
     try attachments.write(LeaseStore.newFile, text)
+    try attachments.set(mark, on: LeaseStore.newFile)
     try attachments.rename(LeaseStore.newFile, to: LeaseStore.poolsFile, in: attachments)
   }
 
@@ -165,7 +178,8 @@ struct LeaseStore: ~Copyable {
 
   /// What every file is written as before it gets its name. The lock keeps it to one process; one that
   /// was killed may leave it, and the next one replaces it.
-  static let newFile = ".new"
+  private static let newFile = ".new"
+  private static let newLease = ".lease"
 
   /// Ends a change: marks the store as ours, and has it on the disk.
   borrowing func settle() throws(StoreError) {
@@ -182,14 +196,14 @@ extension Directory {
 
   /// What an attachment's file says; nil where there is none, or it says nothing.
   borrowing func record(of attachment: Attachment) throws(StoreError) -> AttachmentRecord? {
-    guard let file = try read(attachment.fileName) else { return nil }
-    return AttachmentRecord(attachment, parsing: file.bytes)
+    guard let text = try read(attachment.fileName) else { return nil }
+    return AttachmentRecord(attachment, parsing: text)
   }
 
   /// The last address given from a range set; nil where none was.
   borrowing func lastGiven(from set: Int) throws(StoreError) -> IPAddress? {
-    guard let file = try read(lastGivenFile(set)) else { return nil }
-    return IPAddress(String(decoding: file.bytes.filter { $0 > 0x20 }, as: UTF8.self))
+    guard let text = try read(lastGivenFile(set)) else { return nil }
+    return IPAddress(String(decoding: text.filter { $0 > 0x20 }, as: UTF8.self))
   }
 }
 

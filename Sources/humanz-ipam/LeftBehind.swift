@@ -34,14 +34,16 @@ struct LeftBehind: ~Copyable {
 }
 
 extension Directory {
-  /// The attachments with a file in this directory whose leases were left behind, and why. Nothing is
+  /// Those attachments with a file in this directory whose leases were left behind, and why. Nothing is
   /// changed.
-  borrowing func leftBehind() throws(StoreError) -> [(attachment: Attachment, reason: String)] {
+  borrowing func leftBehind(
+    among attachments: [Attachment]
+  ) throws(StoreError) -> [(record: AttachmentRecord, reason: String)] {
     var leftBehind = LeftBehind()
-    var found: [(attachment: Attachment, reason: String)] = []
-    for attachment in try attachments() {
+    var found: [(record: AttachmentRecord, reason: String)] = []
+    for attachment in attachments {
       if let record = try record(of: attachment), let reason = leftBehind.reason(record) {
-        found.append((attachment, reason))
+        found.append((record, reason))
       }
     }
     return found
@@ -49,33 +51,51 @@ extension Directory {
 }
 
 extension LeaseStore {
-  /// Frees the leases that were left behind, each with a line in the log.
+  /// Frees those leases that were left behind, each with a line in the log.
+  /// - Parameter holders: whose; nil for everybody's.
   /// - Returns: whether there were any.
-  mutating func reclaim(log: Log) throws(StoreError) -> Bool {
-    let found = try attachments.leftBehind()
-    for (attachment, reason) in found {
-      for address in try addresses(of: attachment) {
-        log.write("\(IPAMPlugin.name) reclaims \(address) of \(attachment.title): \(reason)")
+  mutating func reclaim(of holders: [Attachment]? = nil, log: Log) throws(StoreError) -> Bool {
+    var isAny = false
+    var among = holders ?? []
+    if holders == nil { among = try attachments.attachments() }
+    for (record, reason) in try attachments.leftBehind(among: among) {
+      let attachment = record.attachment
+      try release(attachment) { addresses in
+        for address in addresses {
+          isAny = true
+          log.write("\(IPAMPlugin.name) reclaims \(address) of \(attachment.title): \(reason)")
+        }
       }
-      try release(attachment)
     }
-    return !found.isEmpty
+    return isAny
   }
 
   /// Frees the leases of all attachments but the valid ones, going on after errors.
   /// - Returns: the errors.
   mutating func collect(keeping valid: [Attachment]) -> [StoreError] {
     var errors: [StoreError] = []
+    do throws(StoreError) { try index() } catch { errors.append(error) }
     let kept = valid.map { $0.fileName }.sortedByBytes()
     do throws(StoreError) {
-      try index()
-      for attachment in try attachments.attachments()
-      where !kept.containsSorted(attachment.fileName) {
+      for attachment in try holders() where !kept.containsSorted(attachment.fileName) {
         do throws(StoreError) { try release(attachment) } catch { errors.append(error) }
       }
     } catch {
       errors.append(error)
     }
     return errors
+  }
+
+  /// Every attachment that has a file, and where the files are not known to be complete, every one that
+  /// has a lease.
+  private borrowing func holders() throws(StoreError) -> [Attachment] {
+    var holders = try attachments.attachments()
+    guard !isIndexed else { return holders }
+    for address in try leases.leased() {
+      if let attachment = (try? leases.lease(of: address))??.holder.attachment {
+        holders.append(attachment)
+      }
+    }
+    return holders
   }
 }

@@ -45,7 +45,8 @@ extension IPAMPlugin {
       let all = try Directory(path: dataDirectory, make: false)
       let present = try all?.names().compactMap { NetworkName($0) } ?? []
       for name in networks ?? present {
-        if let store = try LeaseStore(name, in: dataDirectory, make: false) {
+        if var store = try LeaseStore(name, in: dataDirectory, make: false) {
+          try? store.index()
           reports.append(try LeaseReport(of: name, store))
         }
       }

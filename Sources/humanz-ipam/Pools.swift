@@ -75,13 +75,18 @@ struct Pools {
           .invalidConfiguration, "key \"\(key)\": the range \(range) overlaps with \(other)")
       }
     }
-    let set = RangeSet(ranges, excluding: excluded)
-    guard set.total > 0 else {
+    sets.insert(RangeSet(ranges, excluding: []), at: index ?? sets.count)
+    // A gateway is nobody's address, whichever set's it is.
+    let kept = excluded + gateways.map { IPPrefix(host: $0) }
+    sets = sets.map { RangeSet($0.ranges, excluding: kept) }
+    for set in sets where set.total == 0 {
       throw CNIError(
         .invalidConfiguration, "key \"\(key)\": no address is left of \(set) to give")
     }
-    sets.insert(set, at: index ?? sets.count)
   }
+
+  /// The gateways of all sets.
+  var gateways: [IPAddress] { sets.flatMap { $0.ranges.compactMap { $0.gateway } } }
 
   /// The range an address is in, whichever set's.
   func range(of address: IPAddress) -> AddressRange? {

@@ -9,16 +9,14 @@ struct RangeSet: Equatable {
   }
 
   let ranges: [AddressRange]
-  /// What is left of each range without gateways and excluded addresses, in the order of `ranges`.
+  /// What is left of each range without excluded addresses, in the order of `ranges`.
   private let spans: [(range: Int, span: Span)]
 
   /// - Precondition: the ranges are of one family and do not overlap.
   init(_ ranges: [AddressRange], excluding excluded: [IPPrefix]) {
     self.ranges = ranges
     let family = ranges[0].subnet.family
-    let holes =
-      ranges.compactMap { $0.gateway }.map { Span(lower: $0.value, upper: $0.value) }
-      + excluded.filter { $0.family == family }
+    let holes = excluded.filter { $0.family == family }
       .map { Span(lower: $0.first.value, upper: $0.last.value) }
     var spans: [(range: Int, span: Span)] = []
     for (index, range) in ranges.enumerated() {

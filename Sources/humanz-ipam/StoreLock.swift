@@ -34,6 +34,11 @@ struct StoreLock: ~Copyable {
     var action = sigaction()
     action.__sigaction_handler.sa_handler = { _ in }
     sigaction(SIGALRM, &action, nil)
+    // Whoever started us may have held the signal back.
+    var alarm = sigset_t()
+    sigemptyset(&alarm)
+    sigaddset(&alarm, SIGALRM)
+    sigprocmask(SIG_UNBLOCK, &alarm, nil)
     var timer = itimerval(
       it_interval: timeval(tv_sec: 0, tv_usec: 100_000), it_value: timeval(tv_sec: 0, tv_usec: 0))
     timer.it_value.tv_sec = seconds

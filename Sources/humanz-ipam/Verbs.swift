@@ -21,8 +21,12 @@ extension IPAMPlugin {
     return result
   }
 
-  func release(_ attachment: Attachment) throws(CNIError) {
-    try changeStore { (store) throws(StoreError) in try store.release(attachment) }
+  /// Frees what an attachment holds.
+  /// - Parameter body: is told what, before anybody else can have it.
+  func release(
+    _ attachment: Attachment, _ body: ([IPAddress]) -> Void = { _ in }
+  ) throws(CNIError) {
+    try changeStore { (store) throws(StoreError) in try store.release(attachment, body) }
   }
 
   /// What an attachment holds.
@@ -75,30 +79,54 @@ extension IPAMPlugin {
     }
   }
 
-  /// Whether each range set has a free address, or one that can be had back. It takes no lock.
-  /// - Throws: error 50 with what is used.
+  /// Whether the next ADD could be served. It takes no lock.
+  /// - Throws: error 50 with what is used; 7 for a key.
   func status() throws(CNIError) {
-    let pools = try configuration.pools
-    do throws(StoreError) {
-      guard let all = try Directory(path: configuration.dataDirectory, make: false),
-        let leases = try all.directory(network.description, make: false)
-      else { return }
-      if let error = leases.unwritable {
-        throw .system(attempt: "write", path: leases.path, errno: error)
-      }
-      for (index, set) in pools.sets.enumerated() {
-        let last = try leases.lastGiven(from: index)
-        if try leases.firstFree(in: set, after: last) != nil { continue }
-        if let attachments = try leases.directory("attachments", make: false),
-          try !attachments.leftBehind().isEmpty
-        {
-          continue
-        }
-        throw .exhausted(set, used: try leases.leased().count { set.gives($0) })
-      }
+    do throws(CNIError) {
+      _ = try (configuration.routes, configuration.dns, configuration.requestedAddresses)
+      try checkFree(configuration.pools)
     } catch {
-      let error = CNIError(error)
+      guard error.code != .invalidConfiguration else { throw error }
       throw CNIError(.notAvailable, error.message, details: error.details)
     }
+  }
+
+  /// Each range set has a free address, or one that can be had back, and there is room for its lease.
+  private func checkFree(_ pools: Pools) throws(CNIError) {
+    do throws(StoreError) {
+      guard
+        let leases = try Directory(
+          network.description, in: configuration.dataDirectory, make: false)
+      else {
+        try Directory(path: configuration.dataDirectory, make: false, nearest: true)?
+          .checkWritable()
+        return
+      }
+      try leases.checkWritable()
+      for (index, set) in pools.sets.enumerated()
+      where try leases.firstFree(in: set, after: leases.lastGiven(from: index)) == nil {
+        guard try leases.canReclaim(from: set) else {
+          throw .exhausted(set, used: try leases.used(of: set))
+        }
+      }
+    } catch {
+      throw CNIError(error)
+    }
+  }
+}
+
+extension Directory {
+  fileprivate borrowing func checkWritable() throws(StoreError) {
+    if let errno = unwritable { throw .system(attempt: "write", path: path, errno: errno) }
+  }
+
+  /// Whether an address of a set is leased to somebody who left it behind.
+  fileprivate borrowing func canReclaim(from set: RangeSet) throws(StoreError) -> Bool {
+    guard let attachments = try directory("attachments", make: false) else { return false }
+    for (record, _) in try attachments.leftBehind(among: attachments.attachments()) {
+      let given = record.addresses.filter { set.gives($0) }
+      if try !held(by: record.attachment, among: given).isEmpty { return true }
+    }
+    return false
   }
 }

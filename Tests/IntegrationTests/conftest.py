@@ -44,6 +44,21 @@ def pytest_runtest_makereport(item, call):
 
 
 def pytest_terminal_summary(terminalreporter):
+    print_properties(terminalreporter)
+    print_duties(terminalreporter)
+
+
+def print_properties(terminalreporter):
+    """Prints what tests counted or measured, one a line: what they gave to `record_property`."""
+    reports = terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
+    properties = [(report.nodeid, *pair) for report in reports for pair in report.user_properties]
+    if properties:
+        terminalreporter.section("counted and measured")
+    for test, name, value in properties:
+        terminalreporter.write_line(f"{test.split('::')[-1]}: {name} {value}")
+
+
+def print_duties(terminalreporter):
     """Prints what became of each duty, for each plugin and version."""
     outcomes = {}
     for outcome in ("passed", "skipped", "failed", "error"):
