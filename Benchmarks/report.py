@@ -118,7 +118,8 @@ def versions() -> dict[str, str]:
     packages = ["containernetworking-plugins", "netavark"]
     output = subprocess.run(["dpkg-query", "--show", "--showformat", "${Package} ${Version}\n", *packages],
                             stdout=subprocess.PIPE, text=True).stdout
-    return dict(line.split() for line in output.splitlines())
+    # A package that apt knows and that is not installed has no version.
+    return dict(line.split() for line in output.splitlines() if line.count(" ") == 1 and line[-1] != " ")
 
 
 def failures_of_ours(figures: dict) -> list[str]:
