@@ -8,49 +8,72 @@ public enum ConnectionTracking {
   /// it: the next owner's packets would be taken for them. Does nothing where no connections are
   /// tracked.
   ///
+  /// The kernel answers any question about connections by walking its whole table, some milliseconds
+  /// on a large node: where they are few, it is walked once for all addresses.
+  /// - Parameter few: how many connections at most are asked for at once, of 0.3 KB each.
+  ///
   /// Equivalent to: `conntrack -D --orig-src ADDRESS` and `conntrack -D --reply-src ADDRESS`.
-  /// Messages: IPCTNL_MSG_CT_GET with NLM_F_DUMP and, for IPv4, CTA_FILTER (without it, and
-  /// from kernels before 5.8, all connections come and are filtered here), IPCTNL_MSG_CT_DELETE.
+  /// Messages: IPCTNL_MSG_CT_GET with NLM_F_DUMP and, where there are many, CTA_FILTER (from kernels
+  /// before 5.8 all come), IPCTNL_MSG_CT_DELETE.
   public static func forget(
-    _ addresses: [IPAddress], _ socket: borrowing NetfilterSocket
+    _ addresses: [IPAddress], _ socket: borrowing NetfilterSocket, few: Int = 4096
   ) throws(NetlinkError) {
-    guard let count = Sysctl.read("net/netfilter/nf_conntrack_count"), count != "0" else { return }
+    guard !addresses.isEmpty,
+      let count = Sysctl.read("net/netfilter/nf_conntrack_count").flatMap({ Int($0) }), count > 0
+    else { return }
+    if count <= few {
+      return try forget(addresses, askingFor: .getConnections(), socket)
+    }
     for address in addresses {
       for tuple in [CTA_TUPLE_ORIG, CTA_TUPLE_REPLY] {
-        let connections = try socket.dump(.getConnections(with: address, in: tuple)) { message in
-          Connection(message, with: address, in: tuple)
-        }
-        let requests = connections.map { Request.deleteConnection($0, of: address) }
-        for failure in try socket.failures(performing: requests) where !failure.error.isMissing {
-          throw failure.error
-        }
+        try forget(addresses, askingFor: .getConnections(from: address, in: tuple), socket)
       }
+    }
+  }
+
+  private static func forget(
+    _ addresses: [IPAddress], askingFor request: Request, _ socket: borrowing NetfilterSocket
+  ) throws(NetlinkError) {
+    let requests = try socket.dump(request) { message in
+      Connection(message).flatMap { connection in
+        connection.sources.contains(where: addresses.contains)
+          ? Request.deleteConnection(connection) : nil
+      }
+    }
+    for failure in try socket.failures(performing: requests) where !failure.error.isMissing {
+      throw failure.error
     }
   }
 }
 
 /// What names a connection to the kernel.
 struct Connection {
+  let family: UInt8
   /// CTA_TUPLE_ORIG.
   let original: [UInt8]
   /// CTA_ZONE, where it is in one.
   let zone: [UInt8]?
   /// CTA_ID: another connection with the same addresses and ports has another.
   let id: [UInt8]?
+  /// Who sends in each direction.
+  let sources: [IPAddress]
 
-  /// Reads IPCTNL_MSG_CT_NEW; nil for a connection in whose tuple the address is not the source.
-  init?(_ message: Message, with address: IPAddress, in tuple: ctattr_type) {
-    guard Int32(message.type) == NFNL_SUBSYS_CTNETLINK << 8 | Int32(IPCTNL_MSG_CT_NEW.rawValue)
+  /// Reads IPCTNL_MSG_CT_NEW; nil for anything else.
+  init?(_ message: Message) {
+    guard Int32(message.type) == NFNL_SUBSYS_CTNETLINK << 8 | Int32(IPCTNL_MSG_CT_NEW.rawValue),
+      let header = message.header(nfgenmsg.self)
     else { return nil }
     let attributes = message.attributes(after: nfgenmsg.self)
-    let source = address.family == .v4 ? CTA_IP_V4_SRC : CTA_IP_V6_SRC
-    guard let original = attributes.first(CTA_TUPLE_ORIG),
-      attributes.first(tuple)?.nested.first(CTA_TUPLE_IP)?.nested.first(source)?.bytes
-        == address.bytes
-    else { return nil }
+    guard let original = attributes.first(CTA_TUPLE_ORIG) else { return nil }
+    family = header.nfgen_family
     self.original = original.bytes
     zone = attributes.first(CTA_ZONE)?.bytes
     id = attributes.first(CTA_ID)?.bytes
+    sources = [original, attributes.first(CTA_TUPLE_REPLY)].compactMap { tuple in
+      let addresses = tuple?.nested.first(CTA_TUPLE_IP)?.nested
+      let source = addresses?.first(CTA_IP_V4_SRC) ?? addresses?.first(CTA_IP_V6_SRC)
+      return source.flatMap { IPAddress(bytes: $0.payload) }
+    }
   }
 }
 
@@ -58,9 +81,15 @@ extension Request {
   /// CTA_FILTER_F_CTA_IP_SRC, of net/netfilter/nf_internals.h: compare the tuple's source address.
   private static var sourceFlag: UInt32 { 1 << 0 }
 
-  static func getConnections(with address: IPAddress, in tuple: ctattr_type) -> Request {
+  /// All connections.
+  static func getConnections() -> Request {
+    Request("list connections", connections: IPCTNL_MSG_CT_GET, UInt8(AF_UNSPEC))
+  }
+
+  /// Those that an address sends in, in one of the directions, and maybe others.
+  static func getConnections(from address: IPAddress, in tuple: ctattr_type) -> Request {
     var request = Request(
-      "list connections of \(address)", connections: IPCTNL_MSG_CT_GET, address.family)
+      "list connections of \(address)", connections: IPCTNL_MSG_CT_GET, address.family.number)
     // Kernels since 5.8 compare IPv6 addresses the wrong way round and leave out what was asked for.
     if address.family == .v6 { return request }
     request.nest(tuple) { tuple in
@@ -74,18 +103,18 @@ extension Request {
     return request
   }
 
-  static func deleteConnection(_ connection: Connection, of address: IPAddress) -> Request {
+  static func deleteConnection(_ connection: Connection) -> Request {
     var request = Request(
-      "delete a connection of \(address)", connections: IPCTNL_MSG_CT_DELETE, address.family)
+      "delete a connection", connections: IPCTNL_MSG_CT_DELETE, connection.family)
     request.put(UInt32(NLA_F_NESTED) | CTA_TUPLE_ORIG.rawValue, connection.original)
     if let zone = connection.zone { request.put(CTA_ZONE, zone) }
     if let id = connection.id { request.put(CTA_ID, id) }
     return request
   }
 
-  private init(_ attempt: String, connections message: cntl_msg_types, _ family: IPAddress.Family) {
+  private init(_ attempt: String, connections message: cntl_msg_types, _ family: UInt8) {
     var header = nfgenmsg()
-    header.nfgen_family = family.number
+    header.nfgen_family = family
     self.init(attempt, NFNL_SUBSYS_CTNETLINK << 8 | Int32(message.rawValue), header: header)
   }
 }

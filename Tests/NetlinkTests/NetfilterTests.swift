@@ -257,10 +257,12 @@ import Testing
     }.filter { !$0.isMulticast }.map(\.description).sorted()
   }
 
-  @Test func `connections of an address are forgotten, others are not`() throws {
+  /// With and without asking the kernel for those of an address alone.
+  @Test(arguments: [4096, 0])
+  func `connections of an address are forgotten, others are not`(few: Int) throws {
     try inNewNamespace { node in
       let socket = try NetfilterSocket()
-      try ConnectionTracking.forget([address("192.0.2.1")], socket)
+      try ConnectionTracking.forget([address("192.0.2.1")], socket, few: few)
       _ = shell(
         "nft add table inet t; nft add chain inet t c '{ type nat hook postrouting priority 0; }'")
       _ = shell("nft add rule inet t c ip daddr 203.0.113.0/24 masquerade")
@@ -284,11 +286,12 @@ import Testing
         """)
       let all = ["192.0.2.9", "192.0.2.9", "198.51.100.7", "203.0.113.7", "fd00::9"]
       #expect(try destinations(socket) == all)
-      try ConnectionTracking.forget([address("192.0.2.77"), address("fd00::77")], socket)
+      try ConnectionTracking.forget([address("192.0.2.77"), address("fd00::77")], socket, few: few)
       #expect(try destinations(socket) == all)
-      try ConnectionTracking.forget([address("192.0.2.9")], socket)
+      try ConnectionTracking.forget([address("192.0.2.9")], socket, few: few)
       #expect(try destinations(socket) == Array(all[2...]))
-      try ConnectionTracking.forget([address("198.51.100.1"), address("fd00::9")], socket)
+      try ConnectionTracking.forget(
+        [address("198.51.100.1"), address("fd00::9")], socket, few: few)
       #expect(try destinations(socket) == [])
     }
   }
