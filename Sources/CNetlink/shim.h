@@ -40,9 +40,8 @@
 #include <linux/if_addr.h>
 #include <linux/if_arp.h>
 #include <linux/if_bridge.h>
-#include <linux/if_ether.h>
 #include <linux/if_link.h>
-#include <linux/if_packet.h>
+#include <linux/ip.h>
 #include <linux/magic.h>
 #include <linux/neighbour.h>
 #include <linux/net_namespace.h>
@@ -91,10 +90,4 @@ static inline char **humanz_environ(void) { return environ; }
 /// ioctl(descriptor, NS_GET_NSTYPE): a CLONE_NEW constant, or -1
 static inline int humanz_namespace_type(int descriptor) {
   return ioctl(descriptor, NS_GET_NSTYPE);
-}
-
-/// sendto(socket, frame, length, 0, link, sizeof *link)
-static inline ssize_t humanz_send_frame(int socket, const void *frame, size_t length,
-                                        const struct sockaddr_ll *link) {
-  return sendto(socket, frame, length, 0, (const struct sockaddr *)link, sizeof *link);
 }

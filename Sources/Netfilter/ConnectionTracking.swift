@@ -16,11 +16,12 @@ public enum ConnectionTracking {
   /// Messages: IPCTNL_MSG_CT_GET with NLM_F_DUMP and, where there are many, CTA_FILTER (from kernels
   /// before 5.8 all come), IPCTNL_MSG_CT_DELETE.
   public static func forget(
-    _ addresses: [IPAddress], _ socket: borrowing NetfilterSocket, few: Int = 4096
+    _ addresses: [IPAddress], few: Int = 4096
   ) throws(NetlinkError) {
     guard !addresses.isEmpty,
       let count = Sysctl.read("net/netfilter/nf_conntrack_count").flatMap({ Int($0) }), count > 0
     else { return }
+    let socket = try NetfilterSocket()
     if count <= few {
       return try forget(addresses, askingFor: .getConnections(), socket)
     }

@@ -184,7 +184,11 @@ extension Connection {
       case EINTR: continue
       case EAGAIN: return .nothing
       case ENOBUFS: return .overrun
-      default: throw .last(attempt)
+      default:
+        let error = NetlinkError.last(attempt)
+        // What is waiting must not be taken for the next call's answer.
+        while mnl_socket_recvfrom(socket, buffer.baseAddress, buffer.count) >= 0 {}
+        throw error
       }
     }
   }

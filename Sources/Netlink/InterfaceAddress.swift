@@ -70,6 +70,7 @@ extension Socket where Family == RouteFamily {
   /// The addresses of a link, or of all.
   ///
   /// Equivalent to: `ip address show dev LINK`. Message: RTM_GETADDR with NLM_F_DUMP.
+  @inline(never)
   public borrowing func addresses(
     index: Int32? = nil, family: IPAddress.Family? = nil
   ) throws(NetlinkError) -> [InterfaceAddress] {

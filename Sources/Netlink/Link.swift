@@ -27,7 +27,7 @@ public struct Link: Equatable, Sendable {
   public var port: BridgePort?
   /// Of a `vlan` link.
   public var vlanID: UInt16?
-  /// Of a bridge.
+  /// Of a bridge; nil where the kernel cannot.
   public var filtersVLANs: Bool?
 }
 
@@ -49,6 +49,7 @@ extension Socket where Family == RouteFamily {
   /// The link; nil where there is none.
   ///
   /// Message: RTM_GETLINK.
+  @inline(never)
   public borrowing func link(_ reference: LinkReference) throws(NetlinkError) -> Link? {
     do throws(NetlinkError) {
       return try get(.getLink(reference), Link.init)
@@ -63,6 +64,7 @@ extension Socket where Family == RouteFamily {
   ///
   /// Equivalent to: `ip -details link show master cni0`. Message: RTM_GETLINK with NLM_F_DUMP, the
   /// bridge as IFLA_MASTER.
+  @inline(never)
   public borrowing func links(master: Int32? = nil) throws(NetlinkError) -> [Link] {
     try dump(.getLinks(master: master), Link.init)
       .filter { master == nil || $0.master == master }
@@ -128,7 +130,10 @@ extension Link {
       case IFLA_INFO_DATA where kind == "vlan":
         vlanID = attribute.nested.first(IFLA_VLAN_ID)?.uint16
       case IFLA_INFO_DATA where kind == "bridge":
-        filtersVLANs = attribute.nested.first(IFLA_BR_VLAN_FILTERING)?.uint8.map { $0 != 0 }
+        // A kernel without says that filtering is off, but nothing of the VLAN of new ports.
+        if attribute.nested.first(IFLA_BR_VLAN_DEFAULT_PVID) != nil {
+          filtersVLANs = attribute.nested.first(IFLA_BR_VLAN_FILTERING)?.uint8 == 1
+        }
       case IFLA_INFO_SLAVE_DATA where masterKind == "bridge":
         port = BridgePort(attribute.nested)
       default: break

@@ -59,11 +59,14 @@ public struct LinkChange: Equatable, Sendable {
   public var promiscuous: Bool?
   /// Gives the link no IPv6 link-local address. It must come before the change that brings it up.
   public var withoutLinkLocal: Bool
+  /// Has the link send a gratuitous ARP for each of its IPv4 addresses whenever it comes up or is
+  /// given a MAC address, be it the one it has.
+  public var announces: Bool
 
   public init(
     up: Bool? = nil, name: InterfaceName? = nil, mac: MACAddress? = nil, mtu: Int? = nil,
     master: Int32? = nil, alias: String? = nil, promiscuous: Bool? = nil,
-    withoutLinkLocal: Bool = false
+    withoutLinkLocal: Bool = false, announces: Bool = false
   ) {
     self.up = up
     self.name = name
@@ -73,6 +76,7 @@ public struct LinkChange: Equatable, Sendable {
     self.alias = alias
     self.promiscuous = promiscuous
     self.withoutLinkLocal = withoutLinkLocal
+    self.announces = announces
   }
 }
 
@@ -137,7 +141,7 @@ extension Request {
   /// Changes a link.
   ///
   /// Equivalent to: `ip link set dev LINK up name eth0 mtu 1400 master cni0 alias TEXT promisc on
-  /// addrgenmode none`. Message: RTM_NEWLINK.
+  /// addrgenmode none`, `sysctl -w net.ipv4.conf.LINK.arp_notify=1`. Message: RTM_NEWLINK.
   public static func changeLink(_ link: LinkReference, _ change: LinkChange) -> Request {
     var header = ifinfomsg()
     for (flag, value) in [(IFF_UP, change.up), (IFF_PROMISC, change.promiscuous)] {
@@ -159,6 +163,13 @@ extension Request {
       request.nest(IFLA_AF_SPEC) { family in
         family.nest(AF_INET6) {
           $0.put(IFLA_INET6_ADDR_GEN_MODE, UInt8(IN6_ADDR_GEN_MODE_NONE.rawValue))
+        }
+      }
+    }
+    if change.announces {
+      request.nest(IFLA_AF_SPEC) { family in
+        family.nest(AF_INET) {
+          $0.nest(IFLA_INET_CONF) { $0.put(IPV4_DEVCONF_ARP_NOTIFY, 1 as UInt32) }
         }
       }
     }
@@ -202,6 +213,7 @@ extension LinkChange: CustomStringConvertible {
       ("up", up == true), ("down", up == false), ("name", name != nil), ("address", mac != nil),
       ("mtu", mtu != nil), ("master", master != nil), ("alias", alias != nil),
       ("promisc", promiscuous != nil), ("addrgenmode none", withoutLinkLocal),
+      ("arp_notify", announces),
     ]
     return changes.filter { $0.1 }.map { $0.0 }.joined(separator: ", ")
   }

@@ -108,6 +108,7 @@ extension Socket where Family == RouteFamily {
   /// The neighbour cache of a link, or of all.
   ///
   /// Equivalent to: `ip neighbour show dev LINK`. Message: RTM_GETNEIGH with NLM_F_DUMP.
+  @inline(never)
   public borrowing func neighbours(
     index: Int32? = nil, family: IPAddress.Family? = nil
   ) throws(NetlinkError) -> [Neighbour] {
@@ -118,6 +119,7 @@ extension Socket where Family == RouteFamily {
   /// The forwarding database of a bridge.
   ///
   /// Equivalent to: `bridge fdb show br cni0`. Message: RTM_GETNEIGH of AF_BRIDGE with NLM_F_DUMP.
+  @inline(never)
   public borrowing func forwardingEntries(
     bridge: Int32
   ) throws(NetlinkError) -> [ForwardingEntry] {

@@ -165,6 +165,11 @@ extension in6_addr_gen_mode: KernelConstant {}
 extension nlmsgerr_attrs: KernelConstant {}
 extension nfnl_batch_attributes: KernelConstant {}
 
+/// An integer in network byte order.
+public func bigEndian<Integer: FixedWidthInteger>(_ value: Integer) -> [UInt8] {
+  withUnsafeBytes(of: value.bigEndian) { Array($0) }
+}
+
 /// Lets a `switch` over an attribute's type name the kernel's constants.
 public func ~= (constant: some KernelConstant, value: UInt16) -> Bool {
   constant.number == value

@@ -29,6 +29,7 @@ public struct Socket<Family: NetlinkFamily>: ~Copyable {
   }
 
   /// Has the kernel carry out a request.
+  @inline(never)
   public borrowing func perform(_ request: Request) throws(NetlinkError) {
     try perform([request])
   }
@@ -36,6 +37,7 @@ public struct Socket<Family: NetlinkFamily>: ~Copyable {
   /// Has the kernel carry out requests in order, in one system call up to 128 of them. They are not
   /// a transaction: one that fails stops none behind it.
   /// - Throws: the first failure.
+  @inline(never)
   public borrowing func perform(_ requests: [Request]) throws(NetlinkError) {
     if let failure = try failures(performing: requests).first { throw failure.error }
   }

@@ -62,9 +62,7 @@ extension Node {
   ) throws(NetlinkError) {
     let own = traces.own(neighbours)
     try forget(own)
-    if let netfilter = try? NetfilterSocket() {
-      try ConnectionTracking.forget(traces.addresses(with: own), netfilter)
-    }
+    try ConnectionTracking.forget(traces.addresses(with: own))
   }
 
   /// Forgets neighbour entries; one that is gone already is no error.

@@ -31,18 +31,25 @@ extension Node {
   /// Equivalent to: `ip address add PREFIX dev BRIDGE nodad`.
   ///
   /// Another address in the subnet is another gateway: an error, unless `force` replaces it.
-  /// - Returns: what takes it back; nothing where nothing had to be done.
-  @discardableResult
+  /// - Parameter alone: whether another IPv4 address is one in whatever subnet, as the reference
+  ///   `bridge` has it.
+  /// - Parameter reversed: is given what takes it back, before it is done; it is not called where
+  ///   nothing has to be done.
   public borrowing func setGateways(
-    _ gateways: [Gateway], on bridge: Link, force: Bool = false
-  ) throws(CNIError) -> [Request] {
-    guard !gateways.isEmpty else { return [] }
+    _ gateways: [Gateway], on bridge: Link, force: Bool = false, alone: Bool = false,
+    reversed: ([Request]) -> Void = { _ in }
+  ) throws(CNIError) {
+    guard !gateways.isEmpty else { return }
     let present: [InterfaceAddress]
     do { present = try socket.addresses(index: bridge.index) } catch { throw CNIError(error) }
     var batch: [Request] = []
     var reverse: [Request] = []
     for gateway in gateways where !present.contains(where: { $0.prefix == gateway.prefix }) {
-      for other in present where other.prefix.overlaps(gateway.prefix) {
+      for other in present
+      where other.prefix.overlaps(gateway.prefix)
+        || alone && other.prefix.family == .v4 && gateway.prefix.family == .v4
+          && !gateways.contains(Gateway(other.prefix))
+      {
         guard force else {
           throw CNIError(
             .exists, "the bridge \(bridge.name) has the address \(other.prefix) already",
@@ -56,9 +63,9 @@ extension Node {
       batch.append(.replaceAddress(address))
       reverse.append(.deleteAddress(address))
     }
-    if batch.isEmpty { return [] }
+    if batch.isEmpty { return }
+    reversed(reverse.reversed())
     try perform(batch)
-    return reverse.reversed()
   }
 
   /// CHECK of gateway addresses.

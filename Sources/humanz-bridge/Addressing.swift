@@ -42,9 +42,9 @@ struct Addressing {
     on link: Link, of bridge: Link, _ network: NetworkName, _ node: borrowing Node,
     undo: inout Undo
   ) throws(CNIError) {
-    let reverse = try node.setGateways(
-      Gateway.all(of: ips), on: link, force: configuration.forceAddress)
-    if !reverse.isEmpty {
+    try node.setGateways(
+      Gateway.all(of: ips), on: link, force: configuration.forceAddress, alone: true
+    ) { reverse in
       undo.push { (node, _) in
         takeBack(ifUnused: bridge.index, network, node) { try? $0.perform(reverse) }
       }
@@ -52,11 +52,14 @@ struct Addressing {
     for family in Gateway.families(of: ips) { try Forwarding.enable(family, on: node) }
   }
 
-  /// Puts addresses and routes on the pod's interface, and brings it up.
-  func apply(to interface: Link, of pod: borrowing Pod) throws(CNIError) {
+  /// Puts addresses and routes on the pod's interface, brings it up, and tells its neighbours.
+  func apply(
+    to links: AttachmentLinks, of pod: borrowing Pod, _ node: borrowing Node
+  ) throws(CNIError) {
     try pod.configure(
-      interface, addresses: ips, routes: routes, detectsDuplicates: configuration.enabledad)
-    if configuration.enabledad { try pod.waitForDuplicateDetection(on: interface) }
+      links.pod, addresses: ips, routes: routes, detectsDuplicates: configuration.enabledad)
+    if configuration.enabledad { try pod.waitForDuplicateDetection(on: links.pod) }
+    pod.announce(ips, on: links.pod, port: links.host.name, of: node)
   }
 
   /// Adds what was applied to the stage's result.
@@ -68,6 +71,6 @@ struct Addressing {
       return ip
     }
     result.routes += routes
-    result.dns = dns ?? result.dns
+    result.dns = dns?.ifItSaysAnything ?? result.dns ?? dns
   }
 }

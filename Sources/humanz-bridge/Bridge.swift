@@ -11,6 +11,8 @@ extension Node {
     _ configuration: BridgeConfiguration, undo: inout Undo
   ) throws(CNIError) -> Link {
     if let link = try link(configuration.bridge) { return try adopt(link, configuration) }
+    // Before it is made: the kernel's answer may be what fails.
+    undo.push { [name = configuration.bridge] (node, _) in deleteUnusedBridge(name, node) }
     do throws(NetlinkError) {
       var mtu = configuration.mtu
       if mtu == nil { mtu = try defaultRouteMTU() }
@@ -19,7 +21,6 @@ extension Node {
     } catch {
       throw CNIError(error)
     }
-    undo.push { [name = configuration.bridge] (node, _) in deleteUnusedBridge(name, node) }
     prepareIPv6(on: configuration.bridge)
     guard let link = try link(configuration.bridge) else {
       throw CNIError(.kernel, "the bridge \(configuration.bridge) went away as it was made")
@@ -52,9 +53,11 @@ extension Node {
 
   /// The MTU of the link the node's default route leaves by; nil where there is no such route.
   private borrowing func defaultRouteMTU() throws(NetlinkError) -> Int? {
-    // An address of TEST-NET-1 and of the IPv6 documentation prefix: nobody has a route but the default.
-    for address in ["192.0.2.1", "2001:db8::1"] {
-      if let device = try socket.route(to: IPAddress(address)!)?.nextHops.first?.device {
+    for family in [IPAddress.Family.v4, .v6] {
+      // Of several with one destination the kernel lists the one it uses first.
+      for route in try socket.routes(family, table: Route.mainTable)
+      where route.destination.length == 0 {
+        guard let device = route.nextHops.first?.device else { continue }
         return try socket.link(index: device)?.mtu
       }
     }

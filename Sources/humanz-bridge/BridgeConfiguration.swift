@@ -56,7 +56,7 @@ struct BridgeConfiguration {
 
 extension JSONObject {
   /// nil for `{}` and for an object whose members are all empty: it overrides nothing.
-  fileprivate var ifItSaysAnything: JSONObject? {
+  var ifItSaysAnything: JSONObject? {
     members.contains { $0.value.saysAnything } ? self : nil
   }
 }

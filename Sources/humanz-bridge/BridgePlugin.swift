@@ -25,12 +25,13 @@ struct BridgePlugin: Plugin {
     let node = try Node()
     let pod = try Pod(path: namespace)
     try pod.refuse(existing: attachment.interface)
+    if ipam != nil { try node.refuse(existing: HostInterface(of: attachment, on: network)) }
     let addressing = (try ipam?.add()).map { Addressing($0, configuration.addressing) }
     var undo = Undo()
     do throws(CNIError) {
       let links = try makeLinks(for: attachment, addressing, node, pod, undo: &undo)
       if let addressing {
-        try addressing.apply(to: links.pod, of: pod)
+        try addressing.apply(to: links, of: pod, node)
       } else if !configuration.disableContainerInterface {
         try pod.bringUp(attachment.interface)
       }
@@ -59,7 +60,6 @@ struct BridgePlugin: Plugin {
     }
     let links = try node.makePair(
       for: attachment, on: network, bridge: bridge, configuration, pod: pod, undo: &undo)
-    try node.configure(port: links.port, configuration)
     if configuration.macspoofchk { try links.checkSource(undo: &undo) }
     lock.unlock()
     return links

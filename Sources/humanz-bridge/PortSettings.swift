@@ -3,22 +3,17 @@ import CNetlink
 import Netlink
 import Stage
 
-/// What the keys ask of an attachment's port: hairpin, isolation and VLANs.
-extension Node {
-  borrowing func configure(
-    port: Link, _ configuration: BridgeConfiguration
-  ) throws(CNIError) {
-    var requests: [Request] = []
+extension BridgeConfiguration {
+  /// What makes an attachment's port as the keys ask but for VLANs: hairpin and isolation.
+  func portSettings(_ port: LinkReference) -> [Request] {
     let settings = BridgePort(
-      hairpin: configuration.hairpinMode ? true : nil,
-      isolated: configuration.portIsolation ? true : nil)
-    if settings != BridgePort() {
-      requests.append(.changeBridgePort(.index(port.index), settings))
-    }
-    if let vlans = configuration.vlans { requests += vlans.requests(port: port.index) }
-    try perform(requests)
+      hairpin: hairpinMode ? true : nil, isolated: portIsolation ? true : nil)
+    return settings == BridgePort() ? [] : [.changeBridgePort(port, settings)]
   }
+}
 
+/// What VLANs ask of the bridge.
+extension Node {
   /// Has a bridge keep VLANs apart.
   /// - Throws: error 2 where the kernel was built without that.
   borrowing func filterVLANs(of bridge: Link) throws(CNIError) {
@@ -50,6 +45,11 @@ extension Node {
       }
       return link
     }
+    undo.push { (node, _) in
+      takeBack(ifUnused: bridge.index, network, node) { (node) in
+        try? node.perform(.deleteLink(.name(name)))
+      }
+    }
     let failures: [Failure]
     do {
       failures = try socket.failures(performing: [
@@ -62,11 +62,6 @@ extension Node {
     }
     // Another ADD may make it at the same time.
     if let failure = failures.first(where: { !$0.error.exists }) { throw CNIError(failure.error) }
-    undo.push { (node, _) in
-      takeBack(ifUnused: bridge.index, network, node) { (node) in
-        try? node.perform(.deleteLink(.name(name)))
-      }
-    }
     guard let link = try link(name) else {
       throw CNIError(.kernel, "the link \(name) went away as it was made")
     }

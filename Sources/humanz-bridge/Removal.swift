@@ -16,8 +16,8 @@ extension Node {
       try deletePair(traces.host)
       try forget(traces, among: neighbours)
       // A kernel since 6.16 keeps a port's chain for the next port of that name.
-      if configuration.macspoofchk, let netfilter = try? NetfilterSocket() {
-        try SourceCheck.remove(port: traces.host.name, netfilter)
+      if configuration.macspoofchk {
+        try SourceCheck.remove(port: traces.host.name, NetfilterSocket())
       }
     } catch {
       throw CNIError(error)

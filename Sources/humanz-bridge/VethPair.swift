@@ -5,11 +5,9 @@ import Stage
 /// The links of an attachment, as the kernel has them.
 struct AttachmentLinks {
   let bridge: Link
-  /// The node's end of the pair.
-  let port: Link
   /// The pod's end of the pair.
   let pod: Link
-  /// How the node's end is found again.
+  /// The node's end of the pair, a port of the bridge.
   let host: HostInterface
 }
 
@@ -26,35 +24,43 @@ extension Node {
       name: host.name, mac: host.mac, mtu: configuration.mtu ?? bridge.mtu, master: bridge.index,
       peerName: attachment.interface, peerMAC: configuration.mac ?? host.podMAC,
       peerNamespace: pod.namespace.fileDescriptor)
+    // By the pod's end, which was not there before: the node's may be an earlier ADD's.
+    undo.push { [name = attachment.interface] (_, pod) in
+      try? pod.perform(.deleteLink(.name(name)))
+    }
     // In one datagram: nobody ever finds the link without its alias, even after a `kill -9`.
     let failures: [Failure]
     do {
-      failures = try socket.failures(performing: [
-        .addVethPair(pair),
-        .changeLink(
-          .name(host.name), LinkChange(up: true, alias: host.alias, withoutLinkLocal: Node.hasIPv6)),
-      ])
+      failures = try socket.failures(
+        performing: [
+          .addVethPair(pair),
+          .changeLink(
+            .name(host.name),
+            LinkChange(up: true, alias: host.alias, withoutLinkLocal: Node.hasIPv6)),
+        ] + configuration.portSettings(.name(host.name)))
     } catch {
       throw CNIError(error)
     }
     if let failure = failures.first, failure.index == 0 {
-      throw failure.error.exists ? try exists(host) : CNIError(failure.error)
+      if failure.error.exists { try refuse(existing: host) }
+      throw CNIError(failure.error)
     }
-    undo.push { (node, _) in try? node.perform(.deleteLink(.name(host.name))) }
     if let failure = failures.first { throw CNIError(failure.error) }
-    guard let port = try link(host.name) else {
-      throw CNIError(.kernel, "the link \(host.name) went away as it was made")
+    if let vlans = configuration.vlans, let port = try link(host.name) {
+      try perform(vlans.requests(port: port.index))
     }
     return AttachmentLinks(
-      bridge: bridge, port: port, pod: try pod.interface(attachment.interface), host: host)
+      bridge: bridge, pod: try pod.interface(attachment.interface), host: host)
   }
 
-  /// The error that the pair is there: an ADD was not followed by its DEL.
-  private borrowing func exists(_ host: HostInterface) throws(CNIError) -> CNIError {
-    let alias = try link(host.name)?.alias
-    return CNIError(
+  /// Refuses an ADD whose pair is there: the attachment's last ADD was not followed by its DEL, and
+  /// the addresses are in use.
+  /// - Throws: error 101.
+  borrowing func refuse(existing host: HostInterface) throws(CNIError) {
+    guard let link = try link(host.name) else { return }
+    throw CNIError(
       .exists, "the node already has the link \(host.name), the attachment's end on the bridge",
-      details: alias.map { "its alias is \($0)" } ?? "it has no alias")
+      details: link.alias.map { "its alias is \($0)" } ?? "it has no alias")
   }
 }
 
@@ -64,11 +70,15 @@ extension CNIResult {
   mutating func append(
     _ links: AttachmentLinks, sandbox: String, version: ProtocolVersion
   ) -> Int {
-    for (link, sandbox) in [(links.bridge, nil), (links.port, nil), (links.pod, sandbox)] {
+    // The ends of a pair are made with one MTU.
+    let (bridge, host, pod) = (links.bridge, links.host, links.pod)
+    for (name, mac, mtu, sandbox) in [
+      (bridge.name, bridge.mac, bridge.mtu, nil), (host.name, host.mac, pod.mtu, nil),
+      (pod.name, pod.mac, pod.mtu, sandbox),
+    ] {
       interfaces.append(
         ResultInterface(
-          name: link.name, mac: link.mac, mtu: version >= .v110 ? link.mtu : nil,
-          sandbox: sandbox))
+          name: name, mac: mac, mtu: version >= .v110 ? mtu : nil, sandbox: sandbox))
     }
     return interfaces.count - 1
   }

@@ -4,15 +4,15 @@ import json
 
 from isolated_node import PLUGINS
 
-IPAM = {"type": "host-local", "dataDir": "/run/leases"}
+IPAM = {"type": "host-local"}
 
 
 class Refused(AssertionError):
-    """A verb that ended with a CNI error, which is in `error`."""
+    """A verb that ended with a CNI error, which is in `error`; None for one that was killed."""
 
     def __init__(self, verb, output):
         super().__init__(f"{verb}: {output}")
-        self.error = json.loads(output)
+        self.error = json.loads(output) if output else None
 
 
 class Network:
@@ -24,8 +24,10 @@ class Network:
         self.configuration = {"cniVersion": version, "name": name, "type": plugin, **keys}
         self.results = {}
 
-    def call(self, verb, pod=None, interface="eth0", namespace=None, environment=None, **keys):
-        """Runs a verb; gives what it printed as JSON, None where it printed nothing."""
+    def call(self, verb, pod=None, interface="eth0", namespace=None, environment=None, under=(),
+             **keys):
+        """Runs a verb, under another command if asked for; gives what it printed as JSON, None
+        where it printed nothing."""
         variables = {"CNI_COMMAND": verb, "CNI_PATH": PLUGINS}
         if pod is not None:
             variables |= {"CNI_CONTAINERID": pod, "CNI_IFNAME": interface}
@@ -34,7 +36,7 @@ class Network:
         if namespace:
             variables["CNI_NETNS"] = namespace
         done = self.node.run(
-            f"{PLUGINS}/{self.plugin}", env=variables | (environment or {}), check=False,
+            *under, f"{PLUGINS}/{self.plugin}", env=variables | (environment or {}), check=False,
             input=json.dumps({**self.configuration, **keys}))
         if done.returncode:
             raise Refused(verb, done.stdout)
@@ -69,6 +71,11 @@ def reaches(node, pod, address, wait=1):
     """Whether one echo request of a pod is answered."""
     return node.run(
         "ping", "-c", "1", "-W", wait, address, pod=pod, check=False).returncode == 0
+
+
+def comes_to_reach(node, pod, address):
+    """As `reaches`, where an interface was just made: its own IPv6 address is not usable at once."""
+    return any(reaches(node, pod, address) for _ in range(20))
 
 
 def address(result, index=0):

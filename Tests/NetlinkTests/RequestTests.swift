@@ -51,6 +51,20 @@ import Testing
           """))
   }
 
+  @Test func `a link announces its addresses as ARP_NOTIFY of its IPv4 settings has it`() {
+    #expect(
+      Array(Request.changeLink(.index(3), LinkChange(announces: true)).bytes)
+        == bytes(
+          """
+          34000000 1000 0100 00000000 00000000
+          00000000 03000000 00000000 00000000
+          1400 1a80
+            1000 0280
+              0c00 0180
+                0800 1600 01000000
+          """))
+  }
+
   @Test func `a link is named by IFLA_IFNAME where its index is not known`() {
     #expect(
       Array(Request.deleteLink(.name(name("veth0"))).bytes)
@@ -120,35 +134,5 @@ import Testing
     let request = Request.replaceRoute(Route(destination: prefix("10.0.0.0/8"), nextHops: hops))
     #expect(request.bytes.count == 16 + 12 + 8 + 4 + 256 * 16)
     #expect(Array(request.bytes.suffix(16)) == bytes("100000ff00000000 08000500000000ff"))
-  }
-}
-
-@Suite struct AnnouncementTests {
-  @Test func `an IPv4 address is announced by gratuitous ARP`() {
-    #expect(
-      Announcement(address("10.1.2.3"), mac: mac("02:00:00:00:00:03")).frame
-        == bytes(
-          """
-          ffffffffffff 020000000003 0806
-          0001 0800 06 04 0001
-          020000000003 0a010203
-          000000000000 0a010203
-          """))
-  }
-
-  /// The checksum was worked out apart from this code, over the pseudo-header of RFC 8200.
-  @Test func `an IPv6 address is announced by a neighbour advertisement`() {
-    #expect(
-      Announcement(address("fd00::3"), mac: mac("02:00:00:00:00:03")).frame
-        == bytes(
-          """
-          333300000001 020000000003 86dd
-          60000000 0020 3a ff
-          fd000000000000000000000000000003
-          ff020000000000000000000000000001
-          88 00 5a95 20000000
-          fd000000000000000000000000000003
-          02 01 020000000003
-          """))
   }
 }

@@ -208,7 +208,16 @@ import Testing
       #expect(try node.neighbours(index: host).filter { $0.mac == old[0].mac }.count == 2)
       // Until the kernel has noticed the carrier, the link sends nothing and says nothing of it.
       for _ in 0..<200 where try podSocket.link(index: peer)?.isRunning != true { usleep(10_000) }
-      try inside.announce(old.map(\.address), mac: mac("02:00:00:00:00:02"), index: peer)
+      try podSocket.perform([
+        .changeLink(.index(peer), LinkChange(announces: true)),
+        .replaceAddress(InterfaceAddress(prefix: prefix("192.0.2.2/24"), index: peer)),
+        .replaceAddress(
+          InterfaceAddress(prefix: prefix("fd00::2/64"), index: peer, skipsDAD: true)),
+      ])
+      try inside.run { () throws(NetlinkError) in
+        try Sysctl.write("net/ipv6/conf/eth0/ndisc_notify", "1")
+      }
+      try podSocket.perform(.changeLink(.index(peer), LinkChange(mac: mac("02:00:00:00:00:02"))))
       // The frames are received when the kernel comes to it.
       var known: [MACAddress?] = []
       for _ in 0..<200 where known != [mac("02:00:00:00:00:02"), mac("02:00:00:00:00:02")] {

@@ -1,0 +1,41 @@
+import CNI
+import CNetlink
+import Netlink
+
+extension Pod {
+  /// Tells the segment at which MAC address a pod's addresses are now: one that was another pod's a
+  /// moment ago works at once. What fails here is made up for by the neighbours' own asking, later.
+  ///
+  /// The kernel announces the addresses of a link that is to do so when its MAC address is set, be it
+  /// the one it has. (With a packet socket we could, but closing one takes the kernel 10 ms.)
+  /// Equivalent to: `arping -c 1 -U -I INTERFACE ADDRESS`; for IPv6 `ndsend ADDRESS INTERFACE`.
+  /// - Parameter port: the node's end of the pair, where that is known.
+  public borrowing func announce(
+    _ addresses: [ResultIP], on interface: Link, port: InterfaceName?, of node: borrowing Node
+  ) {
+    guard let mac = interface.mac else { return }
+    // The link sends nothing, and the bridge passes on nothing, until the kernel has noticed the
+    // carrier: within a millisecond.
+    socket.waitForCarrier(of: interface.name)
+    if let port { node.socket.waitForCarrier(of: port) }
+    if addresses.contains(where: { $0.address.family == .v6 }) {
+      try? namespace.run { () throws(NetlinkError) in
+        try Sysctl.write("net/ipv6/conf/\(interface.name)/ndisc_notify", "1")
+      }
+    }
+    let reference = LinkReference.index(interface.index)
+    try? socket.perform([
+      .changeLink(reference, LinkChange(announces: true)),
+      .changeLink(reference, LinkChange(mac: mac)),
+    ])
+  }
+}
+
+extension Socket where Family == RouteFamily {
+  fileprivate borrowing func waitForCarrier(of name: InterfaceName) {
+    for _ in 0..<100 {
+      guard let link = try? link(named: name), !link.isRunning else { return }
+      usleep(1000)
+    }
+  }
+}

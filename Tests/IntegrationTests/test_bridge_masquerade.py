@@ -1,0 +1,163 @@
+"""humanz-bridge: masquerade, and its rules while attachments come and go."""
+
+import subprocess
+from collections import Counter
+
+import pytest
+
+from attachment import Network, Refused, address, reaches, subnets
+from isolated_node import Node, Segment
+from system_calls import system_calls
+
+V4, V6 = "10.77.0.0/24", "fd77::/64"
+SERVERS = {4: "192.0.2.2", 6: "2001:db8::2"}
+
+_PEER = """
+import socket, sys
+server = socket.create_server(("::", 8000), family=socket.AF_INET6, dualstack_ipv6=True)
+server.settimeout(10)
+print("listening", flush=True)
+print(server.accept()[1][0].removeprefix("::ffff:"))
+"""
+
+_CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], 8000), 5)"
+
+
+def peer_of_connection(node, pod, server_node, server, server_pod=None):
+    """The source address of a connection, as the other end sees it."""
+    listener = server_node.start("/usr/bin/python3", "-c", _PEER, pod=server_pod,
+                                 stdout=subprocess.PIPE, text=True)
+    with listener.stdout:
+        assert listener.stdout.readline() == "listening\n"
+        node.run("/usr/bin/python3", "-c", _CONNECT, server, pod=pod)
+        seen = listener.stdout.read().strip()
+    listener.wait()
+    return seen
+
+
+@pytest.fixture
+def far(node):
+    """A host outside the pods' networks, which knows the way back to them."""
+    with Segment() as segment, Node("far") as far:
+        segment.join(node, "uplink", "192.0.2.1/24", "2001:db8::1/64")
+        segment.join(far, "uplink", "192.0.2.2/24", "2001:db8::2/64")
+        far.run("ip", "route", "add", V4, "via", "192.0.2.1")
+        far.run("ip", "-6", "route", "add", V6, "via", "2001:db8::1")
+        yield far
+
+
+def ruleset(node):
+    return node.run("nft", "list", "ruleset").stdout
+
+
+@pytest.mark.parametrize("network, node_address", [(V4, "192.0.2.1"), (V6, "2001:db8::1")])
+@pytest.mark.parametrize("backend", [None, "iptables", "nftables"])
+def test_a_peer_sees_the_nodes_address_outside_the_network_and_the_pods_inside(
+        node, far, network, node_address, backend):
+    keys = {"ipMasqBackend": backend} if backend else {}
+    pods = Network(node, isDefaultGateway=True, ipMasq=True, ipam=subnets(network), **keys)
+    first, second = pods.add("first"), pods.add("second")
+    server = SERVERS[6 if ":" in network else 4]
+    assert peer_of_connection(node, "first", far, server) == node_address
+    assert peer_of_connection(node, "first", node, address(second), "second") == address(first)
+
+
+def test_without_ipMasq_a_peer_sees_the_pods_address(node, far):
+    pods = Network(node, isDefaultGateway=True, ipam=subnets(V4))
+    first = pods.add("first")
+    assert peer_of_connection(node, "first", far, SERVERS[4]) == address(first)
+    assert ruleset(node) == ""
+
+
+def test_the_rules_are_the_networks_whatever_the_number_of_its_pods(node):
+    pods = Network(node, isDefaultGateway=True, ipMasq=True, ipam=subnets(V4, V6))
+    pods.add("first")
+    one = ruleset(node)
+    assert one.count("masquerade comment") == 2
+    pods.add("second")
+    assert ruleset(node) == one
+    pods.delete("first")
+    assert ruleset(node) == one
+    pods.delete("second")
+    assert ruleset(node) == ""
+
+
+def test_networks_on_one_bridge_have_rules_of_their_own(node):
+    red = Network(node, name="red", ipMasq=True, ipam=subnets("10.77.0.0/24"))
+    blue = Network(node, name="blue", ipMasq=True, ipam=subnets("10.78.0.0/24"))
+    red.add("first")
+    blue.add("second")
+    red.delete("first")
+    assert "10.78.0.0/24" in ruleset(node) and "10.77.0.0/24" not in ruleset(node)
+
+
+@pytest.mark.parametrize("namespace_first", [False, True])
+def test_gc_removes_the_rules_with_the_last_attachment(node, namespace_first):
+    pods = Network(node, version="1.1.0", isDefaultGateway=True, ipMasq=True, ipam=subnets(V4))
+    pods.configuration["ipam"] = {"type": "humanz-ipam", "ranges": [[{"subnet": V4}]]}
+    pods.add("first")
+    pods.add("second")
+    pods.collect("first")
+    assert "10.77.0.0/24" in ruleset(node)
+    if namespace_first:
+        node.remove_pod("first")
+    pods.collect()
+    assert ruleset(node) == ""
+    assert node.leases() == set()
+
+
+def test_gc_removes_the_rules_after_the_key_was_taken_away(node):
+    pods = Network(node, version="1.1.0", ipMasq=True,
+                   ipam={"type": "humanz-ipam", "ranges": [[{"subnet": V4}]]})
+    pods.add("first")
+    del pods.configuration["ipMasq"]
+    pods.collect()
+    assert ruleset(node) == ""
+
+
+def test_a_rule_that_was_changed_by_hand_is_put_right_by_the_next_add(node, far):
+    pods = Network(node, isDefaultGateway=True, ipMasq=True, ipam=subnets(V4))
+    pods.add("first")
+    good = ruleset(node)
+    node.run("nft", "flush", "chain", "inet", "humanz", "masquerade-net")
+    with pytest.raises(Refused) as refused:
+        pods.check("first")
+    assert refused.value.error["code"] == 102
+    assert "masquerade" in refused.value.error["msg"]
+    pods.add("second")
+    assert ruleset(node) == good
+    pods.check("first")
+
+
+@pytest.mark.parametrize("backend", ["firewalld", "", 4])
+def test_a_backend_that_is_none_is_an_error(node, backend):
+    with pytest.raises(Refused) as refused:
+        Network(node, ipMasq=True, ipMasqBackend=backend, ipam=subnets(V4)).add("pod")
+    assert refused.value.error["code"] == 7
+    assert "ipMasqBackend" in refused.value.error["msg"]
+
+
+def test_masquerade_needs_addresses_to_masquerade(node):
+    with pytest.raises(Refused) as refused:
+        Network(node, ipMasq=True).add("pod")
+    assert refused.value.error["code"] == 7
+    assert "ipMasq" in refused.value.error["msg"]
+
+
+def test_the_second_add_of_a_network_costs_one_question_more_with_ipMasq(
+        node, record_property):
+    """Counted, as a machine's load is not: one netfilter socket, one message each way."""
+    def calls(**keys):
+        network = Network(node, name="masq" if keys else "plain", bridge="br-" + str(len(keys)),
+                          isGateway=True, ipam=subnets(f"10.{len(keys)}.0.0/24"), **keys)
+        network.add(f"first{len(keys)}")
+        node.add_pod(f"second{len(keys)}")
+        calls = system_calls(network, "ADD", f"second{len(keys)}")
+        return Counter(call.name for call in calls)
+
+    plain, masquerading = calls(), calls(ipMasq=True)
+    for name in ["sendto", "socket"]:
+        assert masquerading[name] == plain[name] + 1
+    assert masquerading.total() - plain.total() < 15
+    record_property("system calls of an ADD without ipMasq", plain.total())
+    record_property("system calls of an ADD with ipMasq", masquerading.total())
