@@ -30,6 +30,7 @@ struct IPAMPlugin: Plugin {
       for: attachment, namespace: namespace, hostInterface: earlier.port?.name)
     do throws(CNIError) {
       try pod.configure(earlier.interface, addresses: allocation.ips)
+      pod.announce(allocation.ips, on: earlier.interface, port: earlier.port?.name, of: node)
       if try configuration.isGateway, let bridge = earlier.bridge {
         try node.setGateways(Gateway.all(of: allocation.ips), on: bridge)
       }

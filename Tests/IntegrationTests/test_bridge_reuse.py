@@ -5,6 +5,7 @@ import time
 import pytest
 
 from attachment import Network, address, comes_to_reach, port, subnets
+from conflist import Conflist
 from isolated_node import Node, Segment
 from test_bridge_addresses import answer, fake_ipam
 from test_bridge_masquerade import peer_of_connection
@@ -66,6 +67,18 @@ def test_pods_node_and_other_hosts_learn_the_new_owner_of_an_address_at_once(nod
         fdb = segment.node.run("bridge", "fdb", "show").stdout
         assert any(mac in line and "to-node" in line for line in fdb.splitlines())
         assert comes_to_reach(far, None, own) and comes_to_reach(node, "peer", own)
+
+
+@pytest.mark.parametrize("subnet, own", [("10.77.0.0/24", "10.77.0.9"), ("fd77::/64", "fd77::9")])
+def test_in_a_chain_the_new_owner_of_an_address_is_known_at_once_too(node, subnet, own):
+    network = Conflist(node, {"type": "humanz-bridge"}, {
+        "type": "humanz-ipam", "subnet": subnet, "rangeStart": own, "rangeEnd": own})
+    Network(node, name="other").add("stays")  # a bridge that loses its last port forgets all
+    network.add("first")
+    network.delete("first")
+    learn(node, own, STALE, "cni0")
+    mac = network.add("second")["interfaces"][-1]["mac"]
+    assert eventually(lambda: neighbour(node, own) == mac)
 
 
 @pytest.mark.parametrize("networks", ["10.77.0.0/24", "fd77::/64"])
