@@ -72,14 +72,17 @@ struct PodRoutes {
 
   /// CHECK: each route is there, by its next hop and with what it says of itself.
   /// - Throws: error 102 naming the one that is missing or another.
-  func check(in path: String) throws(CNIError) {
+  func check(in pod: borrowing Pod) throws(CNIError) {
     for route in wanted where !present.contains(where: { $0.serves(as: route) }) {
-      guard let other = present.first(where: { $0.isSame(as: route) }) else {
-        throw CNIError(.checkFailed, "the route to \(route.destination) is missing in \(path)")
+      if let other = present.first(where: { $0.isSame(as: route) }) {
+        throw CNIError(
+          .checkFailed, "the route to \(route.destination) in \(pod.path) is another",
+          details: "it is \(other), not \(route)")
       }
-      throw CNIError(
-        .checkFailed, "the route to \(route.destination) in \(path) is another",
-        details: "it is \(other), not \(route)")
+      guard try pod.hasMoved(route) else {
+        throw CNIError(
+          .checkFailed, "the route to \(route.destination) is missing in \(pod.path)")
+      }
     }
   }
 }
@@ -101,6 +104,21 @@ extension Pod {
       throw CNIError(error)
     }
     return present
+  }
+
+  /// Whether a route of the main table is in another: source-based routing, as the reference `sbr`,
+  /// moves it there.
+  fileprivate borrowing func hasMoved(_ route: Route) throws(CNIError) -> Bool {
+    guard route.table == Route.mainTable else { return false }
+    let all: [Route]
+    do { all = try socket.routes(route.destination.family, table: nil) } catch {
+      throw CNIError(error)
+    }
+    return all.contains { other in
+      var route = route
+      route.table = other.table
+      return other.serves(as: route)
+    }
   }
 }
 

@@ -76,7 +76,7 @@ struct RoutePlugin: Plugin {
     let pod = try Pod(path: namespace)
     let addresses = result.ips(of: attachment.interface, sandbox: namespace)
     try PodRoutes(configuration, result, on: pod.interface(attachment.interface), of: pod)
-      .check(in: namespace)
+      .check(in: pod)
     let node = try Node()
     let routes = try NodeRoutes(configuration, node)
     let families = Gateway.families(of: addresses)

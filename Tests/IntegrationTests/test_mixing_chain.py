@@ -6,46 +6,21 @@ import pytest
 
 from attachment import address, link, reaches
 from conflist import Conflist
+from mixed_plugins import (
+    BANDWIDTH, BRIDGE, BURST, CHAIN, FIREWALL, HOST_PORT, IPAM, LIMIT, PORTMAP, RATE,
+    REFERENCE_BRIDGE, ROUTE, SBR, TUNING, add_world_for, offers)
 from traffic import (
-    NODE, add_world, fetch, seconds_to_receive, seconds_to_send, serve, serve_bytes)
-
-SUBNET = "10.77.0.0/24"
-
-BRIDGE = {"type": "humanz-bridge", "bridge": "cni0"}
-IPAM = {"type": "humanz-ipam", "subnet": SUBNET}
-ROUTE = {"type": "humanz-route", "network": "10.76.0.0/15", "forward": False}
-CHAIN = [BRIDGE, IPAM, ROUTE]
-
-PORTMAP = {"type": "portmap", "capabilities": {"portMappings": True}, "snat": True}
-FIREWALL = {"type": "firewall"}
-BANDWIDTH = {"type": "bandwidth", "capabilities": {"bandwidth": True}}
-TUNING = {"type": "tuning", "mac": "02:00:00:00:00:77", "mtu": 1400,
-          "sysctl": {"net.ipv4.conf.eth0.arp_filter": "1"}}
-SBR = {"type": "sbr"}
-
-
-def runtime(**capabilities):
-    """What the runtime offers, as options of a verb."""
-    return ["--capability-args", json.dumps(capabilities)]
-
-
-HOST_PORT = runtime(portMappings=[{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}])
-# 20 Mbit/s each way, with no more than 200 kB at once.
-RATE, BURST = 20_000_000, 1_600_000
-LIMITED = runtime(bandwidth={"ingressRate": RATE, "ingressBurst": BURST,
-                             "egressRate": RATE, "egressBurst": BURST})
+    NODE, WORLD, fetch, seconds_to_receive, seconds_to_send, serve, serve_bytes)
 
 
 def make_network(node, *plugins):
-    """The network, and a host beyond the node that knows the way to its pods."""
-    add_world(node)
-    node.run("ip", "route", "add", SUBNET, "via", NODE, pod="world")
+    add_world_for(node, plugins[0])
     return Conflist(node, *plugins)
 
 
 def check(network, pod, *options):
-    """CHECK of the whole chain, but for two of Debian's: portmap looks for an IPv6 rule of each port
-    where there is no IPv6, and bridge for an IPAM plugin where there is none."""
+    """CHECK of the whole chain, but for two of Debian's: portmap looks for an IPv6 rule of each
+    port where there is no IPv6, and bridge for an IPAM plugin where there is none."""
     network.without("portmap", "bridge").check(pod, *options)
 
 
@@ -57,13 +32,13 @@ def rules(node):
 
 def test_a_host_port_leads_to_a_pod_of_the_chain(node):
     network = make_network(node, *CHAIN, PORTMAP)
-    network.add("pod", *HOST_PORT)
+    network.add("pod", *offers(portMappings=[HOST_PORT]))
     serve(node, "pod", "the page of the pod")
     for pod, url in [("world", f"http://{NODE}:8080/"), (None, f"http://{NODE}:8080/"),
                      (None, "http://127.0.0.1:8080/")]:
         assert fetch(node, url, pod=pod) == "the page of the pod"
-    check(network, "pod", *HOST_PORT)
-    network.delete("pod", *HOST_PORT)
+    check(network, "pod", *offers(portMappings=[HOST_PORT]))
+    network.delete("pod", *offers(portMappings=[HOST_PORT]))
     assert fetch(node, f"http://{NODE}:8080/", pod="world") is None
     assert rules(node) == []
 
@@ -73,8 +48,8 @@ def test_the_firewall_plugin_opens_a_closed_node_for_a_pod_of_the_chain(node):
     node.run("iptables", "-P", "FORWARD", "DROP")
     network.add("pod")
     network.without("firewall").add("closed")
-    assert reaches(node, "pod", "192.0.2.1")
-    assert not reaches(node, "closed", "192.0.2.1")
+    assert reaches(node, "pod", WORLD)
+    assert not reaches(node, "closed", WORLD)
     check(network, "pod")
     network.delete("pod")
     assert rules(node) == []
@@ -82,7 +57,7 @@ def test_the_firewall_plugin_opens_a_closed_node_for_a_pod_of_the_chain(node):
 
 def test_the_bandwidth_of_a_pod_of_the_chain_is_held(node):
     network = make_network(node, *CHAIN, BANDWIDTH)
-    limited = address(network.add("limited", *LIMITED))
+    limited = address(network.add("limited", *offers(bandwidth=LIMIT)))
     free = address(network.add("free"))
     for pod in ("limited", "free"):
         serve_bytes(node, pod)
@@ -92,8 +67,8 @@ def test_the_bandwidth_of_a_pod_of_the_chain_is_held(node):
         assert seconds(node, limited, count) > 0.95 * least
         # The machine could do better: it is the plugin that holds the pod back.
         assert min(seconds(node, free, count) for _ in range(5)) < least / 2
-    check(network, "limited", *LIMITED)
-    network.delete("limited", *LIMITED)
+    check(network, "limited", *offers(bandwidth=LIMIT))
+    network.delete("limited", *offers(bandwidth=LIMIT))
     left = [entry["ifname"] for entry in node.ip("link")]
     assert not [name for name in left if name.startswith("bwp")]
 
@@ -113,8 +88,8 @@ def test_check_passes_with_what_tuning_changed_of_a_pod_of_the_chain(node):
 def test_source_based_routing_follows_the_chain(node):
     """A pod with two interfaces answers through the one that was asked."""
     network = make_network(node, *CHAIN, SBR)
-    other = Conflist(node, {**BRIDGE, "bridge": "cni1"}, {**IPAM, "subnet": "10.76.0.0/24"}, ROUTE,
-                     SBR, name="other")
+    other = Conflist(node, {**BRIDGE, "bridge": "cni1"}, {**IPAM, "subnet": "10.76.0.0/24"},
+                     ROUTE, SBR, name="other")
     node.run("ip", "route", "add", "10.76.0.0/24", "via", NODE, pod="world")
     addresses = [address(network.add("pod")), address(other.add("pod", "--ifname", "net1"))]
     # Strict reverse path filtering of the node: an answer through the other interface is dropped.
@@ -138,18 +113,14 @@ def test_check_after_source_based_routing_still_sees_that_a_route_is_gone(node):
         check(network, "pod")
 
 
-BETWEEN = [
+@pytest.mark.parametrize("plugins", [
     pytest.param([BRIDGE, TUNING, IPAM, FIREWALL, ROUTE, PORTMAP, BANDWIDTH], id="ours"),
-    pytest.param([{"type": "bridge", "ipam": {}}, TUNING, IPAM, BANDWIDTH, ROUTE, FIREWALL, PORTMAP],
+    pytest.param([REFERENCE_BRIDGE, TUNING, IPAM, BANDWIDTH, ROUTE, FIREWALL, PORTMAP],
                  id="the reference bridge's"),
     pytest.param([BRIDGE, BANDWIDTH, IPAM, TUNING, ROUTE, SBR], id="ours, with sbr"),
-]
-
-
-@pytest.mark.parametrize("plugins", BETWEEN)
+])
 def test_the_stages_work_between_the_reference_plugins(node, plugins):
-    options = runtime(portMappings=[{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}],
-                      bandwidth={"ingressRate": RATE, "ingressBurst": BURST})
+    options = offers(portMappings=[HOST_PORT], bandwidth=LIMIT)
     network = make_network(node, *plugins)
     result = network.add("pod", *options)
     serve(node, "pod", "the page of the pod")
@@ -158,7 +129,7 @@ def test_the_stages_work_between_the_reference_plugins(node, plugins):
     assert fetch(node, f"http://{host}{port}/", pod="world") == "the page of the pod"
     assert link(node, "eth0", "pod")["address"] == TUNING["mac"]
     assert any(entry["mac"] == TUNING["mac"] for entry in result["interfaces"])
-    assert "tbf" in json.dumps(node.run("tc", "qdisc").stdout)
+    assert "tbf" in node.run("tc", "qdisc").stdout
     check(network, "pod", *options)
     network.delete("pod", *options)
     assert node.leases() == set()

@@ -4,31 +4,20 @@ import pytest
 
 from attachment import Refused, address, reaches
 from conflist import Conflist
-from traffic import add_world, fetch, serve
+from mixed_plugins import (
+    GATEWAY, IPAM, REFERENCE_BRIDGE, REFERENCE_MACVLAN, ROUTE, add_world_for)
+from traffic import WORLD, fetch, serve
 
-SUBNET = "10.77.0.0/24"
-GATEWAY = "10.77.0.1"
-
-IPAM = {"type": "humanz-ipam", "subnet": SUBNET}
-ROUTE = {"type": "humanz-route", "network": "10.76.0.0/15"}
-
-BRIDGE = {"type": "bridge", "bridge": "cni0", "ipam": {}}
-MACVLAN = {"type": "macvlan", "master": "uplink", "ipam": {}}
-
-INTERFACES = [pytest.param(BRIDGE, id="bridge"), pytest.param(MACVLAN, id="macvlan")]
+either_interface = pytest.mark.parametrize(
+    "interface", [REFERENCE_BRIDGE, REFERENCE_MACVLAN], ids=["bridge", "macvlan"])
 
 
 def make_network(node, interface):
-    """The network, and the host `world`: behind the node, or the gateway on a macvlan's segment."""
-    add_world(node)
-    if interface is MACVLAN:
-        node.run("ip", "address", "add", f"{GATEWAY}/24", "dev", "eth0", pod="world")
-    else:
-        node.run("ip", "route", "add", SUBNET, "via", "192.0.2.10", pod="world")
+    add_world_for(node, interface)
     return Conflist(node, interface, IPAM, ROUTE)
 
 
-@pytest.mark.parametrize("interface", INTERFACES)
+@either_interface
 def test_pods_have_addresses_and_routes_through_chained_stages_until_their_del(node, interface):
     network = make_network(node, interface)
     first = address(network.add("first"))
@@ -46,7 +35,7 @@ def test_pods_have_addresses_and_routes_through_chained_stages_until_their_del(n
     serve(node, "second", "the page of second")
     assert fetch(node, f"http://{second}/", pod="first") == "the page of second"
     assert fetch(node, f"http://{second}/", pod="world") == "the page of second"
-    assert reaches(node, "second", "192.0.2.1"), "the default route leads out"
+    assert reaches(node, "second", WORLD), "the default route leads out"
 
     # The reference bridge cannot check: it looks for an IPAM plugin even where there is none.
     checked = network.without("bridge")
@@ -62,7 +51,7 @@ def test_pods_have_addresses_and_routes_through_chained_stages_until_their_del(n
     assert reaches(node, "world", first), "the other pod goes on"
 
 
-@pytest.mark.parametrize("interface", INTERFACES)
+@either_interface
 @pytest.mark.parametrize("change, named", [
     (["ip", "address", "del", "10.77.0.2/24", "dev", "eth0"], "10.77.0.2/24"),
     (["ip", "route", "del", "default"], "0.0.0.0/0"),
@@ -79,16 +68,16 @@ def test_check_of_chained_stages_names_what_is_gone(node, interface, change, nam
     assert named in refused.value.error["msg"]
 
 
-@pytest.mark.parametrize("interface", INTERFACES)
+@either_interface
 def test_the_gateways_address_goes_onto_a_bridge_of_the_node_and_nothing_else(node, interface):
     network = make_network(node, interface)
     network.add("first")
     holders = [link["ifname"] for link in node.ip("-4", "address") for entry in link["addr_info"]
                if entry["local"] == GATEWAY]
-    assert holders == (["cni0"] if interface is BRIDGE else [])
+    assert holders == (["cni0"] if interface is REFERENCE_BRIDGE else [])
 
 
-@pytest.mark.parametrize("interface", INTERFACES)
+@either_interface
 def test_del_of_chained_stages_frees_the_lease_without_a_namespace(node, interface):
     network = make_network(node, interface)
     network.add("first")

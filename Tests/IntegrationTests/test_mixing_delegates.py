@@ -5,52 +5,24 @@ import pytest
 from attachment import Refused, address, reaches
 from conflist import Conflist
 from frames import Listener, send_frame
+from mixed_plugins import DELEGATING, add_world_for, arguments
 from traffic import add_world, fetch, serve
 
-SUBNET = "10.77.0.0/24"
-GATEWAY = "10.77.0.1"
 
-BRIDGE = {"bridge": "cni0", "isGateway": True}
-DEFAULT = [{"dst": "0.0.0.0/0"}]
-HOST_LOCAL = {"type": "host-local", "ranges": [[{"subnet": SUBNET}]], "routes": DEFAULT}
-HUMANZ_IPAM = {"type": "humanz-ipam", "subnet": SUBNET, "routes": DEFAULT}
-STATIC = {"type": "static", "routes": DEFAULT}
-
-PAIRS = [
-    pytest.param({"type": "humanz-bridge", **BRIDGE, "ipam": HOST_LOCAL},
-                 id="humanz-bridge with host-local"),
-    pytest.param({"type": "humanz-bridge", **BRIDGE, "ipam": STATIC},
-                 id="humanz-bridge with static"),
-    pytest.param({"type": "humanz-bridge", **BRIDGE, "ipam": HUMANZ_IPAM},
-                 id="humanz-bridge with humanz-ipam"),
-    pytest.param({"type": "bridge", **BRIDGE, "ipam": HUMANZ_IPAM},
-                 id="bridge with humanz-ipam"),
-    pytest.param({"type": "macvlan", "master": "uplink", "ipam": HUMANZ_IPAM},
-                 id="macvlan with humanz-ipam"),
-    pytest.param({"type": "ptp", "ipam": HUMANZ_IPAM},
-                 id="ptp with humanz-ipam"),
-]
+def table(*names):
+    return pytest.mark.parametrize("plugin", [DELEGATING[name] for name in names], ids=names)
 
 
-def arguments(plugin, pod):
-    """What a pod is asked for: an address of its own where the delegate keeps no books."""
-    if plugin["ipam"]["type"] != "static":
-        return []
-    host = {"first": 11, "second": 12}[pod]
-    return ["--args", f"IgnoreUnknown=1;IP=10.77.0.{host}/24;GATEWAY={GATEWAY}"]
+every_pair = table(*DELEGATING)
+pairs_with_humanz_ipam = table(*(name for name in DELEGATING if name.endswith("with humanz-ipam")))
 
 
 def make_network(node, plugin):
-    """The network, and beyond it a host that the pods have as neighbour or behind the node."""
-    add_world(node)
-    if plugin["type"] == "macvlan":
-        node.run("ip", "address", "add", f"{GATEWAY}/24", "dev", "eth0", pod="world")
-    else:
-        node.run("ip", "route", "add", SUBNET, "via", "192.0.2.10", pod="world")
+    add_world_for(node, plugin)
     return Conflist(node, plugin)
 
 
-@pytest.mark.parametrize("plugin", PAIRS)
+@every_pair
 def test_pods_of_a_pair_of_plugins_have_traffic_until_their_del(node, plugin):
     network = make_network(node, plugin)
     first = address(network.add("first", *arguments(plugin, "first")))
@@ -80,7 +52,7 @@ def test_pods_of_a_pair_of_plugins_have_traffic_until_their_del(node, plugin):
     assert reaches(node, "world", first), "the other pod goes on"
 
 
-@pytest.mark.parametrize("plugin", PAIRS)
+@every_pair
 def test_check_of_a_pair_of_plugins_sees_that_the_address_is_gone(node, plugin):
     network = make_network(node, plugin)
     network.add("first", *arguments(plugin, "first"))
@@ -91,7 +63,7 @@ def test_check_of_a_pair_of_plugins_sees_that_the_address_is_gone(node, plugin):
     assert "10.77.0." in str(refused.value.error)
 
 
-@pytest.mark.parametrize("plugin", [pair for pair in PAIRS if "with humanz-ipam" in pair.id])
+@pairs_with_humanz_ipam
 def test_check_of_a_pair_of_plugins_sees_that_the_lease_is_gone(node, plugin):
     network = make_network(node, plugin)
     leased = address(network.add("first"))
