@@ -41,7 +41,8 @@ func module(_ name: String, _ dependencies: Target.Dependency...) -> Target {
 /// A program: a stage of the chain, or the small runtime.
 func program(_ name: String, _ dependencies: Target.Dependency...) -> Target {
   .executableTarget(
-    name: name, dependencies: dependencies + ["CNetlink"], swiftSettings: sources,
+    name: name, dependencies: dependencies + ["CNetlink"],
+    exclude: name.hasPrefix("humanz-") ? ["README.md"] : [], swiftSettings: sources,
     linkerSettings: executables)
 }
 
