@@ -48,15 +48,17 @@ extension Pod {
   }
 
   /// The kernel's form of a result's route: without a gateway of its own it takes that of its
-  /// family's address, and without one of those the destination is on the link.
+  /// family's address, and without one of those, or with the scope of a link, the destination is on
+  /// the link.
   /// Source: specification section 5, "routes".
   public static func route(
     _ route: ResultRoute, through interface: Link, addresses: [ResultIP]
   ) throws(CNIError) -> Route {
     let family = route.destination.family
-    let gateway =
-      route.gateway
-      ?? addresses.first { $0.address.family == family && $0.gateway != nil }?.gateway
+    var gateway = route.gateway
+    if gateway == nil, route.scope ?? 0 < RT_SCOPE_LINK.rawValue {
+      gateway = addresses.first { $0.address.family == family && $0.gateway != nil }?.gateway
+    }
     return Route(
       destination: route.destination,
       nextHops: [NextHop(gateway: gateway, device: interface.index)],
