@@ -1,10 +1,11 @@
 """Duties 24 to 28: delegates, what a runtime adds, many at once, and whose each thing is."""
 
+import importlib
 import json
 import re
 from concurrent.futures import ThreadPoolExecutor
 
-from duty import BRIDGE, IPAM, ROUTE, at_least, duty
+from duty import ABSENT, BRIDGE, DUTIES, IPAM, PLUGINS, ROUTE, at_least, duty, tried
 
 # 24
 
@@ -149,7 +150,7 @@ def test_the_address_is_the_runtimes_before_args_before_the_environments(subject
     assert f"{wanted[3]}/24" in subject.addresses(pod="pod3")
 
 
-@duty(26, IPAM)
+@duty(26, IPAM, since="0.3.0")
 def test_the_runtimes_ranges_are_used_where_they_are_declared(subject):
     extra = f"{subject.peer_subnet}"
     given = {"ranges": ..., "subnet": str(subject.subnet), "runtimeConfig": {
@@ -221,3 +222,13 @@ def test_log_leases_and_links_tell_whose_they_are(subject):
     subject.call("DEL", prevResult=result).succeeded()
     line = subject.log.read_text().splitlines()[-1]
     assert f"{subject.plugin} DEL network={subject.name} container={container}" in line
+
+
+# The table
+
+def test_every_duty_is_tried_on_every_plugin_or_absent_with_a_reason():
+    for topic in ("input", "result", "verbs"):
+        importlib.import_module(f"test_duties_{topic}")
+    for number in DUTIES:
+        for plugin in PLUGINS:
+            assert ((number, plugin) in tried) != ((number, plugin) in ABSENT), (number, plugin)

@@ -114,6 +114,11 @@ def test_a_store_that_cannot_be_written_is_an_error_of_input_and_output(subject)
     subject.add(dataDir="/proc/none").refused(5, "/proc/none")
 
 
+@duty(4, ROUTE)
+def test_a_cluster_file_that_is_not_there_yet_is_tried_again_later(subject):
+    subject.add(peers=..., clusterFile="/run/none").refused(11, "/run/none", "sync")
+
+
 # In one version: it takes as long as a lock is waited for, ten seconds.
 @duty(4, [BRIDGE, IPAM], since="1.1.0")
 def test_a_lock_that_is_held_is_tried_again_later(subject):
