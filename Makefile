@@ -6,6 +6,7 @@
 #   make bench    our chain and its neighbours, measured side by side
 #   make lint     the formatter's and the interpreters' own checks
 #   make install  DESTDIR=… CNI_BIN_DIR=/opt/cni/bin CNI_CONF_DIR=/etc/cni/net.d
+#                 UNIT_DIR=/lib/systemd/system
 #
 # HUMANZ_EMBEDDED=0 builds the plugins as ordinary Swift with a static standard library, for a
 # toolchain without the embedded one.
@@ -35,7 +36,7 @@ NEEDS_BUILD := libmnl-dev pkg-config
 NEEDS_DEMO := iproute2 iputils-ping curl python3 procps
 NEEDS_TEST := $(NEEDS_DEMO) python3-pytest python3-hypothesis containernetworking-plugins \
   busybox-static nftables iptables strace arping podman containerd runc python3-grpcio \
-  bird2 frr gcc
+  bird2 frr gcc systemd $(if $(shell command -v kubectl),,kubernetes-client)
 NEEDS_BENCH := gcc libmnl-dev iproute2 python3 containernetworking-plugins nftables iptables
 
 needs-build:
@@ -74,6 +75,11 @@ install: build
 	for program in $(PLUGINS); do install -m 0755 "bin/$$program" "$(DESTDIR)$(CNI_BIN_DIR)/"; done
 	for file in conflists/*.conflist; do \
 	  install -m 0644 "$$file" "$(DESTDIR)$(CNI_CONF_DIR)/$$(basename "$$file").example"; \
+	done
+	install -d -m 0755 "$(DESTDIR)$(UNIT_DIR)"
+	for unit in systemd/*.service; do \
+	  sed 's|/opt/cni/bin|$(CNI_BIN_DIR)|g' "$$unit" >"$(DESTDIR)$(UNIT_DIR)/$$(basename "$$unit")"; \
+	  chmod 0644 "$(DESTDIR)$(UNIT_DIR)/$$(basename "$$unit")"; \
 	done
 
 clean:

@@ -62,5 +62,6 @@ let package = Package(
     .testTarget(name: "CNITests", dependencies: ["CNI"]),
     .testTarget(name: "NetlinkTests", dependencies: ["Netlink", "Netfilter", "CNI", "CNetlink"]),
     .testTarget(name: "IPAMTests", dependencies: ["humanz-ipam", "CNI"]),
+    .testTarget(name: "RouteTests", dependencies: ["humanz-route", "Stage", "CNI"]),
   ]
 )

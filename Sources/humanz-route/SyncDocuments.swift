@@ -72,7 +72,8 @@ struct SyncDocuments {
   /// Takes a byte in.
   /// - Returns: whether a piece ends with it.
   private mutating func take(_ byte: UInt8) throws(CNIError) -> Bool {
-    let isItem = isInItems && (depth > 2 || depth == 2 && byte == UInt8(ascii: "{"))
+    let isItem =
+      isInItems && (depth > 2 || depth == 2 && byte == UInt8(ascii: "{") && !isInString)
     if depth == 0 {
       if byte == 0x20 || byte == 0x0a || byte == 0x0d || byte == 0x09 { return false }
       guard byte == UInt8(ascii: "{") else {
