@@ -40,7 +40,8 @@ public struct ClusterFile: Equatable {
 
 extension ClusterFile {
   /// Reads the file at a path; a link in its place is not followed.
-  /// - Throws: error 5 where there is none, 6 where it is not JSON, 7 naming a key.
+  /// - Throws: error 11 where it is not there yet, 5 where it cannot be read, 6 where it is not JSON,
+  ///   7 naming a key.
   public init(path: String) throws(CNIError) {
     let text: [UInt8]
     do throws(CNIError) {
@@ -48,7 +49,8 @@ extension ClusterFile {
       text = try FileDescriptor(path: path, flags: flags).readAll()
     } catch {
       throw CNIError(
-        .io, "the cluster file: \(error.message)", details: "`humanz-route sync` writes it")
+        access(path, F_OK) == 0 ? .io : .tryAgainLater, "the cluster file: \(error.message)",
+        details: "`humanz-route sync` writes it")
     }
     let json: JSON
     do throws(JSONError) { json = try JSON(parsing: text) } catch {

@@ -63,9 +63,11 @@ struct NodeRoutes {
   }
 
   /// Whether the table has routes of ours: an ADD has been here.
-  var hasOwn: Bool {
+  /// - Parameter besidesSync: leaves out those to peers, which `humanz-route sync` makes before any.
+  func hasOwn(besidesSync: Bool) -> Bool {
     table.routes.contains { route in
-      route.isOurs && network.contains { $0.contains(route.destination) }
+      route.isOurs && !(besidesSync && route.kind == .unicast)
+        && network.contains { $0.contains(route.destination) }
     }
   }
 

@@ -55,13 +55,7 @@ struct RouteConfiguration {
   /// - Throws: error 11 where the cluster file is not there yet, 6 or 7 where it is none.
   func peers() throws(CNIError) -> [Peer] {
     guard let clusterFile else { return staticPeers }
-    do throws(CNIError) {
-      return try ClusterFile(path: clusterFile).peers.map { Peer($0) }
-    } catch {
-      guard error.code == .io else { throw error }
-      throw CNIError(
-        .tryAgainLater, "key \"clusterFile\": \(error.message)", details: error.details)
-    }
+    return try ClusterFile(path: clusterFile).peers.map { Peer($0) }
   }
 
   /// `network`: one prefix or a list of them.

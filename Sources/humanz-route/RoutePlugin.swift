@@ -44,9 +44,12 @@ struct RoutePlugin: Plugin {
     for families: [IPAddress.Family], _ node: borrowing Node
   ) throws(CNIError) {
     for family in families { try Forwarding.enable(family, on: node) }
+    // What is read of the cluster file holds until the routes are right: sync waits so long.
+    let lock = try NodeLock(.shared)
     for complaint in try NodeRoutes(configuration, node).putRight(on: node) {
       invocation.configuration.log.write("\(RoutePlugin.name) \(complaint)")
     }
+    lock.unlock()
   }
 
   // MARK: - DEL and GC
@@ -90,7 +93,8 @@ struct RoutePlugin: Plugin {
     do throws(CNIError) { routes = try NodeRoutes(configuration, node) } catch {
       throw CNIError(.notAvailable, error.message, details: error.details)
     }
-    let isUsed = routes.hasOwn ? true : try node.hasPods(of: network)
+    let hasOwn = routes.hasOwn(besidesSync: configuration.clusterFile != nil)
+    let isUsed = hasOwn ? true : try node.hasPods(of: network)
     let complaints =
       isUsed
       ? try complaints(configuration.families, [], routes, node)

@@ -16,8 +16,9 @@ struct SyncNode {
   /// - Throws: error 6 or 7 naming the key, for an object that is no Node.
   init(_ keys: Keys) throws(CNIError) {
     let kind = try keys.string("kind") ?? "Node"
-    guard kind == "Node", let name = try keys.keys("metadata")?.string("name") else {
-      throw keys.invalid("kind", "is \"\(kind)\": a Node with a name is due")
+    guard kind == "Node" else { throw keys.invalid("kind", "is \"\(kind)\": a Node is due") }
+    guard let name = try keys.keys("metadata")?.string("name") else {
+      throw keys.invalid("metadata.name", "is missing: a Node is due")
     }
     self.name = name
     let spec = try keys.keys("spec")

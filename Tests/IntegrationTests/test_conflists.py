@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+import kubernetes_cluster
 from attachment import address, reaches
 from conflist import Conflist
 from isolated_node import ROOT, Node, Segment
@@ -121,6 +122,22 @@ def run_macvlan_on_the_lan(path):
             assert one.node.ip("link", "show", pod="pod")[1:] == []
 
 
+def run_as_a_cluster_has_it(path):
+    """The same file on three nodes: each has its subnet and its peers from what Kubernetes tells."""
+    assert path == kubernetes_cluster.SHIPPED
+    with kubernetes_cluster.cluster(["4"]) as members:
+        for member in members:
+            member.sync(*(kubernetes_cluster.told(number, ["4"]) for number in (1, 2, 3)))
+            member.chain.add(member.pod)
+        assert [member.addresses() for member in members] == [
+            [f"10.244.{number}.2"] for number in (1, 2, 3)]
+        assert kubernetes_cluster.all_reach_all(members)
+        for member in members:
+            member.chain.check(member.pod)
+            member.chain.delete(member.pod)
+            assert member.node.leases() == set()
+
+
 RUN = {
     "10-humanz.conflist": run_the_chain,
     "10-humanz-complete.conflist": run_the_chain,
@@ -128,6 +145,7 @@ RUN = {
     "10-humanz-bridge-host-local.conflist": run_bridge_behind_its_node,
     "10-bridge-humanz-ipam.conflist": run_bridge_behind_its_node,
     "10-macvlan-humanz.conflist": run_macvlan_on_the_lan,
+    "20-humanz-kubernetes.conflist": run_as_a_cluster_has_it,
 }
 
 
