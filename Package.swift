@@ -61,6 +61,7 @@ let package = Package(
     program("cni-run", "CNI"),
     .testTarget(name: "CNITests", dependencies: ["CNI"]),
     .testTarget(name: "NetlinkTests", dependencies: ["Netlink", "Netfilter", "CNI", "CNetlink"]),
+    .testTarget(name: "BridgeTests", dependencies: ["humanz-bridge", "Netlink", "CNI"]),
     .testTarget(name: "IPAMTests", dependencies: ["humanz-ipam", "CNI"]),
     .testTarget(name: "RouteTests", dependencies: ["humanz-route", "Stage", "CNI"]),
   ]
