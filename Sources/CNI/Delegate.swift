@@ -69,11 +69,20 @@ public struct Delegate {
     defer { posix_spawn_file_actions_destroy(&actions) }
     posix_spawn_file_actions_adddup2(&actions, stdin.rawValue, STDIN_FILENO)
     posix_spawn_file_actions_adddup2(&actions, stdout.rawValue, STDOUT_FILENO)
+    // What this process ignores is no business of the delegate's.
+    var attributes = posix_spawnattr_t()
+    posix_spawnattr_init(&attributes)
+    defer { posix_spawnattr_destroy(&attributes) }
+    var signals = sigset_t()
+    sigfillset(&signals)
+    posix_spawnattr_setsigdefault(&attributes, &signals)
+    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF))
     var arguments: [UnsafeMutablePointer<CChar>?] = [strdup(executable), nil]
     var variables: [UnsafeMutablePointer<CChar>?] = environment.map { strdup($0) } + [nil]
     defer { for pointer in arguments + variables { free(pointer) } }
     var process: pid_t = 0
-    let error = posix_spawn(&process, executable, &actions, nil, &arguments, &variables)
+    let error = posix_spawn(
+      &process, executable, &actions, &attributes, &arguments, &variables)
     guard error == 0 else {
       throw CNIError(.delegate, "cannot run \(executable): \(SystemError(error))")
     }

@@ -256,6 +256,17 @@ def test_an_attachment_that_is_there_keeps_its_address_when_it_is_added_again(no
     assert reaches(node, "pod", "10.77.0.1")
 
 
+def test_a_delegate_starts_with_no_signal_ignored(node):
+    network = Network(node, ipam=fake_ipam(
+        node, '{"cniVersion": "1.0.0", "ips": [{"address": "10.77.0.9/24"}]}'))
+    script = node.path("/run/tmp/fake-ipam")
+    script.write_text(script.read_text().replace(
+        "cat >/dev/null", "cat >/dev/null\ngrep SigIgn /proc/self/status >/run/signals"))
+    network.add("pod")
+    # Signals 32 and 33 are the C library's own, which every program starts with as it will.
+    assert int(node.path("/run/signals").read_text().split()[1], 16) & 0x7fffffff == 0
+
+
 def test_check_status_and_gc_are_forwarded_to_the_delegate(node):
     network = Network(node, version="1.1.0", ipam=fake_ipam(
         node, '{"cniVersion": "1.1.0", "ips": [{"address": "10.77.0.9/24"}]}'))

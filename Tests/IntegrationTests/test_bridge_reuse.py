@@ -88,12 +88,15 @@ def test_del_forgets_the_neighbour_and_the_connections_of_the_address(node, netw
                       ipam=subnets(networks))
     stays, result = network.add("stays"), network.add("pod")
     own = address(result)
+    process = node.start("sleep", "infinity", pod="pod")
     for pod in [result, stays]:
         assert comes_to_reach(node, None, address(pod))
     peer_of_connection(node, None, node, own, "pod")
     assert neighbour(node, own) == result["interfaces"][-1]["mac"]
     assert connections(node, own)
     if gone in ("namespace", "both"):
+        process.kill()
+        process.wait()
         node.remove_pod("pod")
     if gone in ("prevResult", "both"):
         network.call("DEL", "pod", namespace="" if gone == "both" else None)
