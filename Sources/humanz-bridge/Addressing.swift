@@ -46,7 +46,7 @@ struct Addressing {
       Gateway.all(of: ips), on: link, force: configuration.forceAddress, alone: true
     ) { reverse in
       undo.push { (node, _) in
-        takeBack(ifUnused: bridge.index, network, node) { try? $0.perform(reverse) }
+        takeBack(ifUnused: network, bridge: bridge.index, node) { try? $0.perform(reverse) }
       }
     }
     for family in Gateway.families(of: ips) { try Forwarding.enable(family, on: node) }

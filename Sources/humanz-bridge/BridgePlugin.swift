@@ -56,7 +56,7 @@ struct BridgePlugin: Plugin {
       try addressing.makeGateway(on: link, of: bridge, network, node, undo: &undo)
     }
     if let addressing, configuration.addressing.ipMasq {
-      try node.masquerade(addressing.subnets, of: network, bridge: bridge, undo: &undo)
+      try node.masquerade(addressing.subnets, of: network, undo: &undo)
     }
     let links = try node.makePair(
       for: attachment, on: network, bridge: bridge, configuration, pod: pod, undo: &undo)
@@ -85,7 +85,7 @@ struct BridgePlugin: Plugin {
         of: attachment, on: network, result, sandbox: namespace, mac: configuration.mac),
       configuration)
     if configuration.addressing.ipMasq {
-      try node.endMasquerade(of: network, ifUnused: configuration.bridge)
+      try node.endMasquerade(ofUnused: network)
     }
     try ipam?.del()
   }
@@ -97,7 +97,7 @@ struct BridgePlugin: Plugin {
       errors.append(error)
     }
     do throws(CNIError) {
-      try node.endMasquerade(of: network, ifUnused: configuration.bridge)
+      try node.endMasquerade(ofUnused: network)
     } catch {
       errors.append(error)
     }

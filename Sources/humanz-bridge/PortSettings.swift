@@ -46,7 +46,7 @@ extension Node {
       return link
     }
     undo.push { (node, _) in
-      takeBack(ifUnused: bridge.index, network, node) { (node) in
+      takeBack(ifUnused: network, bridge: bridge.index, node) { (node) in
         try? node.perform(.deleteLink(.name(name)))
       }
     }

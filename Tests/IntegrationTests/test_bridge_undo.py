@@ -18,7 +18,7 @@ HARMLESS = {"close", "munmap", "exit_group", "brk", "mmap", "mprotect", "futex",
 
 def network_on(node, is_new):
     """A network whose first attachment is yet to come, or that has one."""
-    network = Network(node, logFile="", **KEYS)
+    network = Network(node, version="1.1.0", logFile="", **KEYS)
     if not is_new:
         network.add("stays")
     node.add_pod("pod")
@@ -77,9 +77,11 @@ def test_an_add_that_fails_at_any_system_call_leaves_nothing(node, is_new, recor
     assert failed > len(calls) / 2
 
 
-@pytest.mark.parametrize("is_new", [True, False], ids=["first", "second"])
-def test_del_removes_all_of_an_add_that_was_killed_at_any_system_call(
-        node, is_new, record_property):
+@pytest.mark.parametrize("is_new, verb", [
+    pytest.param(True, "DEL", id="first"), pytest.param(False, "DEL", id="second"),
+    pytest.param(False, "GC", id="second-GC")])
+def test_del_and_gc_remove_all_of_an_add_that_was_killed_at_any_system_call(
+        node, is_new, verb, record_property):
     network = network_on(node, is_new)
     before = node.traces()
     calls = steps(network, "ADD", is_new)
@@ -87,7 +89,10 @@ def test_del_removes_all_of_an_add_that_was_killed_at_any_system_call(
         with pytest.raises(Refused) as refused:
             network.call("ADD", "pod", under=["strace", "-o", "/dev/null", *killing(call)])
         assert refused.value.error is None, call
-        network.call("DEL", "pod")
+        if verb == "DEL":
+            network.call("DEL", "pod")
+        else:
+            network.collect("stays")
         if is_new:
             forget_the_bridge(node)
         assert node.traces() == before, call
