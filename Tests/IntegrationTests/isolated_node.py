@@ -175,6 +175,7 @@ def busybox_image(name):
     """A container image in Docker's archive format: Debian's static busybox, asleep."""
     import hashlib
     import io
+    import platform
     import tarfile
 
     def archive(members):
@@ -187,8 +188,9 @@ def busybox_image(name):
         return packed.getvalue()
 
     layer = archive([("bin/busybox", pathlib.Path(shutil.which("busybox")).read_bytes())])
+    architecture = {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()]
     configuration = json.dumps({
-        "architecture": "amd64", "os": "linux",
+        "architecture": architecture, "os": "linux",
         "config": {"Entrypoint": ["/bin/busybox", "sleep", "infinity"]},
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
     }).encode()
