@@ -32,14 +32,19 @@ public struct HostInterface: Equatable {
 
   /// The attachment an alias names on a network; nil where the alias is not ours or another network's.
   public static func attachment(alias: String, on network: NetworkName) -> Attachment? {
-    let prefix = aliasPrefix(of: network)
-    guard alias.utf8.starts(with: prefix.utf8) else { return nil }
-    let rest = String(decoding: alias.utf8.dropFirst(prefix.utf8.count), as: UTF8.self)
-    let parts = rest.fields(separatedBy: ":")
-    guard parts.count == 2, let containerID = ContainerID(parts[0]),
-      let interface = InterfaceName(parts[1])
+    guard let owner = owner(alias: alias), owner.network == network else { return nil }
+    return owner.attachment
+  }
+
+  /// The network and the attachment that an alias names; nil where it is not one of ours.
+  public static func owner(
+    alias: String
+  ) -> (network: NetworkName, attachment: Attachment)? {
+    let parts = alias.fields(separatedBy: ":")
+    guard parts.count == 4, parts[0] == "humanz", let network = NetworkName(parts[1]),
+      let containerID = ContainerID(parts[2]), let interface = InterfaceName(parts[3])
     else { return nil }
-    return Attachment(containerID: containerID, interface: interface)
+    return (network, Attachment(containerID: containerID, interface: interface))
   }
 
   /// The MAC address of the node's end.
