@@ -29,6 +29,9 @@ public protocol Plugin {
   /// A command for a person, as in `humanz-ipam leases`: `arguments` are the program's, at least one.
   /// - Returns: the exit status; nil for a command that the plugin does not have.
   static func command(_ arguments: [String]) throws(CNIError) -> Int32?
+
+  /// The commands for a person, a line each.
+  static var usage: String { get }
 }
 
 extension Plugin {
@@ -91,8 +94,11 @@ extension Plugin {
           "cni.dev/valid-attachments", "is missing: GC frees nothing without it")
       }
       try plugin.gc(keeping: valid)
-    default:
+    case (.status, _, _):
       try plugin.status()
+    case (.add, _, _), (.check, _, _), (.del, _, _), (.version, _, _):
+      // VERSION needs no configuration, and an invocation has what its verb requires.
+      preconditionFailure("an invocation is complete")
     }
     return CNIResult()
   }
@@ -124,13 +130,13 @@ extension Plugin {
   private static func runForPerson() -> Int32 {
     do throws(CNIError) {
       let arguments = try commandLineArguments()
-      if !arguments.isEmpty {
+      if let word = arguments.first, word != "--help", word != "help" {
         if let status = try command(arguments) { return status }
-        throw CNIError(.invalidEnvironment, "\(name) has no command \"\(arguments[0])\"")
+        throw CNIError(
+          .invalidEnvironment, "there is no command \"\(word)\"", details: "usage:\n\(usage)")
       }
-      try StandardStream.print(
-        Array(
-          "\(name) \(suiteVersion), a CNI plugin; protocol versions \(ProtocolVersion.list)".utf8))
+      let about = "\(name) \(suiteVersion), a CNI plugin; protocol versions \(ProtocolVersion.list)"
+      try StandardStream.print(Array("\(about)\n\(usage)".utf8))
       return 0
     } catch {
       StandardStream.printDiagnostic("\(name): \(error.message)")

@@ -22,13 +22,17 @@ public enum ConnectionTracking {
       let count = Sysctl.read("net/netfilter/nf_conntrack_count").flatMap({ Int($0) }), count > 0
     else { return }
     let socket = try NetfilterSocket()
-    if count <= few {
-      return try forget(addresses, askingFor: .getConnections(), socket)
-    }
-    for address in addresses {
-      for tuple in [CTA_TUPLE_ORIG, CTA_TUPLE_REPLY] {
-        try forget(addresses, askingFor: .getConnections(from: address, in: tuple), socket)
+    var questions = [Request.getConnections()]
+    if count > few {
+      questions = addresses.flatMap { address in
+        [CTA_TUPLE_ORIG, CTA_TUPLE_REPLY].map { .getConnections(from: address, in: $0) }
       }
+    }
+    do throws(NetlinkError) {
+      for question in questions { try forget(addresses, askingFor: question, socket) }
+    } catch {
+      // Connections may be tracked where nobody can ask about them: without nf_conntrack_netlink.
+      if !error.isUnsupported { throw error }
     }
   }
 
@@ -36,7 +40,7 @@ public enum ConnectionTracking {
     _ addresses: [IPAddress], askingFor request: Request, _ socket: borrowing NetfilterSocket
   ) throws(NetlinkError) {
     let requests = try socket.dump(request) { message in
-      Connection(message).flatMap { connection in
+      TrackedConnection(message).flatMap { connection in
         connection.sources.contains(where: addresses.contains)
           ? Request.deleteConnection(connection) : nil
       }
@@ -48,7 +52,7 @@ public enum ConnectionTracking {
 }
 
 /// What names a connection to the kernel.
-struct Connection {
+struct TrackedConnection {
   let family: UInt8
   /// CTA_TUPLE_ORIG.
   let original: [UInt8]
@@ -104,7 +108,7 @@ extension Request {
     return request
   }
 
-  static func deleteConnection(_ connection: Connection) -> Request {
+  static func deleteConnection(_ connection: TrackedConnection) -> Request {
     var request = Request(
       "delete a connection", connections: IPCTNL_MSG_CT_DELETE, connection.family)
     request.put(UInt32(NLA_F_NESTED) | CTA_TUPLE_ORIG.rawValue, connection.original)

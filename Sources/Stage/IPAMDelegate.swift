@@ -24,7 +24,7 @@ public struct IPAMDelegate {
           .delegate, "the IPAM plugin \"\(type)\" printed no result",
           details: String(decoding: printed.prefix(1024), as: UTF8.self))
       }
-      let result = try CNIResult(Keys(object), version: invocation.configuration.version)
+      let result = try read(object)
       guard !result.ips.isEmpty else {
         throw CNIError(.delegate, "the IPAM plugin \"\(type)\" gave no address")
       }
@@ -32,6 +32,16 @@ public struct IPAMDelegate {
     } catch {
       try? del()
       throw error
+    }
+  }
+
+  private func read(_ object: JSONObject) throws(CNIError) -> CNIResult {
+    do throws(CNIError) {
+      return try CNIResult(Keys(object), version: invocation.configuration.version)
+    } catch {
+      throw CNIError(
+        .delegate, "the result of the IPAM plugin \"\(type)\": \(error.message)",
+        details: error.details)
     }
   }
 

@@ -13,8 +13,8 @@ public struct NodeLock: ~Copyable {
 
   private static let folder = "/run/humanz"
   private static let path = "/run/humanz/node.lock"
-  /// How long to wait, in milliseconds: an ADD that holds it does nothing slow meanwhile.
-  private static let patience = 10_000
+  /// How long to wait, in seconds: an ADD that holds it does nothing slow meanwhile.
+  private static let patience = 10
 
   private let file: FileDescriptor
 
@@ -22,20 +22,18 @@ public struct NodeLock: ~Copyable {
   public init(_ mode: Mode) throws(CNIError) {
     mkdir(NodeLock.folder, 0o755)
     let file = try FileDescriptor(path: NodeLock.path, flags: O_RDONLY | O_CREAT | O_NOFOLLOW)
-    try NodeLock.lock(file.rawValue, mode == .shared ? LOCK_SH : LOCK_EX)
-    self.file = file
-  }
-
-  private static func lock(_ descriptor: Int32, _ operation: Int32) throws(CNIError) {
-    for _ in 0..<patience {
-      if flock(descriptor, operation | LOCK_NB) == 0 { return }
-      let error = SystemError.last
-      guard error.errno == EWOULDBLOCK || error.errno == EINTR else {
-        throw CNIError(.io, "cannot lock \(path): \(error)")
+    do throws(FileLockError) {
+      try file.lock(shared: mode == .shared, seconds: NodeLock.patience)
+    } catch {
+      switch error {
+      case .busy:
+        throw CNIError(
+          .tryAgainLater, "\(NodeLock.path) has been locked for \(NodeLock.patience) s")
+      case .system(let errno):
+        throw CNIError(.io, "cannot lock \(NodeLock.path): \(SystemError(errno))")
       }
-      usleep(1000)
     }
-    throw CNIError(.tryAgainLater, "\(path) has been locked for \(patience / 1000) s")
+    self.file = file
   }
 
   /// Gives it back.

@@ -4,10 +4,10 @@ import Stage
 
 /// `humanz-bridge ports`, for a person: who is behind each port of ours.
 extension BridgePlugin {
+  static var usage: String { "  humanz-bridge ports [--json]" }
+
   static func command(_ arguments: [String]) throws(CNIError) -> Int32? {
-    guard arguments == ["ports"] || arguments == ["ports", "--json"] else {
-      throw CNIError(.invalidEnvironment, "usage: humanz-bridge ports [--json]")
-    }
+    guard arguments == ["ports"] || arguments == ["ports", "--json"] else { return nil }
     let ports = try Port.all(on: Node())
     let text =
       arguments.count > 1

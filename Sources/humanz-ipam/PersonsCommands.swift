@@ -3,36 +3,37 @@ import CNetlink
 
 /// `humanz-ipam leases` and `humanz-ipam release`, for a person.
 extension IPAMPlugin {
+  static var usage: String {
+    """
+      humanz-ipam leases [NETWORK] [--json] [--data-dir DIR]
+      humanz-ipam release NETWORK ADDRESS [--data-dir DIR]
+    """
+  }
+
   static func command(_ arguments: [String]) throws(CNIError) -> Int32? {
     var words: [String] = []
     var printsJSON = false
     var dataDirectory = IPAMConfiguration.defaultDataDirectory
     var rest = arguments[...]
     while let argument = rest.popFirst() {
-      if isSame(argument, "--json") {
+      if argument == "--json" {
         printsJSON = true
-      } else if isSame(argument, "--data-dir"), let path = rest.popFirst() {
+      } else if argument == "--data-dir", let path = rest.popFirst() {
         dataDirectory = path
       } else if argument.utf8.first == UInt8(ascii: "-") {
-        throw usage
+        return nil
       } else {
         words.append(argument)
       }
     }
-    if let verb = words.first, isSame(verb, "leases"), words.count <= 2 {
+    if let verb = words.first, verb == "leases", words.count <= 2 {
       try printLeases(words.count == 2 ? words[1] : nil, in: dataDirectory, asJSON: printsJSON)
-    } else if let verb = words.first, isSame(verb, "release"), words.count == 3 {
+    } else if let verb = words.first, verb == "release", words.count == 3 {
       try release(words[2], of: words[1], in: dataDirectory)
     } else {
-      throw usage
+      return nil
     }
     return 0
-  }
-
-  private static var usage: CNIError {
-    CNIError(
-      .invalidEnvironment, "usage: humanz-ipam leases [NETWORK] [--json] [--data-dir DIR]",
-      details: "       humanz-ipam release NETWORK ADDRESS [--data-dir DIR]")
   }
 
   /// Prints the leases of one network or of all of them.
@@ -94,9 +95,5 @@ extension IPAMPlugin {
 
   private static func noStore(_ network: String, _ dataDirectory: String) -> CNIError {
     CNIError(.unknownContainer, "there are no leases of \"\(network)\" in \(dataDirectory)")
-  }
-
-  private static func isSame(_ left: String, _ right: String) -> Bool {
-    left.utf8.elementsEqual(right.utf8)
   }
 }

@@ -38,7 +38,8 @@ import Testing
   }
 
   @Test(arguments: [
-    "", ".", "..", "1234567890123456", "a/b", "a:b", "a b", "a\t", "a\n", "a\u{0}", "ééééééééé",
+    "", ".", "..", "1234567890123456", "a/b", "a:b", "a b", "pc%d", "a\t", "a\n", "a\u{0}",
+    "ééééééééé",
   ])
   func `what the kernel does not take is no interface's name`(text: String) {
     #expect(InterfaceName(text) == nil)
