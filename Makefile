@@ -35,7 +35,7 @@ RELEASE += --disable-local-rpath
 NEEDS_BUILD := libmnl-dev pkg-config
 NEEDS_DEMO := iproute2 iputils-ping curl python3 procps
 NEEDS_TEST := $(NEEDS_DEMO) python3-pytest python3-hypothesis containernetworking-plugins \
-  busybox-static nftables iptables strace arping podman containerd runc python3-grpcio \
+  busybox-static nftables iptables strace arping binutils podman containerd runc python3-grpcio \
   bird2 frr gcc systemd $(if $(shell command -v kubectl),,kubernetes-client)
 NEEDS_BENCH := gcc libmnl-dev iproute2 python3 containernetworking-plugins nftables iptables
 

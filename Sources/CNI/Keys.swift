@@ -123,6 +123,14 @@ public struct Keys {
     return prefix
   }
 
+  /// `dns` as it came, its members of the types they must have (specification section 5).
+  public func dns() throws(CNIError) -> JSONObject? {
+    guard let dns = try keys("dns") else { return nil }
+    _ = try dns.string("domain")
+    for key in ["nameservers", "search", "options"] { _ = try dns.strings(key) }
+    return dns.object
+  }
+
   private func value(_ key: String) -> JSON? {
     guard let value = object[key] else { return nil }
     if case .null = value { return nil }

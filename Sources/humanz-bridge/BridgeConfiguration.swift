@@ -41,7 +41,7 @@ struct BridgeConfiguration {
     disableContainerInterface = try keys.bool("disableContainerInterface") ?? false
     vlans = try PortVLANs(keys)
     addressing = try AddressingConfiguration(invocation.configuration)
-    dns = try keys.keys("dns")?.object.ifItSaysAnything
+    dns = try keys.dns()?.ifItSaysAnything
     if hairpinMode && promiscMode {
       throw keys.invalid(
         "hairpinMode", "and \"promiscMode\" cannot both be true: either lets a pod reach itself")

@@ -95,7 +95,7 @@ struct IPAMConfiguration {
   /// `dns`, or what the file `resolvConf` says.
   var dns: JSONObject? {
     get throws(CNIError) {
-      if let dns = try keys.keys("dns")?.object, !dns.isEmpty { return dns }
+      if let dns = try keys.dns(), !dns.isEmpty { return dns }
       guard let path = try keys.string("resolvConf"), !path.isEmpty else { return nil }
       return try resolverConfiguration(at: path)
     }

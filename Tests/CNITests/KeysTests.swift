@@ -106,6 +106,19 @@ import Testing
         == "key \"n\" is 10.0.0.1/24, which has host bits set: 10.0.0.0/24 is meant")
   }
 
+  @Test func `dns comes as it is where its members have their types`() throws {
+    let good = "{\"domain\":\"x\",\"nameservers\":[\"10.0.0.1\"],\"more\":[1.0]}"
+    #expect(try keys("{\"dns\":\(good)}").dns().map { JSON.object($0).text } == Array(good.utf8))
+    #expect(try keys("{}").dns() == nil)
+    for (bad, path) in [
+      ("{\"domain\":1}", "dns.domain"), ("{\"search\":\"x\"}", "dns.search"),
+      ("{\"options\":[1]}", "dns.options[0]"), ("{\"nameservers\":{}}", "dns.nameservers"),
+    ] {
+      let keys = try keys("{\"dns\":\(bad)}")
+      #expect(message { try keys.dns() }.hasPrefix("key \"\(path)\" must be "))
+    }
+  }
+
   @Test func `a string with a NUL, where C would see its end, is refused`() throws {
     let keys = try keys("{\"k\":\"/etc/x\\u0000y\",\"l\":[\"a\\u0000\"]}")
     #expect(message { try keys.string("k") } == "key \"k\" has a NUL character in it")

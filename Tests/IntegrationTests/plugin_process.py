@@ -46,10 +46,11 @@ class Ended:
         return f"status {self.status}, stdout {self.stdout[:2000]!r}, stderr {self.stderr[:2000]!r}"
 
 
-def run_plugin(node, plugin, variables, stdin, timeout=60, **options):
+def run_plugin(node, plugin, variables, stdin, timeout=60, redirect="", **options):
     """Runs a plugin on a node with these CNI_ variables and no others.
 
-    `stdin` is bytes, or what is to be written as JSON; `options` are subprocess.run's.
+    `stdin` is bytes, or what is to be written as JSON; `redirect` is as a shell writes it, `>&-` for
+    a closed stdout; `options` are subprocess.run's.
     """
     if not isinstance(stdin, (bytes, type(None))):
         stdin = json.dumps(stdin).encode()
@@ -59,7 +60,10 @@ def run_plugin(node, plugin, variables, stdin, timeout=60, **options):
     else:
         options["input"] = stdin
     options.setdefault("stdout", subprocess.PIPE)
+    command = [f"{PLUGINS}/{plugin}"]
+    if redirect:
+        command = ["bash", "-c", f'exec "$0" {redirect}', *command]
     done = subprocess.run(
-        node.entered(f"{PLUGINS}/{plugin}"), stderr=subprocess.PIPE, timeout=timeout,
+        node.entered(*command), stderr=subprocess.PIPE, timeout=timeout,
         env=environment | {"CNI_PATH": PLUGINS} | variables, **options)
     return Ended(done.returncode, done.stdout, done.stderr)
