@@ -9,6 +9,11 @@ public struct Gateway: Equatable {
 
   public init(_ prefix: IPPrefix) { self.prefix = prefix }
 
+  /// Whether a bridge cannot have an address beside the gateway's.
+  fileprivate func excludes(_ other: IPPrefix, alone: Bool) -> Bool {
+    prefix.overlaps(other) || alone && prefix.family == .v4 && other.family == .v4
+  }
+
   /// The gateways of a result's addresses, each once.
   public static func all(of ips: [ResultIP]) -> [Gateway] {
     var gateways: [Gateway] = []
@@ -46,9 +51,8 @@ extension Node {
     var reverse: [Request] = []
     for gateway in gateways where !present.contains(where: { $0.prefix == gateway.prefix }) {
       for other in present
-      where other.prefix.overlaps(gateway.prefix)
-        || alone && other.prefix.family == .v4 && gateway.prefix.family == .v4
-          && !gateways.contains(Gateway(other.prefix))
+      where gateway.excludes(other.prefix, alone: alone)
+        && !gateways.contains(Gateway(other.prefix)) && !batch.contains(.deleteAddress(other))
       {
         guard force else {
           throw CNIError(

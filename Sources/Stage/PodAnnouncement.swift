@@ -33,7 +33,7 @@ extension Pod {
 
 extension Socket where Family == RouteFamily {
   fileprivate borrowing func waitForCarrier(of name: InterfaceName) {
-    for _ in 0..<100 {
+    for _ in 0..<25 {
       guard let link = try? link(named: name), !link.isRunning else { return }
       usleep(1000)
     }

@@ -138,6 +138,14 @@ def test_forceAddress_replaces_another_address_of_the_bridge(node, present):
     assert reaches(node, "pod", "10.77.0.1")
 
 
+def test_forceAddress_replaces_an_address_by_several(node):
+    node.run("ip", "link", "add", "cni0", "type", "bridge")
+    node.run("ip", "address", "add", "192.168.7.1/24", "dev", "cni0")
+    Network(node, isGateway=True, forceAddress=True,
+            ipam=subnets("10.77.0.0/24", "10.78.0.0/24")).add("pod")
+    assert addresses(node, "cni0") == ["10.77.0.1/24", "10.78.0.1/24"]
+
+
 def test_an_ipv6_address_of_another_subnet_stays_beside_the_gateway(node):
     node.run("ip", "link", "add", "cni0", "type", "bridge")
     node.run("ip", "address", "add", "fd01::1/64", "dev", "cni0", "nodad")
