@@ -16,8 +16,8 @@ struct LeaseStore: ~Copyable {
   private let lock: StoreLock
   /// Whether every lease is known to be in its attachment's file.
   var isIndexed: Bool
-  /// Whether bringing that about failed.
-  var cannotIndex = false
+  /// Whether bringing that about failed, or is not to be tried.
+  var cannotIndex: Bool
 
   /// Opens and locks the store of a network.
   /// - Parameter make: whether to make it; nil is returned where there is none otherwise.
@@ -34,10 +34,11 @@ struct LeaseStore: ~Copyable {
     self.attachments = attachments
     self.lock = lock
     isIndexed = isMarked
+    cannotIndex = self.attachments.path.utf8.last == UInt8(ascii: ".")
   }
 
   /// The directory of the attachments' files. Where there is no room for it, as on a full disk with a
-  /// store of host-local's, none is among the leases, and these can be freed all the same.
+  /// store of host-local's, it is that of the leases, where none is, and these can be freed all the same.
   private static func attachments(
     in leases: borrowing Directory, make: Bool
   ) throws(StoreError) -> Directory {
@@ -119,7 +120,7 @@ struct LeaseStore: ~Copyable {
   /// Frees one address, whoever holds it; its attachment keeps its others.
   /// - Returns: who held it; nil where nobody did.
   mutating func release(_ address: IPAddress) throws(StoreError) -> Holder? {
-    try index()
+    try? index()
     guard let lease = try leases.lease(of: address) else { return nil }
     try leases.remove(address.description)
     if let attachment = lease.holder.attachment, var record = try attachments.record(of: attachment)

@@ -18,7 +18,9 @@ extension IPAMPlugin {
     while let argument = rest.popFirst() {
       if argument == "--json" {
         printsJSON = true
-      } else if argument == "--data-dir", let path = rest.popFirst() {
+      } else if argument == "--data-dir", let path = rest.popFirst(),
+        path.utf8.first == UInt8(ascii: "/")
+      {
         dataDirectory = path
       } else if argument.utf8.first == UInt8(ascii: "-") {
         return nil

@@ -309,6 +309,9 @@ def test_host_local_s_store_on_a_full_disk_can_be_freed_from(network):
         (network.directory / f"10.1.0.{n}").write_bytes(b"pod%d\r\neth0" % n)
     network.take_back("pod3")
     assert len(network.held()) == 4 and "10.1.0.3" not in network.held()
+    (network.directory / "full").touch()
+    command(node, "release", "net", "10.1.0.5", "--data-dir", "/run/disk")
+    assert len(network.held()) == 3 and "10.1.0.5" not in network.held()
 
 
 def test_a_store_that_cannot_be_written_can_be_checked(network):
@@ -326,6 +329,50 @@ def test_a_store_that_cannot_be_written_can_be_checked(network):
         assert error["code"] == 5 and "ead-only" in error["msg"]
     node.run("mount", "-o", "remount,rw", "/run/disk")
     network.check("pod")
+
+
+def traced(network, verb, *options):
+    """Runs a verb of an attachment under strace; gives its answer and what it asked of the system."""
+    done = network.node.run(
+        "strace", "-y", "-o", "/run/trace", *options, f"{PLUGINS}/humanz-ipam", check=False,
+        input=json.dumps(network.configuration),
+        env={"CNI_COMMAND": verb, "CNI_CONTAINERID": "pod", "CNI_IFNAME": "eth0",
+             "CNI_NETNS": "/run/netns/pod"})
+    assert done.returncode == 0, done.stdout
+    return done.stdout, network.node.path("/run/trace").read_text().splitlines()
+
+
+def place(trace, *words):
+    """Where the last call is that has all the words."""
+    places = [place for place, line in enumerate(trace) if all(word in line for word in words)]
+    assert places, words
+    return places[-1]
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name_and_the_name_before_the_answer(network):
+    _, trace = traced(network, "ADD")
+    lease, record = place(trace, "fsync(", "/.lease>"), place(trace, "fsync(", "/.new>")
+    named = place(trace, "renameat", '"pod:eth0"')
+    kept = place(trace, "fsync(", "/attachments>")
+    claimed = place(trace, "linkat", '"10.1.0.2"')
+    done = place(trace, "fsync(", "/net>")
+    assert lease < record < named < kept < claimed < done < place(trace, "write(1")
+    # A lease is gone for good before the file that leads to it.
+    _, trace = traced(network, "DEL")
+    freed = place(trace, "unlinkat", '"10.1.0.2"')
+    forgotten = place(trace, "unlinkat", '"pod:eth0"')
+    assert any(freed < n < forgotten and "fsync(" in line and "/net>" in line
+               for n, line in enumerate(trace))
+    assert forgotten < place(trace, "fsync(", "/net>")
+
+
+def test_before_linux_5_6_the_store_is_found_step_by_step(network):
+    printed, trace = traced(network, "ADD", "-e", "inject=openat2:error=ENOSYS")
+    assert "INJECTED" in trace[place(trace, "openat2")]
+    assert json.loads(printed)["ips"][0]["address"] == "10.1.0.2/24"
+    traced(network, "CHECK", "-e", "inject=openat2:error=ENOSYS")
+    traced(network, "DEL", "-e", "inject=openat2:error=ENOSYS")
+    assert checked(network.directory) == {}
 
 
 # The lock
@@ -533,7 +580,7 @@ def test_release_frees_an_address_whoever_holds_it(network):
 
 @pytest.mark.parametrize("words", [
     ["release", "net"], ["release", "net", "x"], ["release", "../net", "10.1.0.2"], ["leases", "a", "b"],
-    ["leases", "--nonsense"], ["nonsense"], ["leases", "--data-dir"]])
+    ["leases", "--nonsense"], ["nonsense"], ["leases", "--data-dir"], ["leases", "--data-dir", "run/x"]])
 def test_a_command_that_cannot_be_understood_fails(node, words):
     failed = command(node, *words, check=False)
     assert failed.returncode == 1 and failed.stderr and not failed.stdout
