@@ -28,13 +28,15 @@ struct IPAMPlugin: Plugin {
     let earlier = try EarlierStage(result, attachment, pod: pod, node: node)
     let allocation = try allocate(
       for: attachment, namespace: namespace, hostInterface: earlier.port?.name)
+    var reverse: [Request] = []
     do throws(CNIError) {
       try pod.configure(earlier.interface, addresses: allocation.ips)
       pod.announce(allocation.ips, on: earlier.interface, port: earlier.port?.name, of: node)
       if try configuration.isGateway, let bridge = earlier.bridge {
-        try node.setGateways(Gateway.all(of: allocation.ips), on: bridge)
+        try node.setGateways(Gateway.all(of: allocation.ips), on: bridge) { reverse = $0 }
       }
     } catch {
+      _ = try? node.socket.failures(performing: reverse)
       pod.remove(allocation.ips.map { $0.address.address }, from: earlier.interface)
       try? release(attachment)
       throw error

@@ -128,6 +128,17 @@ def test_asking_again_after_a_lost_answer_leaks_nothing(network):
     assert checked(network.directory) == {}
 
 
+def test_an_answer_that_cannot_be_given_takes_no_address(network):
+    network.give("other")
+    failed = network.node.run(
+        "sh", "-c", f"{PLUGINS}/humanz-ipam >/dev/full", check=False,
+        input=json.dumps(network.configuration),
+        env={"CNI_COMMAND": "ADD", "CNI_CONTAINERID": "pod", "CNI_IFNAME": "eth0",
+             "CNI_NETNS": "/run/netns/pod"})
+    assert failed.returncode == 1
+    assert checked(network.directory) == {"10.1.0.2": "other eth0"}
+
+
 def test_the_second_add_in_a_full_pool_names_the_address_too(network):
     network.keys["subnet"] = "10.1.0.0/30"
     network.give("pod")
