@@ -3,6 +3,9 @@ import pytest
 from duty import ABSENT, DUTIES, PLUGINS, VERSIONS, Subject
 from isolated_node import Node
 
+# What a store should have been is in the message of what it is not.
+pytest.register_assert_rewrite("lease_store")
+
 
 @pytest.fixture
 def node():
