@@ -301,7 +301,7 @@ def test_the_name_of_a_network_never_leaves_the_store(network, name):
 def test_the_nodes_subnets_come_from_the_cluster_file(network):
     net = network(clusterFile="/run/cluster.json")
     error = net.refusal("ADD", "pod")
-    assert error["code"] == 5 and "/run/cluster.json" in error["msg"]
+    assert error["code"] == 11 and "/run/cluster.json" in error["msg"]
     net.node.path("/run/cluster.json").write_text(
         json.dumps({"subnets": ["10.7.0.0/24", "fd07::/64"], "peers": []}))
     assert net.give("pod") == ["10.7.0.2", "fd07::2"]
