@@ -27,11 +27,13 @@ public struct IPAddress: Equatable, Sendable {
 
   /// Reads the text form: dotted decimal without leading zeros, or RFC 4291 section 2.2 without a
   /// zone. An IPv4-mapped IPv6 address is taken for the IPv4 address in it, as Go's `net` does.
-  public init?(_ text: String) {
-    let bytes = Array(text.utf8)
-    if let value = IPAddress.dottedDecimal(bytes[...]) {
+  public init?(_ text: String) { self.init(ascii: Array(text.utf8)[...]) }
+
+  /// Reads the bytes of the text form.
+  init?(ascii text: ArraySlice<UInt8>) {
+    if let value = IPAddress.dottedDecimal(text) {
       self.init(.v4, value)
-    } else if let value = IPAddress.colonHexadecimal(bytes) {
+    } else if let value = IPAddress.colonHexadecimal(Array(text)) {
       self.init(
         value >> 32 == 0xffff ? .v4 : .v6, value >> 32 == 0xffff ? value & 0xffff_ffff : value)
     } else {
@@ -104,22 +106,24 @@ extension IPAddress: CustomStringConvertible {
 
 extension IPAddress {
   private static func dottedDecimal(_ text: ArraySlice<UInt8>) -> UInt128? {
-    let parts = text.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
-    guard parts.count == 4 else { return nil }
     var value: UInt128 = 0
-    for part in parts {
-      guard (1...3).contains(part.count), part.count == 1 || part.first != UInt8(ascii: "0") else {
-        return nil
+    var octet: UInt128 = 0
+    var digits = 0
+    var dots = 0
+    for byte in text {
+      if byte == UInt8(ascii: ".") {
+        guard digits > 0, dots < 3 else { return nil }
+        value = value << 8 | octet
+        (octet, digits, dots) = (0, 0, dots + 1)
+      } else {
+        // A zero stands alone.
+        guard let digit = decimalDigit(byte), digits == 0 || octet > 0 else { return nil }
+        octet = octet * 10 + UInt128(digit)
+        digits += 1
+        guard octet <= 255 else { return nil }
       }
-      var octet: UInt128 = 0
-      for digit in part {
-        guard (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(digit) else { return nil }
-        octet = octet * 10 + UInt128(digit - UInt8(ascii: "0"))
-      }
-      guard octet <= 255 else { return nil }
-      value = value << 8 | octet
     }
-    return value
+    return dots == 3 && digits > 0 ? value << 8 | octet : nil
   }
 
   private static func colonHexadecimal(_ text: [UInt8]) -> UInt128? {
@@ -161,6 +165,12 @@ extension IPAddress {
     let groups = before + Array(repeating: 0, count: 8 - count) + (after ?? [])
     return groups.reduce(0) { $0 << 16 | UInt128($1) }
   }
+}
+
+/// The value of a decimal digit, nil for any other character.
+func decimalDigit(_ character: UInt8) -> UInt8? {
+  (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(character)
+    ? character - UInt8(ascii: "0") : nil
 }
 
 /// The value of a hexadecimal digit, nil for any other character.

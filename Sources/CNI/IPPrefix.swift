@@ -16,11 +16,22 @@ public struct IPPrefix: Equatable, Sendable {
 
   /// Reads `ADDRESS/LENGTH` (RFC 4632 section 3.1, RFC 4291 section 2.3).
   public init?(_ text: String) {
-    let parts = text.fields(separatedBy: "/", omittingEmpty: false)
-    guard parts.count == 2, let address = IPAddress(parts[0]), let length = UInt8(parts[1]),
-      length <= address.family.bits, "\(length)" == parts[1]
+    let bytes = Array(text.utf8)
+    guard let slash = bytes.firstIndex(of: UInt8(ascii: "/")),
+      let address = IPAddress(ascii: bytes[..<slash])
     else { return nil }
-    self.init(address, length: Int(length))
+    let digits = bytes[(slash + 1)...]
+    var length = 0
+    for byte in digits {
+      guard let digit = decimalDigit(byte) else { return nil }
+      length = length * 10 + Int(digit)
+      guard length <= address.family.bits else { return nil }
+    }
+    // A zero stands alone.
+    guard digits.count == 1 || digits.count > 1 && digits.first != UInt8(ascii: "0") else {
+      return nil
+    }
+    self.init(address, length: length)
   }
 
   /// The prefix that covers one address: /32 or /128.

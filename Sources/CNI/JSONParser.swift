@@ -141,9 +141,10 @@ private struct JSONParser {
     while let byte = peek {
       switch byte {
       case UInt8(ascii: "\""):
-        bytes += text[copied..<position]
+        if copied > start { bytes += text[copied..<position] }
+        let characters = copied > start ? bytes[...] : text[start..<position]
         position += 1
-        guard let string = String(validating: bytes, as: UTF8.self) else {
+        guard let string = String(validating: characters, as: UTF8.self) else {
           throw error("the string is not valid UTF-8", at: start)
         }
         return string

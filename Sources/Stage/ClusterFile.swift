@@ -66,7 +66,15 @@ extension ClusterFile {
         }
         return subnet
       } ?? []
-    peers = try keys.list("peers")?.map { (peer) throws(CNIError) in try Peer(peer) } ?? []
+    var peers: [Peer] = []
+    for value in try keys.array("peers") ?? [] {
+      guard let peer = value.object.flatMap({ Peer($0) }) else {
+        throw ClusterFile.invalid(
+          "\(path).peers[\(peers.count)]", "a peer with its \"subnet\" and a list of \"via\"")
+      }
+      peers.append(peer)
+    }
+    self.peers = peers
   }
 
   fileprivate static func invalid(_ path: String, _ due: String) -> CNIError {
@@ -75,21 +83,16 @@ extension ClusterFile {
 }
 
 extension ClusterFile.Peer {
-  fileprivate init(_ keys: Keys) throws(CNIError) {
-    guard let subnet = try keys.network("subnet") else {
-      throw ClusterFile.invalid(keys.path(of: "subnet"), "the peer's pod subnet")
-    }
-    self.init(
-      name: try keys.string("name") ?? "", subnet: subnet,
-      via: try keys.elements("via") { (value: JSON, path: String) throws(CNIError) in
-        guard let address = value.string.flatMap({ IPAddress($0) }),
-          address.family == subnet.family
-        else { throw ClusterFile.invalid(path, "an address of the subnet's family") }
-        return address
-      } ?? [])
-    guard !via.isEmpty else {
-      throw ClusterFile.invalid(keys.path(of: "via"), "a list of the peer's addresses")
-    }
+  /// nil where the object is no peer. There may be thousands: no error is made ready for each.
+  fileprivate init?(_ object: JSONObject) {
+    guard let subnet = object["subnet"]?.string.flatMap({ IPPrefix($0) }), subnet.isNetwork,
+      let texts = object["via"]?.array
+    else { return nil }
+    let via = texts.compactMap { $0.string.flatMap { IPAddress($0) } }
+    guard !via.isEmpty, via.count == texts.count,
+      via.allSatisfy({ $0.family == subnet.family })
+    else { return nil }
+    self.init(name: object["name"]?.string ?? "", subnet: subnet, via: via)
   }
 }
 
@@ -100,9 +103,10 @@ extension ClusterFile {
   /// the new one whole, wherever this ends. Its folder is made, 0755, where only that is missing.
   /// - Throws: error 5; the old file stays.
   public func write(to path: String) throws(CNIError) {
-    let slash = path.utf8.lastIndex(of: UInt8(ascii: "/"))
-    let name = String(slash.map { path[path.utf8.index(after: $0)...] } ?? path[...])
-    let folderPath = slash.map { String(path[...$0]) } ?? "."
+    let bytes = Array(path.utf8)
+    let start = bytes.lastIndex(of: UInt8(ascii: "/")).map { $0 + 1 } ?? 0
+    let name = String(decoding: bytes[start...], as: UTF8.self)
+    let folderPath = start > 0 ? String(decoding: bytes[..<start], as: UTF8.self) : "."
     mkdir(folderPath, 0o755)
     let folder = try FileDescriptor(path: folderPath, flags: O_RDONLY | O_DIRECTORY)
     // Only a process that was killed leaves this one; the node's lock keeps others out.

@@ -42,11 +42,11 @@ def test_an_attachment_gets_an_address_of_each_subnet_of_the_node(node, subnets,
     ({"subnets": "10.244.1.0/24"}, 7, [f"{PATH}.subnets", "an array"]),
     ({"subnets": ["10.244.1.1/24"]}, 7, [f"{PATH}.subnets[0]", "prefix"]),
     ({"subnets": ["10.244.1.0/24"], "peers": [{"name": "a", "via": ["192.168.0.2"]}]},
-     7, [f"{PATH}.peers[0].subnet"]),
+     7, [f"{PATH}.peers[0]", "subnet"]),
     ({"subnets": ["10.244.1.0/24"], "peers": [{"subnet": "10.244.2.0/24", "via": []}]},
-     7, [f"{PATH}.peers[0].via"]),
+     7, [f"{PATH}.peers[0]", "via"]),
     ({"subnets": ["10.244.1.0/24"], "peers": [{"subnet": "10.244.2.0/24", "via": ["fd00::2"]}]},
-     7, [f"{PATH}.peers[0].via[0]", "family"]),
+     7, [f"{PATH}.peers[0]", "via"]),
 ])
 def test_a_file_that_is_none_is_one_error_that_names_it(node, content, code, words):
     if content is not None:
