@@ -46,7 +46,7 @@ def start(node, *command):
 
 def end(node, process):
     """Waits for the first process's end, which is the service's: systemd ends the others then."""
-    return process.wait(timeout=10), node.path(SAID).read_text()
+    return process.wait(timeout=30), node.path(SAID).read_text()
 
 
 def has_file(node):
