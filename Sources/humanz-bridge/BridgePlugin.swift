@@ -25,7 +25,7 @@ struct BridgePlugin: Plugin {
     let node = try Node()
     let pod = try Pod(path: namespace)
     try pod.refuse(existing: attachment.interface)
-    if ipam != nil { try node.refuse(existing: HostInterface(of: attachment, on: network)) }
+    try node.refuse(existing: HostInterface(of: attachment, on: network))
     let addressing = (try ipam?.add()).map { Addressing($0, configuration.addressing) }
     var undo = Undo()
     do throws(CNIError) {
@@ -80,14 +80,19 @@ struct BridgePlugin: Plugin {
   func del(_ attachment: Attachment, namespace: String?) throws(CNIError) {
     let node = try Node()
     let result = invocation.configuration.prevResult
-    try node.remove(
-      AttachmentTraces(
-        of: attachment, on: network, result, sandbox: namespace, mac: configuration.mac),
-      configuration)
-    if configuration.addressing.ipMasq {
-      try node.endMasquerade(ofUnused: network)
+    var errors: [CNIError] = []
+    do throws(CNIError) {
+      try node.remove(
+        AttachmentTraces(
+          of: attachment, on: network, result, sandbox: namespace, mac: configuration.mac),
+        configuration)
+      if configuration.addressing.ipMasq { try node.endMasquerade(ofUnused: network) }
+    } catch {
+      errors.append(error)
     }
-    try ipam?.del()
+    // The addresses are freed whatever has become of the links.
+    do throws(CNIError) { try ipam?.del() } catch { errors.append(error) }
+    if let error = CNIError.combined(errors) { throw error }
   }
 
   func gc(keeping valid: [Attachment]) throws(CNIError) {

@@ -28,6 +28,8 @@ extension Node {
     undo.push { [name = attachment.interface] (_, pod) in
       try? pod.perform(.deleteLink(.name(name)))
     }
+    // The kernel keeps IPv6 off a link that is too narrow for it (RFC 8200 section 5).
+    let hasIPv6 = Node.hasIPv6 && pair.mtu ?? bridge.mtu >= 1280
     // In one datagram: nobody ever finds the link without its alias, even after a `kill -9`.
     let failures: [Failure]
     do {
@@ -36,7 +38,7 @@ extension Node {
           .addVethPair(pair),
           .changeLink(
             .name(host.name),
-            LinkChange(up: true, alias: host.alias, withoutLinkLocal: Node.hasIPv6)),
+            LinkChange(up: true, alias: host.alias, withoutLinkLocal: hasIPv6)),
         ] + configuration.portSettings(.name(host.name)))
     } catch {
       throw CNIError(error)

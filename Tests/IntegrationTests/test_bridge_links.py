@@ -221,3 +221,26 @@ def test_the_bridge_takes_no_router_advertisements(node):
 def test_the_alias_names_the_attachment(node):
     result = Network(node, name="blue").add("pod")
     assert link(node, port(result))["ifalias"] == "humanz:blue:pod:eth0"
+
+
+def test_an_mtu_that_is_too_small_for_ipv6_is_no_error(node):
+    result = Network(node, mtu=1000).add("pod")
+    assert link(node, port(result))["mtu"] == 1000
+    assert link(node, "eth0", "pod")["mtu"] == 1000
+
+
+# An attachment that was not deleted
+
+def test_a_second_add_changes_nothing_of_the_first_on_whatever_network(node):
+    first = Network(node, name="blue")
+    result = first.add("pod")
+    node.add_pod("other")
+    before = node.ip("link", "show", "dev", port(result))
+    second = Network(node, name="green")
+    with pytest.raises(Refused) as refused:
+        second.call("ADD", "pod", namespace="/run/netns/other")
+    assert refused.value.error["code"] == 101
+    assert "humanz:blue:pod:eth0" in refused.value.error["details"]
+    assert node.ip("link", "show", "dev", port(result)) == before
+    first.delete("pod")
+    assert node.ip("link", "show", "type", "veth") == []
