@@ -75,6 +75,10 @@ extension Request {
     request.put(NFTA_CHAIN_NAME, name)
     return request
   }
+
+  static func getChains() -> Request {
+    Request("list nftables chains", NFT_MSG_GETCHAIN, family: .all)
+  }
 }
 
 extension Socket where Family == NetfilterFamily {
@@ -83,7 +87,7 @@ extension Socket where Family == NetfilterFamily {
   /// Equivalent to: `nft list chains`. Message: NFT_MSG_GETCHAIN with NLM_F_DUMP.
   borrowing func baseChains() throws(NetlinkError) -> [Chain] {
     do throws(NetlinkError) {
-      return try dump(Request("list nftables chains", NFT_MSG_GETCHAIN, family: .all), Chain.init)
+      return try dump(.getChains(), Chain.init)
     } catch {
       if error.isUnsupported { return [] }
       throw error

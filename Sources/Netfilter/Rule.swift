@@ -50,6 +50,18 @@ extension Request {
     request.put(NFTA_RULE_HANDLE, bigEndian(rule.handle))
     return request
   }
+
+  static func getRules(of chain: Chain) -> Request {
+    var request = Request(
+      "list rules of nftables chain \(chain.description)", NFT_MSG_GETRULE, family: chain.family)
+    request.put(NFTA_RULE_TABLE, chain.table)
+    request.put(NFTA_RULE_CHAIN, chain.name)
+    return request
+  }
+
+  static func getGeneration() -> Request {
+    Request("read the nftables generation", NFT_MSG_GETGEN, family: TableFamily.inet)
+  }
 }
 
 extension Socket where Family == NetfilterFamily {
@@ -58,12 +70,8 @@ extension Socket where Family == NetfilterFamily {
   /// Equivalent to: `nft --handle list chain inet humanz CHAIN`. Message: NFT_MSG_GETRULE with
   /// NLM_F_DUMP, which the kernel answers with that chain's alone.
   borrowing func rules(of chain: Chain) throws(NetlinkError) -> [InstalledRule] {
-    var request = Request(
-      "list rules of nftables chain \(chain.description)", NFT_MSG_GETRULE, family: chain.family)
-    request.put(NFTA_RULE_TABLE, chain.table)
-    request.put(NFTA_RULE_CHAIN, chain.name)
     do throws(NetlinkError) {
-      return try dump(request, InstalledRule.init)
+      return try dump(.getRules(of: chain), InstalledRule.init)
     } catch {
       if error.isMissing || error.isUnsupported { return [] }
       throw error
@@ -92,9 +100,7 @@ extension Socket where Family == NetfilterFamily {
   ///
   /// Message: NFT_MSG_GETGEN.
   private borrowing func generation() throws(NetlinkError) -> UInt32? {
-    let request = Request(
-      "read the nftables generation", NFT_MSG_GETGEN, family: TableFamily.inet)
-    return try get(request) { message in
+    try get(.getGeneration()) { message in
       message.attributes(after: nfgenmsg.self).first(NFTA_GEN_ID)?.bigEndianUInt32
     }
   }

@@ -86,14 +86,27 @@ extension Socket where Family == NetfilterFamily {
     _ requests: [Request], generation: UInt32? = nil
   ) throws(NetlinkError) {
     guard let first = requests.first else { return }
-    var header = nfgenmsg()
-    header.res_id = UInt16(NFNL_SUBSYS_NFTABLES).bigEndian
-    var begin = Request(first.attempt, NFNL_MSG_BATCH_BEGIN, header: header)
-    if let generation { begin.put(NFNL_BATCH_GENID, bigEndian(generation)) }
-    let end = Request(first.attempt, NFNL_MSG_BATCH_END, header: header)
-    let batch = [begin] + requests + [end]
+    let batch =
+      [.beginBatch(first.attempt, generation: generation)] + requests + [.endBatch(first.attempt)]
     // Kernels before 6.10 acknowledge nothing about the batch itself: the last request speaks for it.
     let failures = try connection.exchange(batch, 0..<batch.count, acknowledging: requests.count)
     if let failure = failures.first { throw failure.error }
+  }
+}
+
+extension Request {
+  /// - Parameter attempt: what the transaction is for.
+  static func beginBatch(_ attempt: String, generation: UInt32?) -> Request {
+    var request = batch(attempt, NFNL_MSG_BATCH_BEGIN)
+    if let generation { request.put(NFNL_BATCH_GENID, bigEndian(generation)) }
+    return request
+  }
+
+  static func endBatch(_ attempt: String) -> Request { batch(attempt, NFNL_MSG_BATCH_END) }
+
+  private static func batch(_ attempt: String, _ type: Int32) -> Request {
+    var header = nfgenmsg()
+    header.res_id = UInt16(NFNL_SUBSYS_NFTABLES).bigEndian
+    return Request(attempt, type, header: header)
   }
 }

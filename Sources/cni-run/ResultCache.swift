@@ -1,7 +1,13 @@
 import CNI
 import CNetlink
 
-/// The results of ADD, one file an attachment, kept for CHECK and DEL.
+/// An ADD as it is kept for CHECK, DEL and GC: what it was for and its result.
+struct KeptResult {
+  let attachment: RuntimeAttachment
+  let result: JSON
+}
+
+/// The results of ADD, one file an attachment. With each is what a GC needs for a DEL of its own.
 struct ResultCache {
   private let folder: String
   private let network: NetworkName
@@ -12,48 +18,57 @@ struct ResultCache {
     self.network = network
   }
 
-  func store(_ result: JSON, for attachment: Attachment) throws(CNIError) {
+  func store(_ result: JSON, for attachment: RuntimeAttachment) throws(CNIError) {
     for (index, byte) in folder.utf8.enumerated().dropFirst() where byte == UInt8(ascii: "/") {
       mkdir(String(Substring(folder.utf8.prefix(index))), 0o700)
     }
     mkdir(folder, 0o700)
-    let path = path(attachment)
+    let path = path(attachment.attachment)
     let file = try FileDescriptor(path: "\(path).new", flags: O_WRONLY | O_CREAT | O_TRUNC)
-    try file.writeAll(result.text + [0x0a])
+    let kept = JSONObject(
+      ("netns", .string(attachment.namespace)), ("args", .string(attachment.arguments)),
+      ("capabilityArgs", .object(attachment.capabilities)), ("result", result))
+    try file.writeAll(JSON.object(kept).text + [0x0a])
     guard rename("\(path).new", path) == 0 else {
       throw CNIError(.io, "cannot keep the result in \(path): \(SystemError.last)")
     }
   }
 
-  func load(_ attachment: Attachment) -> JSON? {
+  func load(_ attachment: Attachment) -> KeptResult? {
     guard let file = try? FileDescriptor(path: path(attachment), flags: O_RDONLY),
-      let text = try? file.readAll()
+      let text = try? file.readAll(), let kept = (try? JSON(parsing: text))?.object,
+      let result = kept["result"]
     else { return nil }
-    return try? JSON(parsing: text)
+    return KeptResult(
+      attachment: RuntimeAttachment(
+        attachment: attachment, namespace: kept["netns"]?.string ?? "",
+        arguments: kept["args"]?.string ?? "",
+        capabilities: kept["capabilityArgs"]?.object ?? JSONObject()),
+      result: result)
   }
 
   func remove(_ attachment: Attachment) { unlink(path(attachment)) }
 
-  /// Removes the results of the network's attachments that are not among these.
-  func removeAll(but valid: [Attachment]) {
-    guard let directory = opendir(folder) else { return }
+  /// The network's attachments that have a result here.
+  func attachments() -> [Attachment] {
+    guard let directory = opendir(folder) else { return [] }
     defer { closedir(directory) }
-    let kept = valid.map { name($0) }
+    var found: [Attachment] = []
     while let entry = readdir(directory) {
-      let name = withUnsafePointer(to: &entry.pointee.d_name) {
-        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-      }
-      if name.utf8.starts(with: "\(network):".utf8), !kept.contains(name) {
-        unlink("\(folder)/\(name)")
+      let parts = String(cString: humanz_dirent_name(entry)).utf8
+        .split(separator: UInt8(ascii: ":")).map { String(Substring($0)) }
+      if parts.count == 3, parts[0] == network.description,
+        let containerID = ContainerID(parts[1]), let interface = InterfaceName(parts[2])
+      {
+        found.append(Attachment(containerID: containerID, interface: interface))
       }
     }
+    return found
   }
 
-  private func path(_ attachment: Attachment) -> String { "\(folder)/\(name(attachment))" }
-
   /// No part can have a ':', so that every attachment has a name of its own.
-  private func name(_ attachment: Attachment) -> String {
-    "\(network):\(attachment.containerID):\(attachment.interface)"
+  private func path(_ attachment: Attachment) -> String {
+    "\(folder)/\(network):\(attachment.containerID):\(attachment.interface)"
   }
 }
 

@@ -19,7 +19,7 @@ struct Runtime {
       }
     }
     let last = result ?? .object(JSONObject())
-    try cache.store(last, for: attachment.attachment)
+    try cache.store(last, for: attachment)
     return last
   }
 
@@ -27,7 +27,7 @@ struct Runtime {
   func check(_ attachment: RuntimeAttachment) throws(CNIError) {
     try requires(.v040, "CHECK")
     guard !network.disableCheck else { return }
-    guard let result = cache.load(attachment.attachment) else {
+    guard let result = cache.load(attachment.attachment)?.result else {
       throw CNIError(
         .unknownContainer, "there is no kept result of an ADD for this attachment to check")
     }
@@ -38,14 +38,15 @@ struct Runtime {
 
   /// DEL in reverse order, each plugin given the kept result where there is one.
   func del(_ attachment: RuntimeAttachment) throws(CNIError) {
-    let result = network.version >= .v040 ? cache.load(attachment.attachment) : nil
+    let result = network.version >= .v040 ? cache.load(attachment.attachment)?.result : nil
     for plugin in network.plugins.reversed() {
       _ = try run(.del, plugin, prevResult: result, attachment)
     }
     cache.remove(attachment.attachment)
   }
 
-  /// GC of every plugin, all of them also where one fails.
+  /// DEL of the kept attachments that are not valid, as libcni does it, then GC of every plugin; all
+  /// of them also where one fails.
   func gc(keeping valid: [Attachment]) throws(CNIError) {
     try requires(.v110, "GC")
     guard !network.disableGC else { return }
@@ -56,6 +57,10 @@ struct Runtime {
           ("ifname", .string($0.interface.description))))
     }
     var errors: [CNIError] = []
+    for attachment in cache.attachments() where !valid.contains(attachment) {
+      guard let kept = cache.load(attachment) else { continue }
+      do throws(CNIError) { try del(kept.attachment) } catch { errors.append(error) }
+    }
     for plugin in network.plugins {
       var object = plugin.object
       object["cni.dev/valid-attachments"] = .array(attachments)
@@ -65,7 +70,6 @@ struct Runtime {
         errors.append(error)
       }
     }
-    cache.removeAll(but: valid)
     if let error = CNIError.combined(errors) { throw error }
   }
 
