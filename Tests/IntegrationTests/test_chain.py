@@ -1,6 +1,5 @@
 """The shipped chain: both families, many pods at once, and what the programs are made of."""
 
-import ipaddress
 import json
 import pathlib
 import re

@@ -3,8 +3,6 @@
 import json
 import subprocess
 
-import pytest
-
 from duty import BRIDGE, IPAM, ROUTE, VERSIONS, Subject, at_least, duty, text
 
 ALL = ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"]
@@ -104,9 +102,13 @@ def test_each_kind_of_error_has_its_code(subject):
 @duty(4, BRIDGE)
 def test_what_the_kernel_cannot_do_is_an_unsupported_field(subject):
     subject.node.run("ip", "link", "add", subject.bridge, "type", "bridge")
-    if "vlan_filtering" in subject.link(subject.bridge, None)["linkinfo"]["info_data"]:
-        pytest.skip("this kernel has VLAN filtering")
-    subject.add(vlan=5).refused(2, "vlan")
+    filters = subject.node.run("ip", "link", "set", subject.bridge, "type", "bridge",
+                               "vlan_filtering", "1", check=False).returncode == 0
+    ended = subject.add(vlan=5, isGateway=False)
+    if filters:
+        ended.succeeded()
+    else:
+        ended.refused(2, "vlan")
 
 
 @duty(4, IPAM)
@@ -149,7 +151,7 @@ def test_an_unknown_verb_is_an_error_of_the_environment(subject):
 def test_a_person_who_calls_a_plugin_is_told_what_it_is(subject):
     for environment in [{"CNI_COMMAND": None}, {"CNI_COMMAND": ""}]:
         told = subject.call("", environment=environment).succeeded().stdout.decode()
-        assert subject.plugin in told and subject.version in told and len(told) < 200
+        assert told.startswith(subject.plugin) and subject.version in told.splitlines()[0]
 
 
 # 6

@@ -1,8 +1,6 @@
 """Duties 11 to 16: what a result says, and what is done of it."""
 
-import pytest
-
-from duty import BRIDGE, IPAM, ROUTE, at_least, duty, text
+from duty import BRIDGE, IPAM, ROUTE, at_least, duty
 
 DNS = {"nameservers": ["192.0.2.53"], "domain": "example.org", "search": ["a", "b"],
        "options": ["ndots:2"], "unknown": [{"x": 1}]}
