@@ -60,12 +60,26 @@ public struct NetworkNamespace: ~Copyable {
     guard setns(fileDescriptor, CLONE_NEWNET) == 0 else {
       throw .last("enter network namespace \(path)")
     }
-    defer {
-      if setns(callers.fileDescriptor, CLONE_NEWNET) != 0 {
-        fatalError("cannot leave network namespace \(path)")
-      }
-    }
+    defer { callers.returnTo() }
     return try body()
+  }
+
+  /// As `run`, inside a new network namespace, which goes when nothing that `body` opened is left.
+  ///
+  /// Equivalent to: `unshare --net ...`. The corresponding C function is `unshare`.
+  public static func runInNew<Value: ~Copyable>(
+    _ body: () throws(NetlinkError) -> Value
+  ) throws(NetlinkError) -> Value {
+    let callers = try NetworkNamespace.callers()
+    guard unshare(CLONE_NEWNET) == 0 else { throw .last("make a network namespace") }
+    defer { callers.returnTo() }
+    return try body()
+  }
+
+  private borrowing func returnTo() {
+    if setns(fileDescriptor, CLONE_NEWNET) != 0 {
+      fatalError("cannot return to the network namespace \(path)")
+    }
   }
 }
 

@@ -1,4 +1,5 @@
 import CNI
+import CNetlink
 import Netlink
 import Stage
 
@@ -6,14 +7,26 @@ import Stage
 extension Node {
   /// An ADD makes the bridge if need be, but cannot make one of another kind of link.
   borrowing func checkBridgeCanServe(_ configuration: BridgeConfiguration) throws(CNIError) {
-    guard let link = try link(configuration.bridge) else { return }
-    guard link.kind == "bridge" else {
+    let link = try link(configuration.bridge)
+    if let link, link.kind != "bridge" {
       throw CNIError(.notAvailable, "key \"bridge\": the node's link \(link.name) is no bridge")
     }
-    guard configuration.vlans == nil || link.filtersVLANs != nil else {
-      throw CNIError(
-        .notAvailable, "keys \"vlan\" and \"vlanTrunk\" need VLAN filtering, which the kernel lacks"
-      )
+    if configuration.vlans == nil || link?.filtersVLANs != nil { return }
+    if link == nil, try canFilterVLANs(configuration.bridge) { return }
+    throw CNIError(
+      .notAvailable, "keys \"vlan\" and \"vlanTrunk\" need VLAN filtering, which the kernel lacks")
+  }
+}
+
+/// Whether the kernel can keep VLANs apart, tried on a bridge that nobody sees.
+private func canFilterVLANs(_ bridge: InterfaceName) throws(CNIError) -> Bool {
+  do throws(NetlinkError) {
+    try NetworkNamespace.runInNew { () throws(NetlinkError) in
+      try RouteSocket().perform([.addBridge(bridge), .filterVLANs(bridge: .name(bridge))])
     }
+    return true
+  } catch {
+    if error.errno == EOPNOTSUPP { return false }
+    throw CNIError(error)
   }
 }
