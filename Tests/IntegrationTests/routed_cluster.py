@@ -13,6 +13,7 @@ from isolated_node import Node, ROOT, Segment
 FAMILIES = {"IPv4": ["4"], "IPv6": ["6"], "both": ["4", "6"]}
 PODS = {"4": "10.244.0.0/16", "6": "fd00:244::/32"}
 SEGMENTS = {"node1": 0, "node2": 0, "node3": 1}
+NEIGHBOURS = {"4": "192.168.{}.0/24", "6": "fd00:192:{:x}::/48"}
 
 
 def subnet(name, family):
@@ -37,6 +38,21 @@ def shipped(name, **changes):
         text, count = re.subn(rf"(?<=\bdefine {word} = )[^;]+", value, text)
         assert count == 1, f"conflists/{name} does not define {word} once"
     return text
+
+
+def neighbours(families):
+    """The families and ranges of the nodes' addresses, as the router has them."""
+    return [(family, NEIGHBOURS[family].format(segment))
+            for family in families for segment in set(SEGMENTS.values())]
+
+
+def check_routed(families, proto, start_router, start_node):
+    """Pods reach each other through a router, and a node that dies is forgotten everywhere."""
+    with RoutedCluster(families) as cluster:
+        start_router(cluster)
+        for name in cluster.nodes:
+            start_node(cluster, name)
+        cluster.check(proto)
 
 
 class RoutedCluster:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from routed_cluster import FAMILIES, SEGMENTS, RoutedCluster, gateway, shipped
+from routed_cluster import FAMILIES, SEGMENTS, check_routed, gateway, neighbours, shipped
 
 ROUTER = """
 log syslog all;
@@ -37,10 +37,9 @@ def start(machine, configuration):
 
 
 def start_router(cluster):
-    ranges = {"4": "192.168.{}.0/24", "6": "fd00:192:{:x}::/48"}
     start(cluster.router, ROUTER.format(protocols="".join(
-        NODES.format(range=ranges[family].format(segment), family=family)
-        for family in cluster.families for segment in (0, 1))))
+        NODES.format(range=range, family=family)
+        for family, range in neighbours(cluster.families))))
 
 
 def start_node(cluster, name):
@@ -53,8 +52,4 @@ def start_node(cluster, name):
 
 @pytest.mark.parametrize("families", FAMILIES.values(), ids=FAMILIES.keys())
 def test_pods_reach_each_other_through_a_router_and_a_dead_node_is_forgotten(families):
-    with RoutedCluster(families) as cluster:
-        start_router(cluster)
-        for name in cluster.nodes:
-            start_node(cluster, name)
-        cluster.check("bird")
+    check_routed(families, "bird", start_router, start_node)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from routed_cluster import FAMILIES, SEGMENTS, RoutedCluster, gateway, shipped
+from routed_cluster import FAMILIES, SEGMENTS, check_routed, gateway, neighbours, shipped
 
 DAEMONS = ["zebra", "bgpd", "bfdd"]
 
@@ -38,10 +38,9 @@ def start(machine, configuration):
 
 
 def start_router(cluster):
-    ranges = {"4": "192.168.{}.0/24", "6": "fd00:192:{:x}::/48"}
     start(cluster.router, ROUTER.format(ranges="\n".join(
-        f" bgp listen range {ranges[family].format(segment)} peer-group nodes"
-        for family in cluster.families for segment in (0, 1))))
+        f" bgp listen range {range} peer-group nodes"
+        for _, range in neighbours(cluster.families))))
 
 
 def start_node(cluster, name):
@@ -54,8 +53,4 @@ def start_node(cluster, name):
 
 @pytest.mark.parametrize("families", FAMILIES.values(), ids=FAMILIES.keys())
 def test_pods_reach_each_other_through_a_router_and_a_dead_node_is_forgotten(families):
-    with RoutedCluster(families) as cluster:
-        start_router(cluster)
-        for name in cluster.nodes:
-            start_node(cluster, name)
-        cluster.check("bgp")
+    check_routed(families, "bgp", start_router, start_node)

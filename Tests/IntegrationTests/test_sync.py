@@ -8,27 +8,22 @@ import time
 import pytest
 
 from isolated_node import PLUGINS
+from kubernetes_cluster import FILE, UPLINKS, subnets, told
 from kubernetes_nodes import bookmark, changed, event, expired, listed, node_list, watched
 from kubernetes_nodes import node as kubernetes_node
 
-FILE = "/run/humanz/cluster.json"
 SYNC = [f"{PLUGINS}/humanz-route", "sync", "--node", "node1"]
 V4, V6, BOTH = ["4"], ["6"], ["4", "6"]
 FAMILIES = pytest.mark.parametrize("families", [V4, V6, BOTH], ids=["IPv4", "IPv6", "both"])
 
 
-def subnets(number, families):
-    return [{"4": f"10.244.{number}.0/24", "6": f"fd00:244:{number}::/64"}[f] for f in families]
-
-
 def addresses(number, families):
-    return [{"4": f"192.168.0.{number}", "6": f"fd00:192::{number}"}[f] for f in families]
+    return [UPLINKS[family].format(number) for family in families]
 
 
 def member(number, families=V4, **options):
     """Node number such and such of the cluster, as Kubernetes tells of it."""
-    return kubernetes_node(
-        f"node{number}", subnets(number, families), addresses(number, families), **options)
+    return told(number, families, **options)
 
 
 def peers(*numbers, families=V4):
@@ -42,7 +37,7 @@ def content(*numbers, families=V4):
             "peers": peers(*numbers, families=families)}
 
 
-def routes(node, *words):
+def routes(node):
     """The routes of protocol 72, destination to next hop."""
     return {route["dst"]: route["gateway"] for family in ("-4", "-6")
             for route in node.ip(family, "route", "show", "proto", "72")}
