@@ -49,7 +49,7 @@ public struct IPPrefix: Equatable, Sendable {
   /// The bits that are not the network's, as a mask.
   private var hostMask: UInt128 {
     let bits = family.bits - length
-    return bits == 128 ? .max : (1 << UInt128(bits)) - 1
+    return bits == 0 ? 0 : UInt128.max &>> UInt128(truncatingIfNeeded: 128 - bits)
   }
 
   /// The prefix with its host bits cleared.

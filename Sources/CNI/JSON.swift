@@ -98,7 +98,11 @@ public struct JSONObject: Equatable {
       })
   }
 
+  @inline(never)
   private func index(of name: String) -> Int? {
-    members.firstIndex { $0.name.utf8.elementsEqual(name.utf8) }
+    let count = name.utf8.count
+    return members.firstIndex {
+      $0.name.utf8.count == count && $0.name.utf8.elementsEqual(name.utf8)
+    }
   }
 }

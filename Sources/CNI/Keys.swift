@@ -4,16 +4,29 @@
 /// A key that is `null` counts as absent.
 public struct Keys {
   public let object: JSONObject
-  /// Where the object stands in the configuration: empty at the top.
-  public let path: String
+  private let place: String
+  /// In the array that `place` names. A path is put together where an error needs it: a cluster file
+  /// has thousands of objects.
+  private let index: Int?
 
   public init(_ object: JSONObject, path: String = "") {
-    self.object = object
-    self.path = path
+    self.init(object, place: path, index: nil)
   }
 
+  private init(_ object: JSONObject, place: String, index: Int?) {
+    self.object = object
+    self.place = place
+    self.index = index
+  }
+
+  /// Where the object stands in the configuration: empty at the top.
+  public var path: String { index.map { "\(place)[\($0)]" } ?? place }
+
   /// The whole path of a key of this object.
-  public func path(of key: String) -> String { path.isEmpty ? key : "\(path).\(key)" }
+  public func path(of key: String) -> String {
+    let path = path
+    return path.isEmpty ? key : "\(path).\(key)"
+  }
 
   /// The error that a key of this object has a value it cannot have.
   public func invalid(_ key: String, _ problem: String) -> CNIError {
@@ -24,15 +37,13 @@ public struct Keys {
 
   public func string(_ key: String) throws(CNIError) -> String? {
     guard let value = value(key) else { return nil }
-    return try Keys.string(value, path(of: key))
+    return try string(value, key)
   }
 
   /// C sees a string end at a NUL: where it is a path, another file would be meant.
-  private static func string(_ value: JSON, _ path: String) throws(CNIError) -> String {
-    guard let string = value.string else { throw mismatch(path, "a string", value) }
-    guard !string.utf8.contains(0) else {
-      throw CNIError(.invalidConfiguration, "key \"\(path)\" has a NUL character in it")
-    }
+  private func string(_ value: JSON, _ key: String) throws(CNIError) -> String {
+    guard let string = value.string else { throw mismatch(key, "a string", value) }
+    guard !string.utf8.contains(0) else { throw invalid(key, "has a NUL character in it") }
     return string
   }
 
@@ -69,17 +80,65 @@ public struct Keys {
 
   /// An array of objects, each as its keys.
   public func list(_ key: String) throws(CNIError) -> [Keys]? {
-    try elements(key) { (value: JSON, path: String) throws(CNIError) in
-      guard let object = value.object else { throw Keys.mismatch(path, "an object", value) }
-      return Keys(object, path: path)
+    guard let array = try array(key) else { return nil }
+    let place = path(of: key)
+    var list: [Keys] = []
+    for (index, value) in array.enumerated() {
+      guard let object = value.object else {
+        throw mismatch("\(key)[\(index)]", "an object", value)
+      }
+      list.append(Keys(object, place: place, index: index))
     }
+    return list
   }
 
   /// An array of strings.
   public func strings(_ key: String) throws(CNIError) -> [String]? {
-    try elements(key) { (value: JSON, path: String) throws(CNIError) in
-      try Keys.string(value, path)
+    guard let array = try array(key) else { return nil }
+    var strings: [String] = []
+    for (index, value) in array.enumerated() {
+      strings.append(try string(value, "\(key)[\(index)]"))
     }
+    return strings
+  }
+
+  /// One string or a list of them, each of which stands for a value.
+  /// - Parameters:
+  ///   - expected: what is due, for the message: "an IP address".
+  ///   - take: takes a string; false refuses it.
+  @inline(never)
+  public func each(
+    _ key: String, as expected: String, _ take: (String) -> Bool
+  ) throws(CNIError) {
+    guard let value = value(key) else { return }
+    for (index, element) in (value.array ?? [value]).enumerated() {
+      guard let text = element.string, take(text) else {
+        throw invalid(
+          value.array == nil ? key : "\(key)[\(index)]", "is none: \(expected) is due")
+      }
+    }
+  }
+
+  /// One address of a family or a list of them.
+  public func addresses(_ key: String, _ family: IPAddress.Family) throws(CNIError) -> [IPAddress] {
+    var addresses: [IPAddress] = []
+    try each(key, as: "an address of family IPv\(family.version)") { text in
+      guard let address = IPAddress(text), address.family == family else { return false }
+      addresses.append(address)
+      return true
+    }
+    return addresses
+  }
+
+  /// One network or a list of them.
+  public func networks(_ key: String) throws(CNIError) -> [IPPrefix] {
+    var networks: [IPPrefix] = []
+    try each(key, as: "a prefix without host bits") { text in
+      guard let prefix = IPPrefix(text), prefix.isNetwork else { return false }
+      networks.append(prefix)
+      return true
+    }
+    return networks
   }
 
   /// An array whose elements are read by a function that is given each one's path.

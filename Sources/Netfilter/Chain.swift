@@ -85,6 +85,7 @@ extension Socket where Family == NetfilterFamily {
   /// All base chains of the families we know; none where the kernel lacks nf_tables.
   ///
   /// Equivalent to: `nft list chains`. Message: NFT_MSG_GETCHAIN with NLM_F_DUMP.
+  @inline(never)
   borrowing func baseChains() throws(NetlinkError) -> [Chain] {
     do throws(NetlinkError) {
       return try dump(.getChains(), Chain.init)

@@ -43,10 +43,36 @@ public struct ForwardAccept: Sendable {
   public func droppingChains(
     _ socket: borrowing NetfilterSocket
   ) throws(NetlinkError) -> [String] {
-    var names: [String] = []
-    for change in try changes(.accept, socket) { names.append(change.chain) }
-    for change in legacyChanges(.accept) { names.append(change.chain.description) }
+    var names = try changes(.accept, socket).chains
+    for family in [IPAddress.Family.v4, .v6] {
+      let chain = LegacyForward(family, comment: comment)
+      if !rules(of: chain, .accept).isEmpty { names.append(chain.description) }
+    }
     return names
+  }
+
+  /// The chains that packets pass when they are forwarded, as `droppingChains` names them: those
+  /// whose policy is to accept, and those whose policy is to drop.
+  public static func chains(
+    _ socket: borrowing NetfilterSocket
+  ) throws(NetlinkError) -> (accepting: [String], dropping: [String]) {
+    var (accepting, dropping): ([String], [String]) = ([], [])
+    for chain in try socket.baseChains() where chain.isForeignForward {
+      if chain.drops {
+        dropping.append(chain.sentenceName)
+      } else {
+        accepting.append(chain.sentenceName)
+      }
+    }
+    for family in [IPAddress.Family.v4, .v6] {
+      let chain = LegacyForward(family, comment: "")
+      if chain.drops {
+        dropping.append(chain.description)
+      } else if chain.isThere {
+        accepting.append(chain.description)
+      }
+    }
+    return (accepting, dropping)
   }
 
   // MARK: - What has to be sent
@@ -59,15 +85,14 @@ public struct ForwardAccept: Sendable {
   private func apply(
     _ goal: Goal, _ socket: borrowing NetfilterSocket
   ) throws(NetlinkError) {
-    if try !changes(goal, socket).isEmpty {
+    if try !changes(goal, socket).requests.isEmpty {
       try socket.update { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
-        var requests: [Request] = []
-        for change in try changes(goal, socket) { requests += change.requests }
-        return requests
+        try changes(goal, socket).requests
       }
     }
-    for change in legacyChanges(goal) {
-      try change.chain.run(goal == .accept ? "-I" : "-D", change.rules)
+    for family in [IPAddress.Family.v4, .v6] {
+      let chain = LegacyForward(family, comment: comment)
+      try chain.run(goal == .accept ? "-I" : "-D", rules(of: chain, goal))
     }
   }
 
@@ -75,12 +100,12 @@ public struct ForwardAccept: Sendable {
   @inline(never)
   private func changes(
     _ goal: Goal, _ socket: borrowing NetfilterSocket
-  ) throws(NetlinkError) -> [(chain: String, requests: [Request])] {
-    var changes: [(chain: String, requests: [Request])] = []
+  ) throws(NetlinkError) -> (chains: [String], requests: [Request]) {
+    var (chains, requests): ([String], [Request]) = ([], [])
     for chain in try socket.baseChains()
-    where chain.isForeignForward && (goal == .remove || chain.policy == UInt32(NF_DROP)) {
+    where chain.isForeignForward && (goal == .remove || chain.drops) {
       let installed = try socket.rules(of: chain)
-      var requests: [Request] = []
+      let count = requests.count
       if goal == .remove {
         for rule in installed where rule.comment == comment {
           requests.append(.deleteRule(rule, of: chain))
@@ -90,9 +115,9 @@ public struct ForwardAccept: Sendable {
           requests.append(.addRule(rule, to: chain, first: true))
         }
       }
-      if !requests.isEmpty { changes.append(("nftables chain \(chain.description)", requests)) }
+      if requests.count > count { chains.append(chain.sentenceName) }
     }
-    return changes
+    return (chains, requests)
   }
 
   private func rules(in chain: Chain) -> [Rule] {
@@ -109,22 +134,17 @@ public struct ForwardAccept: Sendable {
     return rules
   }
 
-  /// The chains of iptables-legacy that are not as they are to be.
-  @inline(never)
-  private func legacyChanges(
-    _ goal: Goal
-  ) -> [(chain: LegacyForward, rules: [LegacyForward.Accept])] {
-    var changes: [(chain: LegacyForward, rules: [LegacyForward.Accept])] = []
-    for family in [IPAddress.Family.v4, .v6] {
-      let chain = LegacyForward(family, comment: comment)
-      let rules = goal == .remove ? chain.accepts : chain.missing(for: prefixes)
-      if !rules.isEmpty { changes.append((chain, rules)) }
-    }
-    return changes
+  /// The rules of a chain of iptables-legacy that are to be made or removed.
+  private func rules(of chain: LegacyForward, _ goal: Goal) -> [LegacyForward.Accept] {
+    goal == .remove ? chain.accepts : chain.missing(for: prefixes)
   }
 }
 
 extension Chain {
+  fileprivate var drops: Bool { policy == UInt32(NF_DROP) }
+
+  fileprivate var sentenceName: String { "nftables chain \(description)" }
+
   /// Whether it is somebody else's filter at the forward hook.
   fileprivate var isForeignForward: Bool {
     family != .netdev && type == "filter" && hook == NF_INET_FORWARD.rawValue && table != tableName

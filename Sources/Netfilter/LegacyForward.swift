@@ -14,6 +14,8 @@ struct LegacyForward: CustomStringConvertible {
 
   private let family: IPAddress.Family
   private let comment: String
+  /// Whether there is such a table.
+  let isThere: Bool
   /// Whether the chain drops what it is not told to accept; false where there is no such table.
   let drops: Bool
   /// The rules with the comment.
@@ -23,6 +25,7 @@ struct LegacyForward: CustomStringConvertible {
     self.family = family
     self.comment = comment
     let table = LegacyForward.read(family)
+    isThere = table != nil
     drops = table?.drops ?? false
     // The match `comment` has its text in the rule, a zero before and behind it.
     let text = [0] + Array(comment.utf8) + [0]

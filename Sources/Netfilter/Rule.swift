@@ -69,6 +69,7 @@ extension Socket where Family == NetfilterFamily {
   ///
   /// Equivalent to: `nft --handle list chain inet humanz CHAIN`. Message: NFT_MSG_GETRULE with
   /// NLM_F_DUMP, which the kernel answers with that chain's alone.
+  @inline(never)
   borrowing func rules(of chain: Chain) throws(NetlinkError) -> [InstalledRule] {
     do throws(NetlinkError) {
       return try dump(.getRules(of: chain), InstalledRule.init)
@@ -81,6 +82,7 @@ extension Socket where Family == NetfilterFamily {
   /// Changes the ruleset according to what is in it, and again where somebody else has changed it
   /// meanwhile.
   /// - Parameter requests: reads the ruleset and says what to change.
+  @inline(never)
   borrowing func update(
     _ requests: (borrowing NetfilterSocket) throws(NetlinkError) -> [Request]
   ) throws(NetlinkError) {

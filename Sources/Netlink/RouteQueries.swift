@@ -6,6 +6,7 @@ extension Socket where Family == RouteFamily {
   ///
   /// Equivalent to: `ip route show table main proto 72`. Message: RTM_GETROUTE with NLM_F_DUMP; the
   /// kernel leaves out what does not match, and so does this where it could not.
+  @inline(never)
   public borrowing func routes(
     _ family: IPAddress.Family, proto: UInt8? = nil, table: UInt32? = Route.mainTable
   ) throws(NetlinkError) -> [Route] {

@@ -1,4 +1,5 @@
 import CNI
+import Stage
 
 /// What `humanz-ipam leases` says of a network.
 struct LeaseReport {
@@ -46,17 +47,11 @@ struct LeaseReport {
         line.stale.map { "stale: \($0)" } ?? "held",
       ]
     }
-    let widths = rows[0].indices.map { column in rows.map { $0[column].utf8.count }.max()! }
-    let texts = rows.map { row in
-      row.indices.dropLast().map { column in
-        row[column] + String(repeating: " ", count: widths[column] - row[column].utf8.count + 2)
-      }.joined() + row.last!
-    }
     let utilisation = pools.map { pool in
       "\(pool.set): \(pool.used) of \(pool.set.total) used"
         + " (\(UInt128(pool.used) * 100 / pool.set.total) %)"
     }
-    return (["network \(network)"] + texts + utilisation).joined(separator: "\n")
+    return (["network \(network)"] + textTable(rows) + utilisation).joined(separator: "\n")
   }
 
   var json: JSON {

@@ -7,20 +7,13 @@ import Stage
 /// The kernel's main table is read once a family, whatever the number of peers, and gone through once
 /// beside the wanted routes; nothing is sent where everything is right.
 struct NodeRoutes {
-  /// What a route of ours is for.
-  struct Purpose {
-    let destination: IPPrefix
-    /// nil for what of the network no peer has.
-    let peer: Peer?
-  }
-
-  /// By destination.
-  private let wanted: [Purpose]
+  /// By subnet.
+  private let wanted: [Peer]
   private let table: RouteTable
   /// The prefixes within which routes of ours that are not wanted are stale.
   private let network: [IPPrefix]
-  /// The links that peers name; no index for one that is not there.
-  private let devices: [(name: InterfaceName, index: Int32?)]
+  /// The links that peers name, as far as they are there.
+  private let devices: [Link]
 
   init(_ configuration: RouteConfiguration, _ node: borrowing Node) throws(CNIError) {
     try self.init(
@@ -37,23 +30,22 @@ struct NodeRoutes {
     _ node: borrowing Node
   ) throws(CNIError) {
     self.network = network
-    var wanted: [Purpose] = []
-    wanted.reserveCapacity(peers.count + unreachable.count)
-    var devices: [(name: InterfaceName, index: Int32?)] = []
+    var wanted = peers
+    for prefix in unreachable { wanted.append(Peer(restOf: prefix)) }
+    var devices: [Link] = []
     for peer in peers {
-      wanted.append(Purpose(destination: peer.subnet, peer: peer))
-      if let name = peer.device, !devices.contains(where: { $0.name == name }) {
-        devices.append((name, try node.link(name)?.index))
-      }
+      guard let name = peer.device, !devices.contains(where: { $0.name == name }) else { continue }
+      if let link = try node.link(name) { devices.append(link) }
     }
-    for prefix in unreachable { wanted.append(Purpose(destination: prefix, peer: nil)) }
-    let prefixes = network + wanted.map { $0.destination }
-    self.wanted = wanted.inOrder { $0.destination < $1.destination }
+    self.wanted = wanted.inOrder { $0.subnet < $1.subnet }
     self.devices = devices
+    func concerns(_ family: IPAddress.Family) -> Bool {
+      network.contains { $0.family == family }
+        || wanted.contains { $0.subnet.family == family }
+    }
     var routes: [Route] = []
     do throws(NetlinkError) {
-      for family in [IPAddress.Family.v4, .v6]
-      where prefixes.contains(where: { $0.family == family }) {
+      for family in [IPAddress.Family.v4, .v6] where concerns(family) {
         routes += try node.socket.routes(family)
       }
     } catch {
@@ -107,12 +99,12 @@ struct NodeRoutes {
 
 extension NodeRoutes {
   /// What becomes of a destination.
-  enum State: String {
+  enum State {
     case installed, missing
     /// Ours, but by another next hop or kind.
     case different
     /// A next hop is on no link of the node.
-    case notOnLink = "not on-link"
+    case notOnLink
     /// Somebody else's route has the destination: it stays.
     case conflicting
     /// Ours, and nobody wants it any more.
@@ -124,8 +116,8 @@ extension NodeRoutes {
   /// A destination and how it stands.
   final class Finding {
     let state: State
-    /// nil where nobody wants it.
-    let purpose: Purpose?
+    /// Whom it is for; nil where nobody wants it.
+    let peer: Peer?
     /// What is there, or is to be where nothing is.
     let route: Route
     /// A sentence for a person; empty where all is well.
@@ -134,11 +126,11 @@ extension NodeRoutes {
     let repair: Request?
 
     init(
-      _ state: State, _ purpose: Purpose?, _ route: Route, _ message: String = "",
+      _ state: State, _ peer: Peer?, _ route: Route, _ message: String = "",
       repair: Request? = nil
     ) {
       self.state = state
-      self.purpose = purpose
+      self.peer = peer
       self.route = route
       self.message = message
       self.repair = repair
@@ -151,20 +143,19 @@ extension NodeRoutes {
     let routes = table.routes
     var next = 0
     for index in 0...wanted.count {
-      let purpose = index < wanted.count ? wanted[index] : nil
-      if let purpose, index > 0, wanted[index - 1].destination == purpose.destination {
-        twice(purpose, wanted[index - 1], &findings)
+      let peer = index < wanted.count ? wanted[index] : nil
+      if let peer, index > 0, wanted[index - 1].subnet == peer.subnet {
+        twice(peer, wanted[index - 1], &findings)
         continue
       }
-      while next < routes.count, purpose.map({ routes[next].destination < $0.destination }) ?? true
-      {
+      while next < routes.count, peer.map({ routes[next].destination < $0.subnet }) ?? true {
         unwanted(routes[next], all, &findings)
         next += 1
       }
-      guard let purpose else { break }
+      guard let peer else { break }
       let first = next
-      while next < routes.count, routes[next].destination == purpose.destination { next += 1 }
-      compare(purpose, routes[first..<next], all, &findings)
+      while next < routes.count, routes[next].destination == peer.subnet { next += 1 }
+      compare(peer, routes[first..<next], all, &findings)
     }
     return try withoutOwn(findings, on: node)
   }
@@ -173,13 +164,14 @@ extension NodeRoutes {
   private func withoutOwn(
     _ findings: [Finding], on node: borrowing Node
   ) throws(CNIError) -> [Finding] {
-    guard findings.contains(where: { $0.purpose?.peer != nil && $0.state != .installed }) else {
-      return findings
+    func isSuspect(_ finding: Finding) -> Bool {
+      finding.state != .installed && !(finding.peer?.isRest ?? true)
     }
+    guard findings.contains(where: isSuspect) else { return findings }
     let own: [InterfaceAddress]
     do { own = try node.socket.addresses() } catch { throw CNIError(error) }
     return findings.filter { finding in
-      guard let via = finding.purpose?.peer?.via else { return true }
+      guard let via = finding.peer?.via else { return true }
       return !own.contains { via.contains($0.prefix.address) }
     }
   }
@@ -196,80 +188,85 @@ extension NodeRoutes {
         : Finding(.foreign, nil, route))
   }
 
-  private func twice(_ purpose: Purpose, _ first: Purpose, _ findings: inout [Finding]) {
-    if purpose.peer == nil { return }
+  private func twice(_ peer: Peer, _ first: Peer, _ findings: inout [Finding]) {
+    if peer.isRest { return }
     findings.append(
       Finding(
-        .conflicting, purpose, purpose.route(via: [], device: nil),
-        "\(purpose) has the subnet of \(first)"))
+        .conflicting, peer, peer.route(via: peer.via, device: nil),
+        "\(peer) has the subnet of \(first)"))
   }
 
   /// - Parameter there: the routes to the destination, by metric.
   private func compare(
-    _ purpose: Purpose, _ there: ArraySlice<Route>, _ all: Bool, _ findings: inout [Finding]
+    _ peer: Peer, _ there: ArraySlice<Route>, _ all: Bool, _ findings: inout [Finding]
   ) {
-    var device: Int32?
-    if let name = purpose.peer?.device {
-      device = devices.first { $0.name == name }?.index
-      guard device != nil else {
-        findings.append(
-          Finding(
-            .notOnLink, purpose, purpose.route(via: purpose.via, device: nil),
-            "\(purpose): there is no link \(name)"))
-        return
-      }
-    }
-    var hops = purpose.via
-    let off = hops.filter { !table.isOnLink($0, by: device) }
-    if !off.isEmpty {
+    let device = peer.device.flatMap { name in devices.first { $0.name == name }?.index }
+    if let name = peer.device, device == nil {
       findings.append(
         Finding(
-          .notOnLink, purpose, purpose.route(via: off, device: device),
-          "\(purpose): the next hop \(off.map { $0.description }.joined(separator: ", "))"
+          .notOnLink, peer, peer.route(via: peer.via, device: nil),
+          "\(peer): there is no link \(name)"))
+      return
+    }
+    var hops = peer.via
+    if !hops.allSatisfy({ table.isOnLink($0, by: device) }) {
+      let off = hops.filter { !table.isOnLink($0, by: device) }
+      findings.append(
+        Finding(
+          .notOnLink, peer, peer.route(via: off, device: device),
+          "\(peer): the next hop \(off.map { $0.description }.joined(separator: ", "))"
             + " is not on-link"))
       hops = hops.filter { !off.contains($0) }
       // What is there of ours stays: it leads nowhere better.
       if hops.isEmpty { return }
     }
     let mine = there.first { $0.isOurs }
-    let isRight = mine.map { $0.leads(as: purpose, hops, device) } ?? false
+    let isRight = mine.map { $0.leads(as: peer, hops, device) } ?? false
     if isRight, there.count == 1, !all { return }
-    let route = purpose.route(via: hops, device: device)
+    let route = peer.route(via: hops, device: device)
     // Where the whole network is on a link of the node, there is no rest of it.
-    if let other = there.first(where: { !$0.isOurs }), purpose.peer != nil || !other.isKernels {
+    if let other = there.first(where: { !$0.isOurs }), !peer.isRest || !other.isKernels {
       findings.append(
         Finding(
-          .conflicting, purpose, other,
-          "\(purpose): somebody else's route is in its place: \(other)"))
+          .conflicting, peer, other,
+          "\(peer): somebody else's route is in its place: \(other)"))
     }
     if let mine, isRight {
-      if all { findings.append(Finding(.installed, purpose, mine)) }
+      if all { findings.append(Finding(.installed, peer, mine)) }
     } else if let mine {
       // In place of ours alone: the kernel takes the first of several with the same metric.
       let isAlone = !there.contains { !$0.isOurs && $0.metric == mine.metric }
       findings.append(
         Finding(
-          .different, purpose, mine, "\(purpose): its route is another: \(mine)",
+          .different, peer, mine, "\(peer): its route is another: \(mine)",
           repair: isAlone ? .replaceRoute(route) : nil))
     } else if !there.contains(where: { $0.metric == route.metric }) {
       findings.append(
         Finding(
-          .missing, purpose, route, "\(purpose): its route is missing", repair: .addRoute(route)))
+          .missing, peer, route, "\(peer): its route is missing", repair: .addRoute(route)))
     }
   }
 }
 
-extension NodeRoutes.Purpose: CustomStringConvertible {
-  fileprivate var via: [IPAddress] { peer?.via ?? [] }
+extension NodeRoutes.State: CustomStringConvertible {
+  var description: String {
+    switch self {
+    case .installed: "installed"
+    case .missing: "missing"
+    case .different: "different"
+    case .notOnLink: "not on-link"
+    case .conflicting: "conflicting"
+    case .stale: "stale"
+    case .foreign: "foreign"
+    }
+  }
+}
 
+extension Peer {
   fileprivate func route(via hops: [IPAddress], device: Int32?) -> Route {
     Route(
-      destination: destination, kind: peer == nil ? .unreachable : .unicast,
-      nextHops: hops.map { NextHop(gateway: $0, device: device) }, mtu: peer?.mtu)
-  }
-
-  var description: String {
-    peer.map { "peer \($0)" } ?? "the rest of network \(destination)"
+      destination: subnet, kind: isRest ? .unreachable : .unicast,
+      nextHops: hops.map { NextHop(gateway: $0, device: device) }, mtu: mtu)
   }
 }
 
@@ -279,12 +276,13 @@ extension Route {
   /// Whether it is a link's own, which comes and goes with an address.
   fileprivate var isKernels: Bool { proto == Route.kernel }
 
-  /// Whether it sends packets as a route for the purpose does.
+  /// Whether it sends packets as a route to the peer does.
   fileprivate func leads(
-    as purpose: NodeRoutes.Purpose, _ hops: [IPAddress], _ device: Int32?
+    as peer: Peer, _ hops: [IPAddress], _ device: Int32?
   ) -> Bool {
-    guard let peer = purpose.peer else { return kind == .unreachable }
-    guard kind == .unicast, mtu == peer.mtu, nextHops.count == hops.count else { return false }
+    guard kind == (peer.isRest ? .unreachable : .unicast), mtu == peer.mtu,
+      nextHops.count == hops.count
+    else { return false }
     for hop in nextHops {
       guard hop.weight == 1, device == nil || hop.device == device, let gateway = hop.gateway,
         hops.contains(gateway)

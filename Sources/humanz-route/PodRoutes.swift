@@ -54,26 +54,33 @@ struct PodRoutes {
 
   /// Makes those that are not there, each in one step in place of one to the same destination.
   /// Equivalent to: `ip link set … up`, `ip route replace …`.
-  func make(in pod: borrowing Pod, undo: inout Undo) throws(CNIError) {
+  func make(in pod: borrowing Pod) throws(CNIError) {
     var batch: [Request] = []
-    var reverse: [Request] = []
     if !interface.isUp {
       batch.append(.changeLink(.index(interface.index), LinkChange(up: true)))
     }
-    for route in wanted where !present.contains(where: { $0.serves(as: route) }) {
-      batch.append(.replaceRoute(route))
+    for route in missing { batch.append(.replaceRoute(route)) }
+    if !batch.isEmpty { try pod.perform(batch) }
+  }
+
+  /// Takes back what `make` made, in whole or in part.
+  func undo(in pod: borrowing Pod) {
+    var batch: [Request] = []
+    for route in missing {
       let old = present.first { $0.isSame(as: route) }
-      reverse.append(old.map { .replaceRoute($0) } ?? .deleteRoute(route))
+      batch.append(old.map { .replaceRoute($0) } ?? .deleteRoute(route))
     }
-    if batch.isEmpty { return }
-    undo.push { (_, pod) in _ = try? pod.failures(performing: reverse.reversed()) }
-    try pod.perform(batch)
+    _ = try? pod.socket.failures(performing: batch)
+  }
+
+  private var missing: [Route] {
+    wanted.filter { route in !present.contains { $0.serves(as: route) } }
   }
 
   /// CHECK: each route is there, by its next hop and with what it says of itself.
   /// - Throws: error 102 naming the one that is missing or another.
   func check(in pod: borrowing Pod) throws(CNIError) {
-    for route in wanted where !present.contains(where: { $0.serves(as: route) }) {
+    for route in missing {
       if let other = present.first(where: { $0.isSame(as: route) }) {
         throw CNIError(
           .checkFailed, "the route to \(route.destination) in \(pod.path) is another",

@@ -23,7 +23,7 @@ struct RouteConfiguration {
   /// - Throws: error 7 naming the key.
   init(_ configuration: NetworkConfiguration) throws(CNIError) {
     let keys = configuration.keys
-    network = try RouteConfiguration.prefixes(keys)
+    network = try keys.networks("network")
     staticPeers = try keys.list("peers")?.map { (peer) throws(CNIError) in try Peer(peer) } ?? []
     clusterFile = try keys.string("clusterFile")
     guard clusterFile == nil || !keys.has("peers") else {
@@ -57,23 +57,10 @@ struct RouteConfiguration {
     guard let clusterFile else { return staticPeers }
     return try ClusterFile(path: clusterFile).peers.map { Peer($0) }
   }
-
-  /// `network`: one prefix or a list of them.
-  private static func prefixes(_ keys: Keys) throws(CNIError) -> [IPPrefix] {
-    guard case .array = keys.object["network"] else {
-      return try keys.network("network").map { [$0] } ?? []
-    }
-    return try keys.elements("network") { (value: JSON, path: String) throws(CNIError) in
-      guard let text = value.string, let prefix = IPPrefix(text), prefix.isNetwork else {
-        throw CNIError(
-          .invalidConfiguration, "key \"\(path)\": a prefix without host bits is due")
-      }
-      return prefix
-    } ?? []
-  }
 }
 
-/// Another node: its pod subnet and how it is reached.
+/// Another node: its pod subnet and how it is reached. Without next hops it stands for what of the
+/// network no node has.
 final class Peer {
   /// For messages; nil where the configuration gives none.
   let name: String?
@@ -91,13 +78,22 @@ final class Peer {
       throw keys.invalid("subnet", "is missing: the peer's pod subnet is due")
     }
     self.subnet = subnet
-    via = try Peer.nextHops(keys)
-    guard via.allSatisfy({ $0.family == subnet.family }) else {
-      throw keys.invalid("via", "is of another family than \"subnet\" \(subnet)")
-    }
+    via = try keys.addresses("via", subnet.family)
+    guard !via.isEmpty else { throw keys.invalid("via", "is missing: the peer's address is due") }
     device = try keys.parsed("dev", as: "an interface name", InterfaceName.init)
     mtu = try keys.int("mtu", in: 68...65535).map { UInt32($0) }
   }
+
+  /// What of a network no node has.
+  init(restOf network: IPPrefix) {
+    name = nil
+    subnet = network
+    via = []
+    device = nil
+    mtu = nil
+  }
+
+  var isRest: Bool { via.isEmpty }
 
   /// A peer as the cluster file has it.
   init(_ peer: ClusterFile.Peer) {
@@ -107,27 +103,12 @@ final class Peer {
     device = nil
     mtu = nil
   }
-
-  /// `via`: one address or a list of them.
-  private static func nextHops(_ keys: Keys) throws(CNIError) -> [IPAddress] {
-    let hops: [IPAddress]
-    if case .array = keys.object["via"] {
-      hops =
-        try keys.elements("via") { (value: JSON, path: String) throws(CNIError) in
-          guard let address = value.string.flatMap({ IPAddress($0) }) else {
-            throw CNIError(.invalidConfiguration, "key \"\(path)\": an IP address is due")
-          }
-          return address
-        } ?? []
-    } else {
-      hops = try keys.address("via").map { [$0] } ?? []
-    }
-    guard !hops.isEmpty else { throw keys.invalid("via", "is missing: the peer's address is due") }
-    return hops
-  }
 }
 
 extension Peer: CustomStringConvertible {
   /// The peer as a message names it.
-  var description: String { (name.map { "\($0) " } ?? "") + "(\(subnet))" }
+  var description: String {
+    if isRest { return "the rest of network \(subnet)" }
+    return "peer \(name.map { "\($0) " } ?? "")(\(subnet))"
+  }
 }

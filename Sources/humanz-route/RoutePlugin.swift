@@ -26,12 +26,11 @@ struct RoutePlugin: Plugin {
     let routes = try PodRoutes(
       configuration, result, on: pod.interface(attachment.interface), of: pod)
     try putNodeRight(for: Gateway.families(of: addresses), node)
-    var undo = Undo()
     do throws(CNIError) {
-      try routes.make(in: pod, undo: &undo)
+      try routes.make(in: pod)
       try NetworkRules(configuration, network, addresses).install()
     } catch {
-      undo.run(node: node.socket, pod: pod.socket)
+      routes.undo(in: pod)
       throw error
     }
     result.routes = routes.result
