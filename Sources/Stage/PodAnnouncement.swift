@@ -15,9 +15,13 @@ extension Pod {
   ) {
     guard let mac = interface.mac else { return }
     // The link sends nothing, and the bridge passes on nothing, until the kernel has noticed the
-    // carrier: within a millisecond.
+    // carrier: within a millisecond. A bridge's first port is what gives the bridge its own.
     socket.waitForCarrier(of: interface.name)
-    if let port { node.socket.waitForCarrier(of: port) }
+    if let port, let bridge = node.socket.waitForCarrier(of: port)?.master,
+      let bridge = try? node.socket.link(index: bridge)
+    {
+      node.socket.waitForCarrier(of: bridge.name)
+    }
     if addresses.contains(where: { $0.address.family == .v6 }) {
       try? namespace.run { () throws(NetlinkError) in
         try Sysctl.write("net/ipv6/conf/\(interface.name)/ndisc_notify", "1")
@@ -32,10 +36,14 @@ extension Pod {
 }
 
 extension Socket where Family == RouteFamily {
-  fileprivate borrowing func waitForCarrier(of name: InterfaceName) {
+  /// - Returns: the link; nil where it has no carrier in 25 ms.
+  @discardableResult
+  fileprivate borrowing func waitForCarrier(of name: InterfaceName) -> Link? {
     for _ in 0..<25 {
-      guard let link = try? link(named: name), !link.isRunning else { return }
+      guard let link = try? link(named: name) else { return nil }
+      if link.isRunning { return link }
       usleep(1000)
     }
+    return nil
   }
 }
