@@ -97,6 +97,7 @@ extension Socket where Family == NetfilterFamily {
 
   /// Deletes a chain of ours with its rules and then, if it was the last, the table. One that is not
   /// there is no error.
+  @inline(never)
   borrowing func remove(chain name: String, _ family: TableFamily) throws(NetlinkError) {
     do throws(NetlinkError) { try commit([.deleteChain(family, name)]) } catch {
       if error.isMissing || error.isUnsupported { return }

@@ -86,6 +86,7 @@ extension Socket where Family == RouteFamily {
   ///
   /// Equivalent to: `bridge -compressvlans vlan show dev veth0`. Message: RTM_GETLINK of AF_BRIDGE
   /// with NLM_F_DUMP.
+  @inline(never)
   public borrowing func bridgeVLANs(index: Int32) throws(NetlinkError) -> [BridgeVLAN] {
     let lists = try dump(.getBridgeVLANs()) { message -> [BridgeVLAN]? in
       guard RTM_NEWLINK ~= message.type, let header = message.header(ifinfomsg.self),

@@ -35,6 +35,7 @@ extension Socket where Family == RouteFamily {
   /// The link with a name; nil where there is none.
   ///
   /// Equivalent to: `ip -details link show dev NAME`. Message: RTM_GETLINK.
+  @inline(never)
   public borrowing func link(named name: InterfaceName) throws(NetlinkError) -> Link? {
     try link(.name(name))
   }
@@ -42,6 +43,7 @@ extension Socket where Family == RouteFamily {
   /// The link with an index; nil where there is none.
   ///
   /// Message: RTM_GETLINK.
+  @inline(never)
   public borrowing func link(index: Int32) throws(NetlinkError) -> Link? {
     try link(.index(index))
   }

@@ -26,6 +26,7 @@ extension Socket where Family == RouteFamily {
   /// destination is the address alone.
   ///
   /// Equivalent to: `ip route get ADDRESS`. Message: RTM_GETROUTE.
+  @inline(never)
   public borrowing func route(to address: IPAddress) throws(NetlinkError) -> Route? {
     do throws(NetlinkError) {
       let route = try get(.getRoute(to: address), Route.init)

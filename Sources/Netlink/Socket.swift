@@ -45,6 +45,7 @@ public struct Socket<Family: NetlinkFamily>: ~Copyable {
   /// As `perform`, for when one failure must not hide the others.
   /// - Returns: what failed, in order.
   /// - Throws: where the socket itself failed.
+  @inline(never)
   public borrowing func failures(performing requests: [Request]) throws(NetlinkError) -> [Failure] {
     try connection.perform(requests)
   }
@@ -82,6 +83,7 @@ extension Socket where Family == NetfilterFamily {
   /// Equivalent to: `nft -f FILE`. Messages: NFNL_MSG_BATCH_BEGIN, the requests, NFNL_MSG_BATCH_END.
   /// - Parameter generation: of the ruleset that the requests were made for.
   /// - Throws: the first failure; ERESTART where the ruleset is of another generation by now.
+  @inline(never)
   public borrowing func commit(
     _ requests: [Request], generation: UInt32? = nil
   ) throws(NetlinkError) {

@@ -16,16 +16,19 @@ public struct Node: ~Copyable {
   public static var hasIPv6: Bool { access("/proc/sys/net/ipv6", F_OK) == 0 }
 
   /// Looks a link up by name; nil where there is none.
+  @inline(never)
   public borrowing func link(_ name: InterfaceName) throws(CNIError) -> Link? {
     do { return try socket.link(named: name) } catch { throw CNIError(error) }
   }
 
   /// Sends requests; one that fails stops none behind it.
+  @inline(never)
   public borrowing func failures(performing requests: [Request]) throws(CNIError) -> [Failure] {
     do { return try socket.failures(performing: requests) } catch { throw CNIError(error) }
   }
 
   /// Sends requests in one batch.
+  @inline(never)
   public borrowing func perform(_ requests: [Request]) throws(CNIError) {
     do { try socket.perform(requests) } catch { throw CNIError(error) }
   }

@@ -39,6 +39,7 @@ public struct Pod: ~Copyable {
 
   /// The pod's interface.
   /// - Throws: error 3 where it is missing.
+  @inline(never)
   public borrowing func interface(_ name: InterfaceName) throws(CNIError) -> Link {
     let link: Link?
     do { link = try socket.link(named: name) } catch { throw CNIError(error) }
@@ -50,6 +51,7 @@ public struct Pod: ~Copyable {
 
   /// Refuses an ADD whose interface is already there (specification section 2, "ADD").
   /// - Throws: error 101.
+  @inline(never)
   public borrowing func refuse(existing name: InterfaceName) throws(CNIError) {
     let link: Link?
     do { link = try socket.link(named: name) } catch { throw CNIError(error) }
@@ -60,11 +62,13 @@ public struct Pod: ~Copyable {
   }
 
   /// Brings an interface of the pod up. Equivalent to: `ip link set NAME up`.
+  @inline(never)
   public borrowing func bringUp(_ name: InterfaceName) throws(CNIError) {
     try perform([.changeLink(.name(name), LinkChange(up: true))])
   }
 
   /// Sends requests in one batch.
+  @inline(never)
   public borrowing func perform(_ requests: [Request]) throws(CNIError) {
     do { try socket.perform(requests) } catch { throw CNIError(error) }
   }

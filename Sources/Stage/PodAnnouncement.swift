@@ -39,10 +39,10 @@ extension Socket where Family == RouteFamily {
   /// - Returns: the link; nil where it has no carrier in 25 ms.
   @discardableResult
   fileprivate borrowing func waitForCarrier(of name: InterfaceName) -> Link? {
-    for _ in 0..<25 {
+    for _ in 0..<250 {
       guard let link = try? link(named: name) else { return nil }
       if link.isRunning { return link }
-      usleep(1000)
+      usleep(100)
     }
     return nil
   }
