@@ -100,9 +100,6 @@ public struct JSONObject: Equatable {
 
   @inline(never)
   private func index(of name: String) -> Int? {
-    let count = name.utf8.count
-    return members.firstIndex {
-      $0.name.utf8.count == count && $0.name.utf8.elementsEqual(name.utf8)
-    }
+    members.firstIndex { $0.name.isSame(as: name) }
   }
 }

@@ -69,13 +69,14 @@ private struct JSONParser {
     position += 1
     skipWhiteSpace()
     if take(UInt8(ascii: "}")) { return .object(JSONObject()) }
+    members.reserveCapacity(4)
     repeat {
       skipWhiteSpace()
       guard peek == UInt8(ascii: "\"") else { throw error("a member name in quotes is expected") }
       let start = position
       let name = try string()
       // Few members: compare with each. Many: sorting below keeps hostile input from costing n².
-      if members.count < 32, members.contains(where: { $0.name.utf8.elementsEqual(name.utf8) }) {
+      if members.count < 32, members.contains(where: { $0.name.isSame(as: name) }) {
         throw error("the member name \"\(name)\" occurs twice in one object", at: start)
       }
       skipWhiteSpace()
@@ -90,7 +91,7 @@ private struct JSONParser {
 
   private func refuseDuplicates(_ members: [JSONObject.Member]) throws(JSONError) {
     let names = members.map { $0.name }.sortedByBytes()
-    for (name, next) in zip(names, names.dropFirst()) where name.utf8.elementsEqual(next.utf8) {
+    for (name, next) in zip(names, names.dropFirst()) where name.isSame(as: next) {
       throw error("the member name \"\(name)\" occurs twice in the object that ends here")
     }
   }

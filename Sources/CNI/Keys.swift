@@ -43,7 +43,9 @@ public struct Keys {
   /// C sees a string end at a NUL: where it is a path, another file would be meant.
   private func string(_ value: JSON, _ key: String) throws(CNIError) -> String {
     guard let string = value.string else { throw mismatch(key, "a string", value) }
-    guard !string.utf8.contains(0) else { throw invalid(key, "has a NUL character in it") }
+    guard string.utf8.withContiguousStorageIfAvailable({ $0.contains(0) }) != true else {
+      throw invalid(key, "has a NUL character in it")
+    }
     return string
   }
 
@@ -108,13 +110,13 @@ public struct Keys {
   ///   - take: takes a string; false refuses it.
   @inline(never)
   public func each(
-    _ key: String, as expected: String, _ take: (String) -> Bool
+    _ key: String, as expected: @autoclosure () -> String, _ take: (String) -> Bool
   ) throws(CNIError) {
     guard let value = value(key) else { return }
     for (index, element) in (value.array ?? [value]).enumerated() {
       guard let text = element.string, take(text) else {
         throw invalid(
-          value.array == nil ? key : "\(key)[\(index)]", "is none: \(expected) is due")
+          value.array == nil ? key : "\(key)[\(index)]", "is none: \(expected()) is due")
       }
     }
   }

@@ -19,3 +19,15 @@ extension [String] {
     inOrder { $0.utf8.lexicographicallyPrecedes($1.utf8) }
   }
 }
+
+extension String {
+  /// Whether both have the same code points. (`==` takes other forms of a character for the same where
+  /// the standard library has its tables; where it has not, it compares bytes, and fast.)
+  func isSame(as other: String) -> Bool {
+    #if hasFeature(Embedded)
+      self == other
+    #else
+      utf8.elementsEqual(other.utf8)
+    #endif
+  }
+}
