@@ -38,6 +38,10 @@ def all_workloads(plugins: Path, tools: Path) -> list[Workload]:
         c.reference("ref-masq", "bridge with host-local, ipMasq", "chain-masq", ipMasq=True),
         c.netavark("chain-masq"),
     ]
+    peers = [
+        c.chain(plugins, f"peers-{count}", f"{count:,} peers", "peers-3", peer_count=count)
+        for count in PEERS
+    ]
     return [
         Workload("start", "Start to exit", c.starts(plugins), 300, verbs=("VERSION",), warmup=10),
         Workload("pod", "One pod", [chain, pair, reference, c.floor(tools, "chain"), *masquerading], 150),
@@ -54,8 +58,6 @@ def all_workloads(plugins: Path, tools: Path) -> list[Workload]:
         Workload("leases", "Address management alone", [
             c.leases(plugins, "host-local", count) for count in HOST_LOCAL_SLOW
         ], 12, warmup=1),
-        Workload("peers", "humanz-route in the chain", [
-            c.chain(plugins, f"chain-{count}", f"humanz-route, {count:,} peers", "chain-3", peer_count=count)
-            for count in PEERS
-        ], 100, stage="humanz-route"),
+        Workload("peers", "The chain with peers", peers, 100),
+        Workload("peers-alone", "humanz-route's share of it", peers, 100, stage="humanz-route"),
     ]

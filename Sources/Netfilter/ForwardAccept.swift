@@ -6,8 +6,8 @@ import Netlink
 /// to its prefixes.
 ///
 /// An accepting rule in a table of ours would not help: a packet must pass every chain at the forward
-/// hook. So the rules go to the chains that drop by policy (as Docker leaves `FORWARD`), before all
-/// others, with a comment that says whose they are. In the tables of iptables-nft they appear as if
+/// hook. So the rules go to the chains that drop by policy (as Docker leaves `FORWARD`), behind all
+/// others, of which each still has its say, with a comment that says whose they are. In the tables of iptables-nft they appear as if
 /// iptables had made them; for chains of iptables-legacy see `LegacyForward`.
 public struct ForwardAccept: Sendable {
   private let network: NetworkName
@@ -28,7 +28,7 @@ public struct ForwardAccept: Sendable {
   /// Makes the rules that are missing. Does nothing where nothing has to be done. Others may do the
   /// same at the same time.
   ///
-  /// Equivalent to: `iptables -I FORWARD -s PREFIX -m comment --comment "humanz NETWORK" -j ACCEPT`,
+  /// Equivalent to: `iptables -A FORWARD -s PREFIX -m comment --comment "humanz NETWORK" -j ACCEPT`,
   /// and the same with `-d`.
   public func install(_ socket: borrowing NetfilterSocket) throws(NetlinkError) {
     try apply(.accept, socket)
@@ -92,7 +92,7 @@ public struct ForwardAccept: Sendable {
     }
     for family in [IPAddress.Family.v4, .v6] {
       let chain = LegacyForward(family, comment: comment)
-      try chain.run(goal == .accept ? "-I" : "-D", rules(of: chain, goal))
+      try chain.run(goal == .accept ? "-A" : "-D", rules(of: chain, goal))
     }
   }
 
@@ -112,7 +112,7 @@ public struct ForwardAccept: Sendable {
         }
       } else {
         for rule in rules(in: chain) where !installed.contains(where: rule.isInstalled) {
-          requests.append(.addRule(rule, to: chain, first: true))
+          requests.append(.addRule(rule, to: chain))
         }
       }
       if requests.count > count { chains.append(chain.sentenceName) }

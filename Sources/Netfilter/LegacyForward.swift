@@ -50,7 +50,7 @@ struct LegacyForward: CustomStringConvertible {
 
   // MARK: - Running the program
 
-  /// Inserts rules before the others (`-I`), or deletes them (`-D`).
+  /// Appends rules to the others (`-A`), or deletes them (`-D`).
   func run(_ verb: String, _ accepts: [Accept]) throws(NetlinkError) {
     for accept in accepts {
       try run([

@@ -19,14 +19,13 @@ struct InstalledRule {
 }
 
 extension Request {
-  /// Adds a rule behind the others of a chain, or before them.
+  /// Adds a rule behind the others of a chain.
   ///
-  /// Equivalent to: `nft add rule inet humanz CHAIN ... comment "TEXT"`, or `nft insert rule`.
-  /// Message: NFT_MSG_NEWRULE.
-  static func addRule(_ rule: Rule, to chain: Chain, first: Bool = false) -> Request {
+  /// Equivalent to: `nft add rule inet humanz CHAIN ... comment "TEXT"`. Message: NFT_MSG_NEWRULE.
+  static func addRule(_ rule: Rule, to chain: Chain) -> Request {
     var request = Request(
       "add a rule to nftables chain \(chain.description)", NFT_MSG_NEWRULE,
-      flags: first ? NLM_F_CREATE : NLM_F_CREATE | NLM_F_APPEND, family: chain.family)
+      flags: NLM_F_CREATE | NLM_F_APPEND, family: chain.family)
     request.put(NFTA_RULE_TABLE, chain.table)
     request.put(NFTA_RULE_CHAIN, chain.name)
     request.nest(NFTA_RULE_EXPRESSIONS) { list in

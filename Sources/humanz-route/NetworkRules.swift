@@ -36,22 +36,25 @@ struct NetworkRules {
   /// Makes what is missing. Does nothing, and starts no process, where nothing is.
   ///
   /// All or nothing under the lock: who finds one rule there and another missing waits for it.
-  func install() throws(CNIError) {
-    guard forward != nil || masquerade != nil else { return }
+  /// - Returns: the sentence about a firewall that lets itself not be told, as firewalld's own tables.
+  ///   That fails no pod: those on the node reach each other.
+  func install() throws(CNIError) -> [String] {
+    guard forward != nil || masquerade != nil else { return [] }
     do throws(NetlinkError) {
       let socket = try NetfilterSocket()
-      if try isInstalled(socket) { return }
+      if try isInstalled(socket) { return [] }
     } catch {
       throw CNIError(error)
     }
+    var complaints: [String] = []
     let lock = try NodeLock(.exclusive)
     do throws(NetlinkError) {
       let socket = try NetfilterSocket()
       let hadForward = try forward?.isInstalled(socket) ?? true
-      do throws(NetlinkError) {
-        try forward?.install(socket)
-        try masquerade?.install(socket)
-      } catch {
+      do throws(NetlinkError) { try forward?.install(socket) } catch {
+        complaints.append(error.description)
+      }
+      do throws(NetlinkError) { try masquerade?.install(socket) } catch {
         if !hadForward { try? forward?.remove(socket) }
         throw error
       }
@@ -59,6 +62,7 @@ struct NetworkRules {
       throw CNIError(error)
     }
     lock.unlock()
+    return complaints
   }
 
   private func isInstalled(_ socket: borrowing NetfilterSocket) throws(NetlinkError) -> Bool {

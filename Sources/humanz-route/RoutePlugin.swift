@@ -22,13 +22,13 @@ struct RoutePlugin: Plugin {
     guard var result = invocation.configuration.prevResult else { throw needsPrevResult }
     let node = try Node()
     let pod = try Pod(path: namespace)
-    let addresses = result.ips(of: attachment.interface, sandbox: namespace)
-    let routes = try PodRoutes(
-      configuration, result, on: pod.interface(attachment.interface), of: pod)
+    let interface = try pod.interface(attachment.interface)
+    let addresses = addressesBehindNode(result, interface, namespace)
+    let routes = try PodRoutes(configuration, result, on: interface, of: pod)
     try putNodeRight(for: Gateway.families(of: addresses), node)
     do throws(CNIError) {
       try routes.make(in: pod)
-      try NetworkRules(configuration, network, addresses).install()
+      log(try NetworkRules(configuration, network, addresses).install())
     } catch {
       routes.undo(in: pod)
       throw error
@@ -45,10 +45,23 @@ struct RoutePlugin: Plugin {
     for family in families { try Forwarding.enable(family, on: node) }
     // What is read of the cluster file holds until the routes are right: sync waits so long.
     let lock = try NodeLock(.shared)
-    for complaint in try NodeRoutes(configuration, node).putRight(on: node) {
+    log(try NodeRoutes(configuration, node).putRight(on: node))
+    lock.unlock()
+  }
+
+  private func log(_ complaints: [String]) {
+    for complaint in complaints {
       invocation.configuration.log.write("\(RoutePlugin.name) \(complaint)")
     }
-    lock.unlock()
+  }
+
+  /// The pod's addresses, as far as their packets pass the node: those of a macvlan do not, and give
+  /// no cause to forward or to open a firewall.
+  private func addressesBehindNode(
+    _ result: CNIResult, _ interface: Link, _ namespace: String
+  ) -> [ResultIP] {
+    guard interface.kind == "veth" || !configuration.network.isEmpty else { return [] }
+    return result.ips(of: interface.name, sandbox: namespace)
   }
 
   // MARK: - DEL and GC
@@ -57,6 +70,9 @@ struct RoutePlugin: Plugin {
   /// remembers of the pod's addresses goes.
   func del(_ attachment: Attachment, namespace: String?) throws(CNIError) {
     let node = try Node()
+    let host = HostInterface(of: attachment, on: network)
+    // The DEL of humanz-bridge, which is still to come, forgets the same.
+    if let port = try node.link(host.name), port.alias == host.alias { return }
     let traces = AttachmentTraces(
       of: attachment, on: network, invocation.configuration.prevResult, sandbox: namespace)
     do throws(NetlinkError) {
@@ -76,9 +92,9 @@ struct RoutePlugin: Plugin {
   func check(_ attachment: Attachment, namespace: String) throws(CNIError) {
     guard let result = invocation.configuration.prevResult else { throw needsPrevResult }
     let pod = try Pod(path: namespace)
-    let addresses = result.ips(of: attachment.interface, sandbox: namespace)
-    try PodRoutes(configuration, result, on: pod.interface(attachment.interface), of: pod)
-      .check(in: pod)
+    let interface = try pod.interface(attachment.interface)
+    let addresses = addressesBehindNode(result, interface, namespace)
+    try PodRoutes(configuration, result, on: interface, of: pod).check(in: pod)
     let node = try Node()
     let routes = try NodeRoutes(configuration, node)
     let families = Gateway.families(of: addresses)

@@ -1,10 +1,11 @@
 """humanz-route: what a network needs of the node's firewalls, and what its pods leave behind."""
 
 import json
+import subprocess
 
 import pytest
 
-from attachment import reaches
+from attachment import Network, reaches
 from cluster import NETWORKS, SUBNETS, UPLINKS, all_reach_all, cluster, seen_from
 from test_route_peers import Uplinked, check, host, status, version  # noqa: F401 (fixtures)
 
@@ -153,3 +154,60 @@ def test_forwarding_keeps_the_default_route_that_a_router_advertised(node):
     assert node.run("sysctl", "-n", "net.ipv6.conf.all.forwarding").stdout.strip() == "1"
     assert node.run("sysctl", "-n", "net.ipv6.conf.uplink0.accept_ra").stdout.strip() == "2"
     assert [route for route in host.routes("default") if route["protocol"] == "ra"]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_rule_of_the_operators_own_still_has_its_say(host, backend):
+    listing = drop(host.node, backend, host.version)
+    program = listing[0]
+    if program == "nft":
+        host.node.run("nft", "add rule inet wall passing meta mark 7 drop")
+    else:
+        host.node.run(program, "-A", "FORWARD", "-m", "mark", "--mark", "7", "-j", "DROP")
+    host.add(host.network(host.peer(2)))
+    rules = [line for line in host.node.run(*listing).stdout.splitlines()
+             if "mark" in line or "humanz net" in line]
+    assert len(rules) == 3 and "mark" in rules[0], rules
+
+
+def test_a_firewall_that_cannot_be_told_fails_no_pod_and_is_named(host):
+    # A table of a process's own, as firewalld has it, takes no rule of another.
+    owner = host.node.start("nft", "-i", stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    owner.stdin.write("add table inet wall { flags owner; }\n"
+                      "add chain inet wall passing { type filter hook forward priority 0; policy drop; }\n"
+                      "list chains\n")
+    owner.stdin.flush()
+    while "passing" not in owner.stdout.readline():
+        pass
+    network = host.network(host.peer(2))
+    host.add(network)
+    code, said = status(network)
+    assert code == 51 and "inet wall passing" in said
+    assert "inet wall passing" in host.node.path("/var/log/humanz_cni.log").read_text()
+    owner.stdin.close()
+    owner.wait()
+    host.add(network)
+    assert status(network) == (0, "")
+
+
+def test_an_interface_whose_packets_do_not_pass_the_node_opens_nothing(node):
+    node.run("ip", "link", "add", "uplink", "type", "veth", "peer", "name", "far")
+    node.run("ip", "link", "set", "uplink", "up")
+    node.run("nft", "add table inet wall; add chain inet wall passing "
+                    "{ type filter hook forward priority 0; policy drop; }")
+    before = node.run("nft", "list", "ruleset").stdout
+    node.add_pod("pod")
+    node.run("ip", "link", "add", "m0", "link", "uplink", "type", "macvlan")
+    node.run("ip", "link", "set", "m0", "netns", "pod", "name", "eth0")
+    node.run("ip", "link", "set", "eth0", "up", pod="pod")
+    node.run("ip", "address", "add", "192.168.1.9/24", "dev", "eth0", pod="pod")
+    previous = {"cniVersion": "1.0.0",
+                "interfaces": [{"name": "eth0", "sandbox": "/run/netns/pod"}],
+                "ips": [{"address": "192.168.1.9/24", "gateway": "192.168.1.1", "interface": 0}]}
+    forwarding = node.run("sysctl", "-n", "net.ipv4.ip_forward").stdout
+    network = Network(node, plugin="humanz-route")
+    network.add("pod", prevResult=previous)
+    assert node.ip("route", "show", "default", pod="pod")[0]["gateway"] == "192.168.1.1"
+    assert node.run("nft", "list", "ruleset").stdout == before
+    assert node.run("sysctl", "-n", "net.ipv4.ip_forward").stdout == forwarding
+    network.check("pod")

@@ -155,8 +155,8 @@ import Testing
     network: NetworkName("demo")!, prefixes: [prefix("100.100.0.0/16"), prefix("fd00:100::/32")])
 
   private let rules4 = """
-    -A FORWARD -d 100.100.0.0/16 -m comment --comment "humanz demo" -j ACCEPT
     -A FORWARD -s 100.100.0.0/16 -m comment --comment "humanz demo" -j ACCEPT
+    -A FORWARD -d 100.100.0.0/16 -m comment --comment "humanz demo" -j ACCEPT
 
     """
 
@@ -171,7 +171,7 @@ import Testing
     }
   }
 
-  @Test func `chains of iptables-nft let the network through, before all others`() throws {
+  @Test func `chains of iptables-nft let the network through, behind all others`() throws {
     try inNewNamespace { _ in
       let socket = try NetfilterSocket()
       _ = shell(
@@ -186,7 +186,7 @@ import Testing
       #expect(try accept.isInstalled(socket) && accept.droppingChains(socket).isEmpty)
       #expect(
         shell("iptables-nft -S FORWARD")
-          == "-P FORWARD DROP\n" + rules4 + "-A FORWARD -s 10.0.0.0/8 -j DROP\n")
+          == "-P FORWARD DROP\n-A FORWARD -s 10.0.0.0/8 -j DROP\n" + rules4)
       #expect(
         shell("ip6tables-nft -S FORWARD")
           == "-P FORWARD DROP\n"
@@ -194,7 +194,7 @@ import Testing
             $0.split(separator: "100.100.0.0/16").joined(separator: "fd00:100::/32") + "\n"
           }.joined())
       // A rule that somebody took away is missed.
-      _ = shell("iptables-nft -D FORWARD 1")
+      _ = shell("iptables-nft -D FORWARD 2")
       #expect(try accept.isInstalled(socket) == false)
       try accept.install(socket)
       #expect(try accept.isInstalled(socket))
@@ -268,11 +268,13 @@ import Testing
   }
 
   /// With and without asking the kernel for those of an address alone.
-  @Test(arguments: [4096, 0])
-  func `connections of an address are forgotten, others are not`(few: Int) throws {
+  @Test(arguments: [(4096, false), (4096, true), (0, true)])
+  func `connections of an address are forgotten, others are not`(
+    few: Int, asksFirst: Bool
+  ) throws {
     try inNewNamespace { node in
       let socket = try NetfilterSocket()
-      try ConnectionTracking.forget([address("192.0.2.1")], few: few)
+      try ConnectionTracking.forget([address("192.0.2.1")], few: few, asksFirst: asksFirst)
       _ = shell(
         "nft add table inet t; nft add chain inet t c '{ type nat hook postrouting priority 0; }'")
       _ = shell("nft add rule inet t c ip daddr 203.0.113.0/24 masquerade")
@@ -296,12 +298,13 @@ import Testing
         """)
       let all = ["192.0.2.9", "192.0.2.9", "198.51.100.7", "203.0.113.7", "fd00::9"]
       #expect(try destinations(socket) == all)
-      try ConnectionTracking.forget([address("192.0.2.77"), address("fd00::77")], few: few)
+      try ConnectionTracking.forget(
+        [address("192.0.2.77"), address("fd00::77")], few: few, asksFirst: asksFirst)
       #expect(try destinations(socket) == all)
-      try ConnectionTracking.forget([address("192.0.2.9")], few: few)
+      try ConnectionTracking.forget([address("192.0.2.9")], few: few, asksFirst: asksFirst)
       #expect(try destinations(socket) == Array(all[2...]))
       try ConnectionTracking.forget(
-        [address("198.51.100.1"), address("fd00::9")], few: few)
+        [address("198.51.100.1"), address("fd00::9")], few: few, asksFirst: asksFirst)
       #expect(try destinations(socket) == [])
     }
   }

@@ -182,6 +182,14 @@ import Testing
             1000 \(number) 0c00 0180 0800 0100 0a000002
             1400 1980 0800 0100 \(flags)
             """))
+      #expect(
+        Array(Request.deleteConnections(from: address("10.0.0.2"), in: tuple).bytes)
+          == bytes(
+            """
+            38000000 0201 0100 00000000 00000000 02000000
+            1000 \(number) 0c00 0180 0800 0100 0a000002
+            1400 1980 0800 0100 \(flags)
+            """))
     }
     #expect(
       Array(Request.getConnections(from: address("fd00::1"), in: CTA_TUPLE_ORIG).bytes)
