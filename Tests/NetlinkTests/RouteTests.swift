@@ -167,7 +167,11 @@ import Testing
       let found = try node.neighbours(index: index)
       #expect(neighbours.allSatisfy { found.contains($0) })
       try node.perform(neighbours.map { .deleteNeighbour($0.address, index: index) })
-      #expect(try node.neighbours(index: index).allSatisfy { $0.mac == nil })
+      // The kernel itself may have learnt of others meanwhile.
+      let left = try node.neighbours(index: index)
+      #expect(
+        !left.contains { one in one.mac != nil && neighbours.contains { $0.address == one.address }
+        })
 
       try node.perform(.addBridge(name("br0")))
       let bridge = try #require(try node.link(named: name("br0"))).index
