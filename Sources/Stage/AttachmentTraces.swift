@@ -56,13 +56,15 @@ public struct AttachmentTraces {
 
 extension Node {
   /// Forgets an attachment's neighbour entries and connections.
-  /// - Parameter neighbours: the node's, of which the attachment's are forgotten.
+  /// - Parameters:
+  ///   - neighbours: the node's, of which the attachment's are forgotten.
+  ///   - connections: whether to look for these, which costs the size of the node's table of them.
   public borrowing func forget(
-    _ traces: AttachmentTraces, among neighbours: [Neighbour]
+    _ traces: AttachmentTraces, among neighbours: [Neighbour], connections: Bool = true
   ) throws(NetlinkError) {
     let own = traces.own(neighbours)
     try forget(own)
-    try ConnectionTracking.forget(traces.addresses(with: own))
+    if connections { try ConnectionTracking.forget(traces.addresses(with: own)) }
   }
 
   /// Forgets neighbour entries; one that is gone already is no error.

@@ -70,13 +70,12 @@ struct RoutePlugin: Plugin {
   /// remembers of the pod's addresses goes.
   func del(_ attachment: Attachment, namespace: String?) throws(CNIError) {
     let node = try Node()
-    let host = HostInterface(of: attachment, on: network)
-    // The DEL of humanz-bridge, which is still to come, forgets the same.
-    if let port = try node.link(host.name), port.alias == host.alias { return }
     let traces = AttachmentTraces(
       of: attachment, on: network, invocation.configuration.prevResult, sandbox: namespace)
+    // Connections are forgotten once: by humanz-bridge, whose DEL is still to come where its port is.
+    let isBridges = try node.link(traces.host.name)?.alias == traces.host.alias
     do throws(NetlinkError) {
-      try node.forget(traces, among: try node.socket.neighbours())
+      try node.forget(traces, among: try node.socket.neighbours(), connections: !isBridges)
     } catch {
       throw CNIError(error)
     }
