@@ -3,7 +3,7 @@
 import PackageDescription
 
 // One package, two builds. `swift build -c release` makes the plugins in Embedded Swift (about
-// 0.1 MB each, needing libc, libm and libmnl); a debug build, and so `swift test`, compiles the same
+// 0.4 MB each, needing libc and libmnl); a debug build, and so `swift test`, compiles the same
 // sources as ordinary Swift. With HUMANZ_EMBEDDED=0 the release build is ordinary Swift too: for a
 // toolchain without the embedded standard library for its triple.
 let embedded = Context.environment["HUMANZ_EMBEDDED"] != "0"
