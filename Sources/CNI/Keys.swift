@@ -115,8 +115,8 @@ public struct Keys {
     guard let value = value(key) else { return }
     for (index, element) in (value.array ?? [value]).enumerated() {
       guard let text = element.string, take(text) else {
-        throw invalid(
-          value.array == nil ? key : "\(key)[\(index)]", "is none: \(expected()) is due")
+        let name = value.array == nil ? key : "\(key)[\(index)]"
+        throw invalid(name, "is \"\(try string(element, name))\": \(expected()) is due")
       }
     }
   }
