@@ -10,15 +10,16 @@ extension Socket where Family == RouteFamily {
   public borrowing func routes(
     _ family: IPAddress.Family, proto: UInt8? = nil, table: UInt32? = Route.mainTable
   ) throws(NetlinkError) -> [Route] {
-    let all: [Route]
     do throws(NetlinkError) {
-      all = try dump(.getRoutes(family, proto: proto, table: table), Route.init)
+      return try dump(.getRoutes(family, proto: proto, table: table)) { message in
+        guard let route = Route(message), proto == nil || route.proto == proto,
+          table == nil || route.table == table
+        else { return nil }
+        return route
+      }
     } catch {
       if error.errno == ENOENT { return [] }
       throw error
-    }
-    return all.filter {
-      (proto == nil || $0.proto == proto) && (table == nil || $0.table == table)
     }
   }
 

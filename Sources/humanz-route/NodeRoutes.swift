@@ -30,8 +30,10 @@ struct NodeRoutes {
     _ node: borrowing Node
   ) throws(CNIError) {
     self.network = network
-    var wanted = peers
+    // The rest of a network comes before its subnets, and peers mostly come in order.
+    var wanted: [Peer] = []
     for prefix in unreachable { wanted.append(Peer(restOf: prefix)) }
+    wanted += peers
     var devices: [Link] = []
     for peer in peers {
       guard let name = peer.device, !devices.contains(where: { $0.name == name }) else { continue }

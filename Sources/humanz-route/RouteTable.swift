@@ -36,16 +36,17 @@ struct RouteTable {
       let destination = routes[index].destination
       let outer = enclosing[index]
       if destination.contains(address) {
-        var best: Route?
+        var best: Int?
         var candidate = index
         while candidate >= 0, routes[candidate].destination == destination {
           if device == nil || routes[candidate].nextHops.contains(where: { $0.device == device }) {
-            best = routes[candidate]
+            best = candidate
           }
           candidate -= 1
         }
         if let best {
-          return best.kind == .unicast && best.nextHops.allSatisfy { $0.gateway == nil }
+          return routes[best].kind == .unicast
+            && routes[best].nextHops.allSatisfy { $0.gateway == nil }
         }
       }
       index = outer
