@@ -41,11 +41,11 @@ BOUNDS = {
     ("humanz-route with ipMasq where a firewall drops", "humanz-route"): {
         "ADD": (65, 7), "CHECK": (58, 6), "STATUS": (35, 3), "GC": (7, 0), "DEL": (16, 2)},
     ("humanz-route with 1000 peers", "humanz-route"): {
-        "ADD": (82, 5), "CHECK": (74, 4), "STATUS": (51, 2), "GC": (17, 0), "DEL": (28, 2)},
+        "ADD": (78, 5), "CHECK": (69, 4), "STATUS": (48, 2), "GC": (15, 0), "DEL": (25, 2)},
     ("humanz-bridge with humanz-ipam", "humanz-bridge"): {
         "ADD": (126, 16), "CHECK": (92, 7), "STATUS": (51, 1), "GC": (83, 9), "DEL": (73, 4)},
     ("humanz-bridge with humanz-ipam and ipMasq", "humanz-bridge"): {
-        "ADD": (134, 17), "CHECK": (100, 8), "STATUS": (51, 1), "GC": (84, 9), "DEL": (84, 7)},
+        "ADD": (134, 17), "CHECK": (100, 8), "STATUS": (51, 1), "GC": (84, 9), "DEL": (83, 7)},
 }
 
 
