@@ -1,7 +1,7 @@
 # The commands of the suite. Each installs what it needs and is missing, and may be repeated.
 #
 #   make demo     the tutorial's network in namespaces, built and shown working
-#   make build    the release plugins and cni-run into bin/
+#   make build    the release programs into bin/
 #   make test     unit tests, then integration tests against bin/
 #   make bench    our chain and its neighbours, measured side by side
 #   make lint     the formatter's and the interpreters' own checks
@@ -51,7 +51,7 @@ needs-bench:
 build: needs-build
 	swift build $(RELEASE)
 	mkdir -p bin
-	for program in $(PLUGINS) cni-run; do \
+	for program in $(PLUGINS) humanz; do \
 	  install -m 0755 "$$(swift build $(RELEASE) --show-bin-path)/$$program" bin/; \
 	done
 

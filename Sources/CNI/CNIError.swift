@@ -1,3 +1,6 @@
+import Embedded
+import System
+
 /// The one error a plugin prints: a code, what went wrong, and the details behind it.
 ///
 /// Source: specification section 5, "Error".
@@ -78,4 +81,9 @@ public struct CNIError: Error, Equatable {
       details: errors.map { $0.details.isEmpty ? $0.message : "\($0.message) (\($0.details))" }
         .joined(separator: "; "))
   }
+}
+
+extension CNIError {
+  /// What the system refused becomes error 5.
+  public init(_ error: SystemError) { self.init(.io, error.description) }
 }

@@ -1,3 +1,6 @@
+import Addresses
+import Embedded
+
 /// What ADD made: interfaces, addresses, routes and DNS, in the form of no version in particular.
 ///
 /// Reading takes any version's form, writing gives any; what one form cannot say is left out there.
@@ -98,7 +101,7 @@ public struct ResultRoute: Equatable {
   /// - Throws: error 7 naming the key.
   public init(_ keys: Keys) throws(CNIError) {
     guard let destination = try keys.prefix("dst") else {
-      throw keys.invalid("dst", "is missing: the destination of a route is due")
+      throw keys.invalid("dst", "is required: the destination of the route")
     }
     self.destination = destination
     gateway = try keys.address("gw")
@@ -138,6 +141,30 @@ extension CNIResult {
       try keys.list("routes")?.map { (entry) throws(CNIError) in try ResultRoute(entry) } ?? []
   }
 
+  /// Reads what can be read, and leaves the rest out.
+  init(readable keys: Keys, version: ProtocolVersion) {
+    let version = (try? NetworkConfiguration.version(keys)).flatMap {
+      keys.has("cniVersion") ? $0 : nil
+    } ?? version
+    fields = keys.object
+    if version.hasPairResult {
+      for key in ["ip4", "ip6"] {
+        if let pair = try? keys.keys(key), let ip = try? ResultIP(pair, address: "ip") {
+          ips.append(ip)
+        }
+      }
+      return
+    }
+    // An entry that is not an object keeps its place: the others are known by their index.
+    for entry in (try? keys.array("interfaces")) ?? [] {
+      interfaces.append(ResultInterface(fields: entry.object ?? JSONObject()))
+    }
+    for entry in (try? keys.array("ips")) ?? [] {
+      guard let object = entry.object else { continue }
+      if let ip = try? ResultIP(Keys(object), address: "address") { ips.append(ip) }
+    }
+  }
+
   /// Reads `ip4` or `ip6` of a result before 0.3.0: one address and the routes of its family.
   private mutating func readPair(_ pair: Keys) throws(CNIError) {
     ips.append(try ResultIP(pair, address: "ip"))
@@ -153,7 +180,7 @@ extension ResultInterface {
 extension ResultIP {
   fileprivate init(_ keys: Keys, address key: String) throws(CNIError) {
     guard let address = try keys.prefix(key) else {
-      throw keys.invalid(key, "is missing: an address with its prefix length is due")
+      throw keys.invalid(key, "is required: an address with its prefix length")
     }
     self.address = address
     gateway = try keys.address("gateway")

@@ -1,3 +1,7 @@
+import Addresses
+import Embedded
+import System
+
 /// What the runtime asks for: CNI_COMMAND (specification section 2).
 public enum Verb: String, CaseIterable, Sendable {
   case add = "ADD"
@@ -16,7 +20,7 @@ public enum Verb: String, CaseIterable, Sendable {
     }
   }
 
-  /// The environment variables the verb cannot do without, in the specification's order.
+  /// The environment variables that the verb requires, in the specification's order.
   var requiredVariables: [String] {
     switch self {
     case .add, .check: ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"]
@@ -32,8 +36,7 @@ public struct Invocation {
   public let configuration: NetworkConfiguration
   /// The configuration as it stood on stdin, which a delegate is given unchanged.
   public let input: [UInt8]
-  /// CNI_ARGS, by key.
-  public let arguments: CNIArguments
+  private let argumentsText: String
   /// The attachment; nil in GC and STATUS.
   public let attachment: Attachment?
   /// CNI_NETNS; nil where it is unset or empty, as DEL allows.
@@ -41,7 +44,7 @@ public struct Invocation {
 
   /// - Throws: error 4 for the environment, 1 for a verb newer than the configuration's version, and
   ///   what `NetworkConfiguration` throws.
-  init(
+  public init(
     _ verb: Verb, input: [UInt8], environment: (String) -> String? = environmentVariable
   ) throws(CNIError) {
     func nonempty(_ variable: String) -> String? {
@@ -56,8 +59,7 @@ public struct Invocation {
     }
     let containerID = try variables[0].map { (text) throws(CNIError) in
       try parse(
-        "CNI_CONTAINERID", text, ContainerID(text),
-        "an alphanumeric, then alphanumerics, '_', '.' and '-', \(ContainerID.limit) bytes at most")
+        "CNI_CONTAINERID", text, ContainerID(text), ContainerID.expected)
     }
     let interface = try variables[2].map { (text) throws(CNIError) in
       try parse(
@@ -79,7 +81,30 @@ public struct Invocation {
         "\(verb.rawValue) needs cniVersion \(verb.since) or newer",
         details: "the configuration says \(configuration.version)")
     }
-    arguments = try CNIArguments(nonempty("CNI_ARGS") ?? "")
+    argumentsText = nonempty("CNI_ARGS") ?? ""
+  }
+
+  /// CNI_ARGS, by key.
+  /// - Throws: error 4 for what is not a list of `KEY=VALUE` pairs.
+  public func arguments() throws(CNIError) -> CNIArguments { try CNIArguments(argumentsText) }
+
+  /// A value that the runtime or a user asks for: `runtimeConfig` where its capability is declared, or
+  /// else `args.cni`, or else CNI_ARGS. Source: specification section 3.
+  /// - Parameters:
+  ///   - key: of the capability, and of `args.cni`.
+  ///   - argument: of CNI_ARGS.
+  ///   - fromKeys: reads the value from an object that has the key; nil where it asks for nothing.
+  ///   - fromText: reads the value of the argument.
+  public func requested<Value>(
+    _ key: String, argument: String, fromKeys: (Keys) throws(CNIError) -> Value?,
+    fromText: (String) throws(CNIError) -> Value?
+  ) throws(CNIError) -> Value? {
+    if let keys = try configuration.runtimeConfig(key), let value = try fromKeys(keys) {
+      return value
+    }
+    if let keys = try configuration.cniArguments, let value = try fromKeys(keys) { return value }
+    guard let text = try arguments()[argument], !text.isEmpty else { return nil }
+    return try fromText(text)
   }
 }
 
@@ -87,7 +112,7 @@ private func parse<Value>(
   _ variable: String, _ text: String, _ value: Value?, _ expected: String
 ) throws(CNIError) -> Value {
   guard let value else {
-    throw CNIError(.invalidEnvironment, "\(variable) is \"\(text)\": \(expected) is due")
+    throw CNIError(.invalidEnvironment, "\(variable) is \"\(text)\", expected \(expected)")
   }
   return value
 }
@@ -104,7 +129,7 @@ public struct CNIArguments {
       let bytes = Array(pair.utf8)
       guard let equals = bytes.firstIndex(of: UInt8(ascii: "=")) else {
         throw CNIError(
-          .invalidEnvironment, "CNI_ARGS has \"\(pair)\": KEY=VALUE pairs with ';' between are due")
+          .invalidEnvironment, "CNI_ARGS has \"\(pair)\", expected KEY=VALUE pairs with ';' between")
       }
       pairs.append(
         (

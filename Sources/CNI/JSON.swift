@@ -1,3 +1,5 @@
+import Embedded
+
 /// A JSON value that comes out as it went in: members keep their order, numbers their spelling.
 ///
 /// Source: RFC 8259. See `JSON.init(parsing:)` for what is accepted.

@@ -1,3 +1,6 @@
+import Embedded
+import System
+
 /// Why a text is not the JSON we accept, and where: line and column count from 1, columns in bytes.
 public struct JSONError: Error, Equatable, CustomStringConvertible {
   public let problem: String

@@ -1,3 +1,5 @@
+import Embedded
+
 extension JSON {
   /// The value as one line of JSON text, as UTF-8 bytes; only what RFC 8259 requires is escaped.
   public var text: [UInt8] {

@@ -1,3 +1,6 @@
+import Addresses
+import Embedded
+
 /// The keys of one object of a configuration, read by type.
 ///
 /// Every error is error 7 and names the key by its whole path, as in `ipam.ranges[0][1].subnet`.
@@ -61,8 +64,8 @@ public struct Keys {
     guard case .number(let spelling) = value else { throw mismatch(key, "a number", value) }
     guard let int = value.int, range.contains(int) else {
       throw invalid(
-        key, "is \(spelling): a whole number from \(range.lowerBound) to \(range.upperBound) is due"
-      )
+        key,
+        "is \(spelling), expected a whole number from \(range.lowerBound) to \(range.upperBound)")
     }
     return int
   }
@@ -106,7 +109,7 @@ public struct Keys {
 
   /// One string or a list of them, each of which stands for a value.
   /// - Parameters:
-  ///   - expected: what is due, for the message: "an IP address".
+  ///   - expected: for the message: "an IP address".
   ///   - take: takes a string; false refuses it.
   @inline(never)
   public func each(
@@ -116,7 +119,7 @@ public struct Keys {
     for (index, element) in (value.array ?? [value]).enumerated() {
       guard let text = element.string, take(text) else {
         let name = value.array == nil ? key : "\(key)[\(index)]"
-        throw invalid(name, "is \"\(try string(element, name))\": \(expected()) is due")
+        throw invalid(name, "is \"\(try string(element, name))\", expected \(expected())")
       }
     }
   }
@@ -156,13 +159,13 @@ public struct Keys {
   }
 
   /// A string that stands for a value: an address, a prefix, a name.
-  /// - Parameter expected: what is due, for the message: "an IP address".
+  /// - Parameter expected: for the message: "an IP address".
   public func parsed<Value>(
     _ key: String, as expected: String, _ parse: (String) -> Value?
   ) throws(CNIError) -> Value? {
     guard let text = try string(key) else { return nil }
     guard let value = parse(text) else {
-      throw invalid(key, "is \"\(text)\": \(expected) is due")
+      throw invalid(key, "is \"\(text)\", expected \(expected)")
     }
     return value
   }
@@ -179,7 +182,7 @@ public struct Keys {
   public func network(_ key: String) throws(CNIError) -> IPPrefix? {
     guard let prefix = try prefix(key) else { return nil }
     guard prefix.isNetwork else {
-      throw invalid(key, "is \(prefix), which has host bits set: \(prefix.network) is meant")
+      throw invalid(key, "is \(prefix), which has host bits set, expected \(prefix.network)")
     }
     return prefix
   }

@@ -1,19 +1,5 @@
-/// The name of a network interface: 1 to 15 bytes, not `.` or `..`, without `/`, `:` and white space
-/// (specification section 2; `dev_valid_name` in net/core/dev.c), and without `%`, which the kernel
-/// takes for a pattern that it fills in.
-public struct InterfaceName: Equatable, Sendable, CustomStringConvertible {
-  public let description: String
-
-  public init?(_ text: String) {
-    guard (1...15).contains(text.utf8.count), text != ".", text != "..",
-      !text.utf8.contains(where: { byte in
-        byte == UInt8(ascii: "/") || byte == UInt8(ascii: ":") || byte == UInt8(ascii: "%")
-          || byte <= 0x20 || byte == 0x7f
-      })
-    else { return nil }
-    description = text
-  }
-}
+import Addresses
+import Embedded
 
 /// A container ID: an alphanumeric, then alphanumerics, `_`, `.` and `-` (specification section 2);
 /// at most 128 bytes, so that a link's alias holds it whole.
@@ -24,6 +10,11 @@ public struct ContainerID: Equatable, Sendable, CustomStringConvertible {
   public init?(_ text: String) {
     guard isIdentifier(text, limit: ContainerID.limit) else { return nil }
     description = text
+  }
+
+  /// What the text must be, for messages.
+  public static var expected: String {
+    "an alphanumeric, then alphanumerics, '_', '.' and '-', at most \(limit) bytes"
   }
 }
 
@@ -37,6 +28,11 @@ public struct NetworkName: Equatable, Sendable, CustomStringConvertible {
     guard isIdentifier(text, limit: NetworkName.limit) else { return nil }
     description = text
   }
+
+  /// What the text must be, for messages.
+  public static var expected: String {
+    "an alphanumeric, then alphanumerics, '_', '.' and '-', at most \(limit) bytes"
+  }
 }
 
 private func isIdentifier(_ text: String, limit: Int) -> Bool {
@@ -46,15 +42,6 @@ private func isIdentifier(_ text: String, limit: Int) -> Bool {
   return text.utf8.allSatisfy { byte in
     isAlphanumeric(byte) || byte == UInt8(ascii: "_") || byte == UInt8(ascii: ".")
       || byte == UInt8(ascii: "-")
-  }
-}
-
-private func isAlphanumeric(_ byte: UInt8) -> Bool {
-  switch byte {
-  case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "z"),
-    UInt8(ascii: "A")...UInt8(ascii: "Z"):
-    true
-  default: false
   }
 }
 

@@ -1,3 +1,6 @@
+import Addresses
+import Embedded
+
 /// The configuration a runtime hands to one plugin on stdin.
 ///
 /// Source: specification section 1, "Network configuration format", and section 3, "Deriving request
@@ -9,8 +12,6 @@ public struct NetworkConfiguration {
   public let name: NetworkName
   /// The plugin the configuration is for; a delegate sees the name of the one that called it.
   public let type: String
-  /// The result of the plugin before this one, or of ADD in a DEL or CHECK.
-  public let prevResult: CNIResult?
   /// The log that `logFile` asks for.
   public let log: Log
 
@@ -23,7 +24,7 @@ public struct NetworkConfiguration {
   /// The JSON object on a plugin's stdin.
   static func object(parsing text: [UInt8]) throws(CNIError) -> JSONObject {
     guard text.contains(where: { $0 > 0x20 }) else {
-      throw CNIError(.undecodable, "stdin is empty: the network configuration is due there as JSON")
+      throw CNIError(.undecodable, "stdin is empty, expected the network configuration as JSON")
     }
     let json: JSON
     do { json = try JSON(parsing: text) } catch {
@@ -43,17 +44,26 @@ public struct NetworkConfiguration {
     self.version = version
     guard
       let name = try keys.parsed(
-        "name",
-        as:
-          "an alphanumeric, then alphanumerics, '_', '.' and '-', \(NetworkName.limit) bytes at most",
-        NetworkName.init)
-    else { throw keys.invalid("name", "is missing: the network's name is due") }
+        "name", as: NetworkName.expected, NetworkName.init)
+    else { throw keys.invalid("name", "is required: the network's name") }
     self.name = name
     type = try keys.string("type") ?? ""
     log = Log(path: try keys.string("logFile") ?? Log.defaultPath)
-    prevResult = try keys.keys("prevResult").map { (result) throws(CNIError) in
+  }
+
+  /// The result of the plugin before this one, or of ADD in a DEL or CHECK; nil where there is none.
+  /// - Throws: error 7 naming the key that cannot be read.
+  public func prevResult() throws(CNIError) -> CNIResult? {
+    try keys.keys("prevResult").map { (result) throws(CNIError) in
       try CNIResult(result, version: version)
     }
+  }
+
+  /// What can be read of the previous result, for DEL and GC: a later plugin may have put into it what
+  /// we would refuse. nil where there is none or nothing can be read.
+  public var readablePrevResult: CNIResult? {
+    guard let result = try? keys.keys("prevResult") else { return nil }
+    return CNIResult(readable: result, version: version)
   }
 
   /// The protocol version of a configuration or a result; a missing one means 0.1.0.
@@ -105,12 +115,5 @@ public struct NetworkConfiguration {
       else { throw entry.invalid("ifname", "is missing") }
       return Attachment(containerID: containerID, interface: interface)
     }
-  }
-
-  /// The configuration with one key set, as it is handed on to another plugin.
-  public func setting(_ key: String, _ value: JSON?) -> JSONObject {
-    var object = keys.object
-    object[key] = value
-    return object
   }
 }

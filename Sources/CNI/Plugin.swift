@@ -1,42 +1,40 @@
+import Addresses
 import CNetlink
+import Embedded
+import System
 
 /// A plugin: a name and a function for each verb. `run` makes a process of it.
+///
+/// Each verb reads of the configuration and of prevResult what it needs. So DEL and GC, which need
+/// little, work with a configuration that ADD and CHECK refuse.
 public protocol Plugin {
   /// The executable's name, as a configuration's `type` has it.
   static var name: String { get }
 
-  /// Reads the plugin's own keys. It changes nothing.
-  /// - Throws: error 7 for a key, or 4 for the environment.
-  init(_ invocation: Invocation) throws(CNIError)
+  /// What the plugin does, in one line for a person.
+  static var summary: String { get }
+
+  init(_ invocation: Invocation)
 
   /// Makes the attachment in the namespace; undoes what it made where it throws.
   func add(_ attachment: Attachment, namespace: String) throws(CNIError) -> CNIResult
 
-  /// Removes what ADD made. What is not there any more is no error; nor is a namespace that is gone.
+  /// Removes what ADD made. Missing things are not an error, nor is a missing namespace.
   func del(_ attachment: Attachment, namespace: String?) throws(CNIError)
 
   /// Compares what is there with what ADD made.
   /// - Throws: error 102 naming what is missing or changed.
   func check(_ attachment: Attachment, namespace: String) throws(CNIError)
 
-  /// Removes what belongs to attachments of the network that are not among these.
+  /// Removes what belongs to attachments of the network that are not among the valid ones.
   func gc(keeping valid: [Attachment]) throws(CNIError)
 
   /// Whether the next ADD can be served. It changes nothing.
   /// - Throws: error 50 or 51.
   func status() throws(CNIError)
-
-  /// A command for a person, as in `humanz-ipam leases`: `arguments` are the program's, at least one.
-  /// - Returns: the exit status; nil for a command that the plugin does not have.
-  static func command(_ arguments: [String]) throws(CNIError) -> Int32?
-
-  /// The commands for a person, a line each.
-  static var usage: String { get }
 }
 
 extension Plugin {
-  public static func command(_ arguments: [String]) throws(CNIError) -> Int32? { nil }
-
   /// The whole process: reads environment and stdin, does what CNI_COMMAND says, prints the result or
   /// one error, writes one line of log.
   /// - Returns: the exit status.
@@ -51,11 +49,11 @@ extension Plugin {
     do throws(CNIError) {
       guard let verb = Verb(text) else {
         throw CNIError(
-          .invalidEnvironment, "CNI_COMMAND is \"\(text)\": none of \(Verb.list)")
+          .invalidEnvironment, "CNI_COMMAND is \"\(text)\", expected one of \(Verb.list)")
       }
-      input = try StandardStream.readInput()
+      input = try readInput()
       if verb == .version {
-        try StandardStream.print(versions(echoing: input).text)
+        try print(versions(echoing: input))
         return 0
       }
       let invocation = try Invocation(verb, input: input)
@@ -72,18 +70,17 @@ extension Plugin {
   /// Does one verb.
   /// - Returns: ADD's result, which has been printed; an empty one of the others.
   private static func perform(_ invocation: Invocation) throws(CNIError) -> CNIResult {
-    // Never taken down: the process ends with it, and taking a thousand peers down takes a tenth of its
-    // time.
+    // Never destroyed: the process ends right after it.
     let memory = UnsafeMutablePointer<Self>.allocate(capacity: 1)
-    memory.initialize(to: try Self(invocation))
+    memory.initialize(to: Self(invocation))
     let plugin = memory.pointee
     switch (invocation.verb, invocation.attachment, invocation.namespace) {
     case (.add, let attachment?, let namespace?):
       let result = try plugin.add(attachment, namespace: namespace)
       do throws(CNIError) {
-        try StandardStream.print(result.json(version: invocation.configuration.version).text)
+        try print(result.json(version: invocation.configuration.version))
       } catch {
-        // Nobody knows of the attachment: it must not stay.
+        // The runtime does not know of the attachment: it must not stay.
         try? plugin.del(attachment, namespace: namespace)
         throw error
       }
@@ -95,7 +92,7 @@ extension Plugin {
     case (.gc, _, _):
       guard let valid = try invocation.configuration.validAttachments() else {
         throw invocation.configuration.keys.invalid(
-          "cni.dev/valid-attachments", "is missing: GC frees nothing without it")
+          "cni.dev/valid-attachments", "is required: without it GC would free everything")
       }
       try plugin.gc(keeping: valid)
     case (.status, _, _):
@@ -107,9 +104,17 @@ extension Plugin {
     return CNIResult()
   }
 
-  /// Prints the error for the runtime; where that fails, on stderr for whoever may read it.
+  private static func readInput() throws(CNIError) -> [UInt8] {
+    do { return try StandardStream.readInput() } catch { throw CNIError(error) }
+  }
+
+  private static func print(_ json: JSON) throws(CNIError) {
+    do { try StandardStream.print(json.text) } catch { throw CNIError(error) }
+  }
+
+  /// Prints the error for the runtime; where that fails, on stderr.
   private static func report(_ error: CNIError, version: String) {
-    do throws(CNIError) { try StandardStream.print(error.json(version: version).text) } catch {
+    do throws(CNIError) { try print(error.json(version: version)) } catch {
       StandardStream.printDiagnostic("\(name): \(error.message)")
     }
   }
@@ -130,22 +135,29 @@ extension Plugin {
         )))
   }
 
-  /// Without CNI_COMMAND a person has called: a command of the plugin's, or what it is.
+  /// Without CNI_COMMAND a person has called: says what the plugin is.
+  /// - Returns: 0, or 2 for arguments other than `--version` and `--help`.
   private static func runForPerson() -> Int32 {
-    do throws(CNIError) {
-      let arguments = try commandLineArguments()
-      if let word = arguments.first, word != "--help", word != "help" {
-        if let status = try command(arguments) { return status }
-        throw CNIError(
-          .invalidEnvironment, "there is no command \"\(word)\"", details: "usage:\n\(usage)")
-      }
-      let about = "\(name) \(suiteVersion), a CNI plugin; protocol versions \(ProtocolVersion.list)"
-      try StandardStream.print(Array("\(about)\n\(usage)".utf8))
+    let arguments = (try? commandLineArguments()) ?? []
+    let version = "\(name) \(suiteVersion)"
+    switch arguments.first {
+    case "--version" where arguments.count == 1:
+      try? StandardStream.print(Array(version.utf8))
       return 0
-    } catch {
-      StandardStream.printDiagnostic("\(name): \(error.message)")
-      if !error.details.isEmpty { StandardStream.printDiagnostic(error.details) }
-      return 1
+    case nil, "--help", "-h":
+      let text = """
+        \(version), a CNI plugin: \(summary)
+        Protocol versions: \(ProtocolVersion.list)
+        A container runtime calls it with CNI_COMMAND and a configuration on stdin. The tool for people
+        is `humanz`.
+        """
+      try? StandardStream.print(Array(text.utf8))
+      return 0
+    default:
+      StandardStream.printDiagnostic(
+        "\(name): a CNI plugin has no arguments but --version and --help; the tool for people is `humanz`"
+      )
+      return 2
     }
   }
 

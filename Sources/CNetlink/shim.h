@@ -62,6 +62,9 @@
 /// errno
 static inline int humanz_errno(void) { return errno; }
 
+/// errno = number
+static inline void humanz_set_errno(int number) { errno = number; }
+
 /// open(path, flags, mode)
 static inline int humanz_open(const char *path, int flags, mode_t mode) {
   return open(path, flags | O_CLOEXEC, mode);

@@ -1,6 +1,8 @@
-import CNI
+import Addresses
 import CNetlink
+import Embedded
 import Netlink
+import System
 
 /// A base chain of nf_tables: rules that packets pass at a hook.
 struct Chain: Equatable, Sendable {
@@ -160,7 +162,7 @@ extension NetlinkError {
   /// Whether the kernel was built without what the attempt needs. nfnetlink answers a question to a
   /// part that it lacks with a bare EINVAL.
   var isUnsupported: Bool {
-    switch errno {
+    switch errno.rawValue {
     case EOPNOTSUPP, EPROTONOSUPPORT, EAFNOSUPPORT: true
     case EINVAL: text == nil
     default: false

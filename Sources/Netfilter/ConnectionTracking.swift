@@ -1,5 +1,6 @@
-import CNI
+import Addresses
 import CNetlink
+import Embedded
 import Netlink
 
 /// The kernel's table of connections, as far as addresses change hands.

@@ -1,4 +1,3 @@
-import CNI
 import CNetlink
 import Netlink
 

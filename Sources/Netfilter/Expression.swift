@@ -1,4 +1,4 @@
-import CNI
+import Addresses
 import CNetlink
 import Netlink
 

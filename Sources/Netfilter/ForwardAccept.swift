@@ -1,5 +1,6 @@
-import CNI
+import Addresses
 import CNetlink
+import Embedded
 import Netlink
 
 /// Where a firewall drops what it is not told to forward, a network's packets are accepted, from and
@@ -10,10 +11,10 @@ import Netlink
 /// others, of which each still has its say, with a comment that says whose they are. In the tables of iptables-nft they appear as if
 /// iptables had made them; for chains of iptables-legacy see `LegacyForward`.
 public struct ForwardAccept: Sendable {
-  private let network: NetworkName
+  private let network: String
   private let prefixes: [IPPrefix]
 
-  public init(network: NetworkName, prefixes: [IPPrefix]) {
+  public init(network: String, prefixes: [IPPrefix]) {
     self.network = network
     self.prefixes = prefixes
   }

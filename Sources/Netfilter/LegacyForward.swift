@@ -1,6 +1,8 @@
-import CNI
+import Addresses
 import CNetlink
+import Embedded
 import Netlink
+import System
 
 /// The FORWARD chain of iptables-legacy: a table apart from nf_tables, that only exists where that
 /// program was run in the network namespace. It is read through getsockopt(2), as the program does
@@ -62,26 +64,14 @@ struct LegacyForward: CustomStringConvertible {
 
   private func run(_ arguments: [String]) throws(NetlinkError) {
     let attempt = "change \(self)"
-    var actions = posix_spawn_file_actions_t()
-    posix_spawn_file_actions_init(&actions)
-    defer { posix_spawn_file_actions_destroy(&actions) }
-    // stdout is the result's.
-    posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO)
-    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
-    var words: [UnsafeMutablePointer<CChar>?] = ([program] + arguments).map { strdup($0) }
-    words.append(nil)
-    defer { for word in words { free(word) } }
-    var process: pid_t = 0
-    let error = posix_spawnp(&process, program, &actions, nil, words, humanz_environ())
-    guard error == 0 else { throw NetlinkError(attempt: attempt, errno: error, text: program) }
-    var status: Int32 = 0
-    while waitpid(process, &status, 0) < 0 {
-      if humanz_errno() != EINTR {
-        throw NetlinkError(attempt: attempt, errno: humanz_errno())
-      }
+    let outcome: Program.Outcome
+    do { outcome = try Program(program, arguments: arguments).run() } catch {
+      throw NetlinkError(attempt: attempt, errno: error.errno, text: program)
     }
-    guard status == 0 else {
-      throw NetlinkError(attempt: attempt, errno: EIO, text: "\(program) failed")
+    guard outcome.status == 0 else {
+      throw NetlinkError(
+        attempt: attempt, errno: .ioError,
+        text: "\(program) ended with status \(outcome.status)")
     }
   }
 
@@ -155,9 +145,7 @@ struct LegacyForward: CustomStringConvertible {
   }
 
   private static func lists(_ path: String, _ word: String) -> Bool {
-    guard let file = try? FileDescriptor(path: path, flags: O_RDONLY),
-      let bytes = try? file.readAll()
-    else { return false }
+    guard let bytes = try? FileDescriptor.contents(of: path) else { return false }
     return bytes.split(separator: 0x0a).contains { $0.elementsEqual(word.utf8) }
   }
 

@@ -1,5 +1,6 @@
-import CNI
+import Addresses
 import CNetlink
+import Embedded
 import Netlink
 
 /// What comes from a network's pods and goes outside the network leaves with the node's address.
@@ -20,7 +21,7 @@ public struct Masquerade: Sendable {
   /// - Parameters:
   ///   - inside: the prefixes that the pods' addresses are in.
   ///   - except: the destinations that see the pods' own addresses. Groups always do.
-  public init(network: NetworkName, inside: [IPPrefix], except: [IPPrefix]) {
+  public init(network: String, inside: [IPPrefix], except: [IPPrefix]) {
     chain = Masquerade.chain(of: network)
     rules = inside.map { inside in
       let family = inside.family
@@ -38,9 +39,9 @@ public struct Masquerade: Sendable {
 
   private static let prefix = "masquerade-"
 
-  private static func chain(of network: NetworkName) -> Chain {
+  private static func chain(of network: String) -> Chain {
     Chain(
-      family: .inet, table: tableName, name: prefix + network.description, type: "nat",
+      family: .inet, table: tableName, name: prefix + network, type: "nat",
       hook: NF_INET_POST_ROUTING.rawValue, priority: NF_IP_PRI_NAT_SRC.rawValue)
   }
 
@@ -72,7 +73,7 @@ public struct Masquerade: Sendable {
   ///
   /// Equivalent to: `nft delete chain inet humanz masquerade-NETWORK`.
   public static func remove(
-    network: NetworkName, _ socket: borrowing NetfilterSocket
+    network: String, _ socket: borrowing NetfilterSocket
   ) throws(NetlinkError) {
     try socket.remove(chain: chain(of: network).name, .inet)
   }
@@ -80,13 +81,12 @@ public struct Masquerade: Sendable {
   /// The networks that have such a chain.
   public static func networks(
     _ socket: borrowing NetfilterSocket
-  ) throws(NetlinkError) -> [NetworkName] {
+  ) throws(NetlinkError) -> [String] {
     try socket.baseChains().compactMap { chain in
       guard chain.family == .inet, chain.table == tableName,
         chain.name.utf8.starts(with: prefix.utf8)
       else { return nil }
-      return NetworkName(
-        String(decoding: chain.name.utf8.dropFirst(prefix.utf8.count), as: UTF8.self))
+      return String(decoding: chain.name.utf8.dropFirst(prefix.utf8.count), as: UTF8.self)
     }
   }
 }

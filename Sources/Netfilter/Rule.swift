@@ -1,6 +1,8 @@
-import CNI
+import Addresses
 import CNetlink
+import Embedded
 import Netlink
+import System
 
 /// A rule of ours, found again by its comment.
 struct Rule: Sendable {
@@ -92,7 +94,7 @@ extension Socket where Family == NetfilterFamily {
         return try commit(try requests(self), generation: generation)
       } catch {
         tries += 1
-        if error.errno != ERESTART || tries == 1000 { throw error }
+        if error.errno.rawValue != ERESTART || tries == 1000 { throw error }
       }
     }
   }

@@ -1,5 +1,6 @@
-import CNI
+import Addresses
 import CNetlink
+import Embedded
 import Netlink
 
 /// A pod may send only from its own hardware address: what comes in by the node's end of its pair

@@ -1,5 +1,5 @@
-import CNI
 import CNetlink
+import Embedded
 
 /// What is set for a link as the port of a bridge; nil for what stays, or is not known.
 public struct BridgePort: Equatable, Sendable {

@@ -1,5 +1,6 @@
-import CNI
+import Addresses
 import CNetlink
+import Embedded
 
 /// VLANs that a bridge, or one of its ports, lets through.
 public struct BridgeVLAN: Equatable, Sendable {
@@ -37,7 +38,7 @@ extension Request {
   /// Equivalent to: `bridge vlan add dev veth0 vid 10-20 pvid untagged self`. Message: RTM_SETLINK
   /// of AF_BRIDGE.
   public static func addBridgeVLAN(
-    _ index: Int32, _ vlan: BridgeVLAN, onBridge: Bool = false
+    _ index: LinkIndex, _ vlan: BridgeVLAN, onBridge: Bool = false
   ) -> Request {
     bridgeVLAN("add", RTM_SETLINK, index, vlan, onBridge: onBridge)
   }
@@ -46,19 +47,19 @@ extension Request {
   ///
   /// Equivalent to: `bridge vlan del dev veth0 vid 10-20 self`. Message: RTM_DELLINK of AF_BRIDGE.
   public static func deleteBridgeVLAN(
-    _ index: Int32, _ vlan: BridgeVLAN, onBridge: Bool = false
+    _ index: LinkIndex, _ vlan: BridgeVLAN, onBridge: Bool = false
   ) -> Request {
     bridgeVLAN("delete", RTM_DELLINK, index, vlan, onBridge: onBridge)
   }
 
   private static func bridgeVLAN(
-    _ verb: String, _ type: Int, _ index: Int32, _ vlan: BridgeVLAN, onBridge: Bool
+    _ verb: String, _ type: Int, _ index: LinkIndex, _ vlan: BridgeVLAN, onBridge: Bool
   ) -> Request {
     let isRange = vlan.ids.count > 1
     let ids = isRange ? "\(vlan.ids.lowerBound)-\(vlan.ids.upperBound)" : "\(vlan.ids.lowerBound)"
     var header = ifinfomsg()
     header.ifi_family = UInt8(AF_BRIDGE)
-    header.ifi_index = index
+    header.ifi_index = index.rawValue
     var request = Request("\(verb) VLAN \(ids) of link number \(index)", type, header: header)
 
     func entry(_ id: UInt16, _ bounds: Int32) -> bridge_vlan_info {
@@ -87,10 +88,10 @@ extension Socket where Family == RouteFamily {
   /// Equivalent to: `bridge -compressvlans vlan show dev veth0`. Message: RTM_GETLINK of AF_BRIDGE
   /// with NLM_F_DUMP.
   @inline(never)
-  public borrowing func bridgeVLANs(index: Int32) throws(NetlinkError) -> [BridgeVLAN] {
+  public borrowing func bridgeVLANs(index: LinkIndex) throws(NetlinkError) -> [BridgeVLAN] {
     let lists = try dump(.getBridgeVLANs()) { message -> [BridgeVLAN]? in
       guard RTM_NEWLINK ~= message.type, let header = message.header(ifinfomsg.self),
-        header.ifi_index == index
+        LinkIndex(header.ifi_index) == index
       else { return nil }
       return BridgeVLAN.list(message)
     }

@@ -1,4 +1,5 @@
 import CNetlink
+import System
 
 /// What a socket does whatever its family: it sends datagrams of messages and tells the answers
 /// apart.
@@ -105,7 +106,7 @@ public struct Connection: ~Copyable {
       let (answer, isWhole) = try ask(request, flags: NLM_F_DUMP)
       if isWhole { return answer }
     }
-    throw NetlinkError(attempt: request.attempt, errno: EAGAIN, text: "it changes too often")
+    throw NetlinkError(attempt: request.attempt, errno: .wouldBlock, text: "it changes too often")
   }
 
   private borrowing func ask(
@@ -170,26 +171,24 @@ extension Connection {
   }
 
   private borrowing func send(_ datagram: [UInt8], _ attempt: String) throws(NetlinkError) {
-    while mnl_socket_sendto(socket, datagram, datagram.count) < 0 {
-      if humanz_errno() != EINTR { throw .last(attempt) }
+    do throws(Errno) {
+      try valueOrErrno { mnl_socket_sendto(socket, datagram, datagram.count) }
+    } catch {
+      throw NetlinkError(attempt: attempt, errno: error)
     }
   }
 
   /// Reads a datagram that is waiting into the buffer.
   private borrowing func receive(_ attempt: String) throws(NetlinkError) -> Received {
-    while true {
-      let count = mnl_socket_recvfrom(socket, buffer.baseAddress, buffer.count)
-      if count >= 0 { return .datagram(count) }
-      switch humanz_errno() {
-      case EINTR: continue
-      case EAGAIN: return .nothing
-      case ENOBUFS: return .overrun
-      default:
-        let error = NetlinkError.last(attempt)
-        // What is waiting must not be taken for the next call's answer.
-        while mnl_socket_recvfrom(socket, buffer.baseAddress, buffer.count) >= 0 {}
-        throw error
-      }
+    do throws(Errno) {
+      return .datagram(
+        try valueOrErrno { mnl_socket_recvfrom(socket, buffer.baseAddress, buffer.count) })
+    } catch {
+      if error == .wouldBlock { return .nothing }
+      if error == .noBufferSpace { return .overrun }
+      // What is waiting must not be taken for the next call's answer.
+      while mnl_socket_recvfrom(socket, buffer.baseAddress, buffer.count) >= 0 {}
+      throw NetlinkError(attempt: attempt, errno: error)
     }
   }
 
@@ -203,6 +202,6 @@ extension Connection {
 
 extension NetlinkError {
   fileprivate static func lostAnswer(_ attempt: String) -> NetlinkError {
-    NetlinkError(attempt: attempt, errno: ENOBUFS, text: "the answer was lost")
+    NetlinkError(attempt: attempt, errno: .noBufferSpace, text: "the answer was lost")
   }
 }

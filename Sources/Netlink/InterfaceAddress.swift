@@ -1,12 +1,13 @@
-import CNI
+import Addresses
 import CNetlink
+import Embedded
 
 /// An address on a link.
 public struct InterfaceAddress: Equatable, Sendable {
   /// The address, with the length of the network it is in.
   public var prefix: IPPrefix
   /// The link's.
-  public var index: Int32
+  public var index: LinkIndex
   /// IPv6: usable at once, without asking whether another has it (duplicate address detection,
   /// RFC 4862 section 5.4). For addresses that an allocator gives out once.
   public var skipsDAD: Bool
@@ -15,7 +16,7 @@ public struct InterfaceAddress: Equatable, Sendable {
   /// IPv6, read only: not usable, another has it.
   public var isDuplicate: Bool
 
-  public init(prefix: IPPrefix, index: Int32, skipsDAD: Bool = false) {
+  public init(prefix: IPPrefix, index: LinkIndex, skipsDAD: Bool = false) {
     self.prefix = prefix
     self.index = index
     self.skipsDAD = skipsDAD
@@ -31,14 +32,6 @@ extension Request {
   /// Message: RTM_NEWADDR.
   public static func replaceAddress(_ address: InterfaceAddress) -> Request {
     Request("set", RTM_NEWADDR, flags: NLM_F_CREATE | NLM_F_REPLACE, address)
-  }
-
-  /// Puts an address on a link; refused where it is there.
-  ///
-  /// Equivalent to: `ip address add 10.1.2.3/24 broadcast + dev LINK`, for IPv6 with `nodad`.
-  /// Message: RTM_NEWADDR.
-  public static func addAddress(_ address: InterfaceAddress) -> Request {
-    Request("add", RTM_NEWADDR, flags: NLM_F_CREATE | NLM_F_EXCL, address)
   }
 
   /// Takes an address off a link.
@@ -57,7 +50,7 @@ extension Request {
       header: ifaddrmsg(
         ifa_family: prefix.family.number, ifa_prefixlen: UInt8(prefix.length),
         ifa_flags: address.skipsDAD && prefix.family == .v6 ? UInt8(IFA_F_NODAD) : 0,
-        ifa_scope: UInt8(RT_SCOPE_UNIVERSE.rawValue), ifa_index: UInt32(address.index)))
+        ifa_scope: UInt8(RT_SCOPE_UNIVERSE.rawValue), ifa_index: UInt32(address.index.rawValue)))
     put(IFA_LOCAL, prefix.address.bytes)
     put(IFA_ADDRESS, prefix.address.bytes)
     if prefix.family == .v4, prefix.length <= 30, type != RTM_DELADDR {
@@ -72,7 +65,7 @@ extension Socket where Family == RouteFamily {
   /// Equivalent to: `ip address show dev LINK`. Message: RTM_GETADDR with NLM_F_DUMP.
   @inline(never)
   public borrowing func addresses(
-    index: Int32? = nil, family: IPAddress.Family? = nil
+    index: LinkIndex? = nil, family: IPAddress.Family? = nil
   ) throws(NetlinkError) -> [InterfaceAddress] {
     let all = try dump(.getAddresses(index: index, family: family), InterfaceAddress.init)
     return all.filter {
@@ -82,10 +75,10 @@ extension Socket where Family == RouteFamily {
 }
 
 extension Request {
-  static func getAddresses(index: Int32?, family: IPAddress.Family?) -> Request {
+  static func getAddresses(index: LinkIndex?, family: IPAddress.Family?) -> Request {
     var header = ifaddrmsg()
     header.ifa_family = family?.number ?? UInt8(AF_UNSPEC)
-    header.ifa_index = UInt32(index ?? 0)
+    header.ifa_index = UInt32(index?.rawValue ?? 0)
     return Request("list addresses", RTM_GETADDR, header: header)
   }
 }
@@ -113,7 +106,7 @@ extension InterfaceAddress {
     else { return nil }
     self.init(
       prefix: IPPrefix(own, length: Int(header.ifa_prefixlen)),
-      index: Int32(bitPattern: header.ifa_index))
+      index: LinkIndex(Int32(bitPattern: header.ifa_index)))
     skipsDAD = flags & UInt32(IFA_F_NODAD) != 0
     isTentative = flags & UInt32(IFA_F_TENTATIVE) != 0
     isDuplicate = flags & UInt32(IFA_F_DADFAILED) != 0

@@ -1,9 +1,11 @@
-import CNI
+import Addresses
 import CNetlink
+import Embedded
+import System
 
 /// A link as the kernel describes it.
 public struct Link: Equatable, Sendable {
-  public var index: Int32
+  public var index: LinkIndex
   public var name: InterfaceName
   /// `bridge`, `veth`, `vlan`; nil for hardware and the loopback.
   public var kind: String?
@@ -17,10 +19,10 @@ public struct Link: Equatable, Sendable {
   public var isRunning: Bool
   public var isPromiscuous: Bool
   /// The index of the bridge whose port it is.
-  public var master: Int32?
+  public var master: LinkIndex?
   public var alias: String?
   /// The other end of a pair, or the link whose VLAN this is: its index in its own namespace.
-  public var peerIndex: Int32?
+  public var peerIndex: LinkIndex?
   /// This namespace's number for the one the other end is in; nil where that is this one.
   public var peerNamespaceID: Int32?
   /// What is set for it as the port of a bridge.
@@ -44,7 +46,7 @@ extension Socket where Family == RouteFamily {
   ///
   /// Message: RTM_GETLINK.
   @inline(never)
-  public borrowing func link(index: Int32) throws(NetlinkError) -> Link? {
+  public borrowing func link(index: LinkIndex) throws(NetlinkError) -> Link? {
     try link(.index(index))
   }
 
@@ -56,7 +58,7 @@ extension Socket where Family == RouteFamily {
     do throws(NetlinkError) {
       return try get(.getLink(reference), Link.init)
     } catch {
-      if error.errno == ENODEV { return nil }
+      if error.errno == .noDevice { return nil }
       throw error
     }
   }
@@ -67,7 +69,7 @@ extension Socket where Family == RouteFamily {
   /// Equivalent to: `ip -details link show master cni0`. Message: RTM_GETLINK with NLM_F_DUMP, the
   /// bridge as IFLA_MASTER.
   @inline(never)
-  public borrowing func links(master: Int32? = nil) throws(NetlinkError) -> [Link] {
+  public borrowing func links(master: LinkIndex? = nil) throws(NetlinkError) -> [Link] {
     try dump(.getLinks(master: master), Link.init)
       .filter { master == nil || $0.master == master }
   }
@@ -80,7 +82,7 @@ extension Request {
     return request
   }
 
-  static func getLinks(master: Int32?) -> Request {
+  static func getLinks(master: LinkIndex?) -> Request {
     var request = Request("list links", RTM_GETLINK, header: ifinfomsg())
     request.put(IFLA_EXT_MASK, UInt32(RTEXT_FILTER_SKIP_STATS))
     if let master { request.put(IFLA_MASTER, master) }
@@ -102,9 +104,9 @@ extension Link {
       case IFLA_ADDRESS:
         if attribute.payload.count == 6 { link.mac = MACAddress(bytes: attribute.bytes) }
       case IFLA_MTU: link.mtu = Int(attribute.uint32 ?? 0)
-      case IFLA_MASTER: link.master = attribute.int32
+      case IFLA_MASTER: link.master = attribute.linkIndex
       case IFLA_IFALIAS: link.alias = attribute.string
-      case IFLA_LINK: link.peerIndex = attribute.int32
+      case IFLA_LINK: link.peerIndex = attribute.linkIndex
       case IFLA_LINK_NETNSID: link.peerNamespaceID = attribute.int32
       case IFLA_LINKINFO: link.read(info: attribute.nested)
       default: break
@@ -118,7 +120,7 @@ extension Link {
   private init(_ header: ifinfomsg) {
     func isSet(_ flag: net_device_flags) -> Bool { header.ifi_flags & flag.rawValue != 0 }
     self.init(
-      index: header.ifi_index, name: .unnamed, mtu: 0, isUp: isSet(IFF_UP),
+      index: LinkIndex(header.ifi_index), name: .unnamed, mtu: 0, isUp: isSet(IFF_UP),
       isRunning: isSet(IFF_RUNNING), isPromiscuous: isSet(IFF_PROMISC))
   }
 

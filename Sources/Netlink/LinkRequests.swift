@@ -1,9 +1,10 @@
-import CNI
+import Addresses
 import CNetlink
+import Embedded
 
 /// How a request names a link that exists.
 public enum LinkReference: Equatable, Sendable, CustomStringConvertible {
-  case index(Int32)
+  case index(LinkIndex)
   case name(InterfaceName)
 
   /// The name, or the number where there is nothing better.
@@ -23,7 +24,7 @@ public struct VethPair: Equatable, Sendable {
   /// In bytes, for both ends; nil for the kernel's 1500.
   public var mtu: Int?
   /// The index of the bridge that the end is to be a port of.
-  public var master: Int32?
+  public var master: LinkIndex?
   /// The other end, made where it is to be: no link is ever moved between namespaces.
   public var peerName: InterfaceName
   public var peerMAC: MACAddress
@@ -31,7 +32,7 @@ public struct VethPair: Equatable, Sendable {
   public var peerNamespace: Int32
 
   public init(
-    name: InterfaceName, mac: MACAddress, mtu: Int? = nil, master: Int32? = nil,
+    name: InterfaceName, mac: MACAddress, mtu: Int? = nil, master: LinkIndex? = nil,
     peerName: InterfaceName, peerMAC: MACAddress, peerNamespace: Int32
   ) {
     self.name = name
@@ -52,8 +53,8 @@ public struct LinkChange: Equatable, Sendable {
   public var mac: MACAddress?
   /// In bytes.
   public var mtu: Int?
-  /// The index of the bridge to be a port of; 0 releases.
-  public var master: Int32?
+  /// The bridge to be a port of.
+  public var master: LinkIndex?
   /// At most 255 bytes; empty takes it away.
   public var alias: String?
   public var promiscuous: Bool?
@@ -65,7 +66,7 @@ public struct LinkChange: Equatable, Sendable {
 
   public init(
     up: Bool? = nil, name: InterfaceName? = nil, mac: MACAddress? = nil, mtu: Int? = nil,
-    master: Int32? = nil, alias: String? = nil, promiscuous: Bool? = nil,
+    master: LinkIndex? = nil, alias: String? = nil, promiscuous: Bool? = nil,
     withoutLinkLocal: Bool = false, announces: Bool = false
   ) {
     self.up = up
@@ -124,7 +125,7 @@ extension Request {
   ///   - parent: the index of the link whose VLAN it is.
   ///   - id: 1 to 4094.
   public static func addVLAN(
-    _ name: InterfaceName, parent: Int32, id: UInt16, mac: MACAddress? = nil, mtu: Int? = nil
+    _ name: InterfaceName, parent: LinkIndex, id: UInt16, mac: MACAddress? = nil, mtu: Int? = nil
   ) -> Request {
     var request = Request(
       "create VLAN link \(name)", RTM_NEWLINK, flags: NLM_F_CREATE | NLM_F_EXCL,
@@ -191,7 +192,7 @@ extension Request {
     var header = header
     switch link {
     case .index(let index):
-      header.ifi_index = index
+      header.ifi_index = index.rawValue
       self.init(attempt, type, flags: flags, header: header)
     case .name(let name):
       self.init(attempt, type, flags: flags, header: header)

@@ -1,4 +1,5 @@
 import CNetlink
+import System
 
 /// A message from the kernel, lent to the closure that reads it.
 ///
@@ -45,7 +46,7 @@ public struct Message {
     if Int32(flags) & NLM_F_ACK_TLVS != 0 {
       text = Attributes(payload, from: offset).first(NLMSGERR_ATTR_MSG)?.string
     }
-    return NetlinkError(attempt: attempt, errno: 0 &- code, text: text)
+    return NetlinkError(attempt: attempt, errno: Errno(0 &- code), text: text)
   }
 }
 

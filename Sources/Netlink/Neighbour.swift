@@ -1,18 +1,19 @@
-import CNI
+import Addresses
 import CNetlink
+import Embedded
 
 /// Which hardware address an IP address on a link has: an entry of the ARP or neighbour cache.
 public struct Neighbour: Equatable, Sendable {
   public var address: IPAddress
   /// The link's.
-  public var index: Int32
+  public var index: LinkIndex
   /// nil while it is being asked for, or nobody answered.
   public var mac: MACAddress?
   /// Set by hand, for good.
   public var isPermanent: Bool
 
   public init(
-    _ address: IPAddress, index: Int32, mac: MACAddress? = nil, isPermanent: Bool = false
+    _ address: IPAddress, index: LinkIndex, mac: MACAddress? = nil, isPermanent: Bool = false
   ) {
     self.address = address
     self.index = index
@@ -25,15 +26,15 @@ public struct Neighbour: Equatable, Sendable {
 public struct ForwardingEntry: Equatable, Sendable {
   public var mac: MACAddress
   /// The port's.
-  public var index: Int32
+  public var index: LinkIndex
   /// The bridge's.
-  public var master: Int32?
+  public var master: LinkIndex?
   /// Set by hand or the port's own, and not learned from a frame.
   public var isPermanent: Bool
   public var vlan: UInt16?
 
   public init(
-    _ mac: MACAddress, index: Int32, master: Int32? = nil, isPermanent: Bool = false,
+    _ mac: MACAddress, index: LinkIndex, master: LinkIndex? = nil, isPermanent: Bool = false,
     vlan: UInt16? = nil
   ) {
     self.mac = mac
@@ -45,61 +46,14 @@ public struct ForwardingEntry: Equatable, Sendable {
 }
 
 extension Request {
-  /// Sets an entry of the neighbour cache.
-  ///
-  /// Equivalent to: `ip neighbour replace 10.1.2.3 lladdr MAC dev LINK nud permanent`, without
-  /// `isPermanent` with `nud reachable`. Message: RTM_NEWNEIGH.
-  public static func replaceNeighbour(_ neighbour: Neighbour) -> Request {
-    let state = neighbour.isPermanent ? NUD_PERMANENT : NUD_REACHABLE
-    var request = Request(
-      "set neighbour \(neighbour.address) of link number \(neighbour.index)", RTM_NEWNEIGH,
-      flags: NLM_F_CREATE | NLM_F_REPLACE, header: neighbour.header(state: state))
-    request.put(NDA_DST, neighbour.address.bytes)
-    if let mac = neighbour.mac { request.put(NDA_LLADDR, mac.bytes) }
-    return request
-  }
-
   /// Forgets an entry of the neighbour cache.
   ///
   /// Equivalent to: `ip neighbour delete 10.1.2.3 dev LINK`. Message: RTM_DELNEIGH.
-  public static func deleteNeighbour(_ address: IPAddress, index: Int32) -> Request {
+  public static func deleteNeighbour(_ address: IPAddress, index: LinkIndex) -> Request {
     var request = Request(
       "delete neighbour \(address) of link number \(index)", RTM_DELNEIGH,
-      header: Neighbour(address, index: index).header(state: 0))
+      header: Neighbour(address, index: index).header)
     request.put(NDA_DST, address.bytes)
-    return request
-  }
-
-  /// Sets an entry of a bridge's forwarding database.
-  ///
-  /// Equivalent to: `bridge fdb replace MAC dev PORT master static`, permanent with `permanent`.
-  /// Message: RTM_NEWNEIGH of AF_BRIDGE.
-  public static func replaceForwardingEntry(_ entry: ForwardingEntry) -> Request {
-    forwardingEntry(
-      "set", RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, entry,
-      state: entry.isPermanent ? NUD_PERMANENT : NUD_NOARP | NUD_REACHABLE)
-  }
-
-  /// Forgets an entry of a bridge's forwarding database.
-  ///
-  /// Equivalent to: `bridge fdb delete MAC dev PORT master`. Message: RTM_DELNEIGH of AF_BRIDGE.
-  public static func deleteForwardingEntry(_ entry: ForwardingEntry) -> Request {
-    forwardingEntry("delete", RTM_DELNEIGH, 0, entry, state: 0)
-  }
-
-  private static func forwardingEntry(
-    _ verb: String, _ type: Int, _ flags: Int32, _ entry: ForwardingEntry, state: Int32
-  ) -> Request {
-    var header = ndmsg()
-    header.ndm_family = UInt8(AF_BRIDGE)
-    header.ndm_ifindex = entry.index
-    header.ndm_state = UInt16(state)
-    header.ndm_flags = UInt8(NTF_MASTER)
-    var request = Request(
-      "\(verb) forwarding entry \(entry.mac) of link number \(entry.index)", type, flags: flags,
-      header: header)
-    request.put(NDA_LLADDR, entry.mac.bytes)
-    if let vlan = entry.vlan { request.put(NDA_VLAN, vlan) }
     return request
   }
 }
@@ -110,7 +64,7 @@ extension Socket where Family == RouteFamily {
   /// Equivalent to: `ip neighbour show dev LINK`. Message: RTM_GETNEIGH with NLM_F_DUMP.
   @inline(never)
   public borrowing func neighbours(
-    index: Int32? = nil, family: IPAddress.Family? = nil
+    index: LinkIndex? = nil, family: IPAddress.Family? = nil
   ) throws(NetlinkError) -> [Neighbour] {
     try dump(.getNeighbours(index: index, family: family), Neighbour.init)
       .filter { index == nil || $0.index == index }
@@ -121,7 +75,7 @@ extension Socket where Family == RouteFamily {
   /// Equivalent to: `bridge fdb show br cni0`. Message: RTM_GETNEIGH of AF_BRIDGE with NLM_F_DUMP.
   @inline(never)
   public borrowing func forwardingEntries(
-    bridge: Int32
+    bridge: LinkIndex
   ) throws(NetlinkError) -> [ForwardingEntry] {
     try dump(.getForwardingEntries(bridge: bridge), ForwardingEntry.init)
       .filter { $0.master == bridge || $0.index == bridge }
@@ -129,7 +83,7 @@ extension Socket where Family == RouteFamily {
 }
 
 extension Request {
-  static func getNeighbours(index: Int32?, family: IPAddress.Family?) -> Request {
+  static func getNeighbours(index: LinkIndex?, family: IPAddress.Family?) -> Request {
     var header = ndmsg()
     header.ndm_family = family?.number ?? UInt8(AF_UNSPEC)
     var request = Request("list neighbours", RTM_GETNEIGH, header: header)
@@ -137,7 +91,7 @@ extension Request {
     return request
   }
 
-  static func getForwardingEntries(bridge: Int32) -> Request {
+  static func getForwardingEntries(bridge: LinkIndex) -> Request {
     var header = ndmsg()
     header.ndm_family = UInt8(AF_BRIDGE)
     var request = Request("list forwarding entries", RTM_GETNEIGH, header: header)
@@ -147,11 +101,10 @@ extension Request {
 }
 
 extension Neighbour {
-  fileprivate func header(state: Int32) -> ndmsg {
+  fileprivate var header: ndmsg {
     var header = ndmsg()
     header.ndm_family = address.family.number
-    header.ndm_ifindex = index
-    header.ndm_state = UInt16(state)
+    header.ndm_ifindex = index.rawValue
     return header
   }
 
@@ -165,7 +118,7 @@ extension Neighbour {
       return nil
     }
     self.init(
-      address, index: header.ndm_ifindex, mac: attributes.mac,
+      address, index: LinkIndex(header.ndm_ifindex), mac: attributes.mac,
       isPermanent: header.ndm_state & UInt16(NUD_PERMANENT) != 0)
   }
 }
@@ -179,7 +132,7 @@ extension ForwardingEntry {
     let attributes = message.attributes(after: ndmsg.self)
     guard let mac = attributes.mac else { return nil }
     self.init(
-      mac, index: header.ndm_ifindex, master: attributes.first(NDA_MASTER)?.int32,
+      mac, index: LinkIndex(header.ndm_ifindex), master: attributes.first(NDA_MASTER)?.linkIndex,
       isPermanent: header.ndm_state & UInt16(NUD_PERMANENT | NUD_NOARP) != 0,
       vlan: attributes.first(NDA_VLAN)?.uint16)
   }

@@ -1,5 +1,6 @@
-import CNI
 import CNetlink
+import Embedded
+import System
 
 /// What the kernel refused: the attempt, its error number and, where it gave one, its own sentence.
 ///
@@ -9,11 +10,11 @@ public struct NetlinkError: Error, Equatable, CustomStringConvertible {
   /// What was attempted on what, as it follows "cannot": `create link veth12`.
   public let attempt: String
   /// The kernel's error number, positive.
-  public let errno: Int32
+  public let errno: Errno
   /// The extended acknowledgement (`NLMSGERR_ATTR_MSG`), or what else explains the number.
   public let text: String?
 
-  public init(attempt: String, errno: Int32, text: String? = nil) {
+  public init(attempt: String, errno: Errno, text: String? = nil) {
     self.attempt = attempt
     self.errno = errno
     self.text = text
@@ -21,7 +22,7 @@ public struct NetlinkError: Error, Equatable, CustomStringConvertible {
 
   /// The failure of the C function that has just returned.
   static func last(_ attempt: String) -> NetlinkError {
-    NetlinkError(attempt: attempt, errno: humanz_errno())
+    NetlinkError(attempt: attempt, errno: .last)
   }
 
   /// `cannot create link veth12: Operation not supported (Unknown device type)`
@@ -31,18 +32,18 @@ public struct NetlinkError: Error, Equatable, CustomStringConvertible {
 
   /// The description without the attempt: `Operation not supported (Unknown device type)`.
   public var reason: String {
-    let reason = SystemError(errno).description
+    let reason = errno.description
     return text.map { "\(reason) (\($0))" } ?? reason
   }
 
   /// Whether the object of the attempt is not there: what a deletion can be content with.
   public var isMissing: Bool {
-    switch errno {
+    switch errno.rawValue {
     case ENOENT, ENOTDIR, ENODEV, ENXIO, ESRCH, EADDRNOTAVAIL: true
     default: false
     }
   }
 
   /// Whether the object of the attempt is there already.
-  public var exists: Bool { errno == EEXIST }
+  public var exists: Bool { errno == .fileExists }
 }

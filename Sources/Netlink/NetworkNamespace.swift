@@ -1,5 +1,6 @@
-import CNI
 import CNetlink
+import Embedded
+import System
 
 /// A network namespace that is held open, and closes itself. See network_namespaces(7).
 public struct NetworkNamespace: ~Copyable {
@@ -10,17 +11,17 @@ public struct NetworkNamespace: ~Copyable {
   /// - Throws: `isMissing` where there is nothing at the path; `isNotANamespace` where there is
   ///   something else.
   public init(path: String) throws(NetlinkError) {
-    try self.init(opening: path, isSurelyOne: false)
+    try self.init(opening: path, isKnown: false)
   }
 
-  private init(opening path: String, isSurelyOne: Bool) throws(NetlinkError) {
+  private init(opening path: String, isKnown: Bool) throws(NetlinkError) {
     let attempt = "open network namespace \(path)"
     // O_NONBLOCK: what is at the path may be a pipe that nobody writes to.
     let descriptor = path.withCString { humanz_open($0, O_RDONLY | O_NONBLOCK, 0) }
     guard descriptor >= 0 else { throw .last(attempt) }
-    guard isSurelyOne || isNetworkNamespace(descriptor) else {
+    guard isKnown || isNetworkNamespace(descriptor) else {
       close(descriptor)
-      throw NetlinkError(attempt: attempt, errno: EINVAL, text: NetlinkError.notANamespace)
+      throw NetlinkError(attempt: attempt, errno: .invalidArgument, text: NetlinkError.notANamespace)
     }
     fileDescriptor = descriptor
     self.path = path
@@ -30,7 +31,7 @@ public struct NetworkNamespace: ~Copyable {
 
   /// The network namespace of the calling thread.
   public static func callers() throws(NetlinkError) -> NetworkNamespace {
-    try NetworkNamespace(opening: "/proc/thread-self/ns/net", isSurelyOne: true)
+    try NetworkNamespace(opening: "/proc/thread-self/ns/net", isKnown: true)
   }
 
   /// Whether it is the one the calling thread is in.

@@ -1,4 +1,4 @@
-import CNI
+import Addresses
 import CNetlink
 
 /// A route of one of the kernel's tables.
@@ -7,8 +7,6 @@ public struct Route: Equatable, Sendable {
   public static let humanz: UInt8 = 72
   /// RTPROT_KERNEL: what comes and goes with a link's address.
   public static let kernel = UInt8(RTPROT_KERNEL)
-  /// RTPROT_BOOT: what `ip route add` makes by hand.
-  public static let boot = UInt8(RTPROT_BOOT)
   /// RTPROT_RA: learned from a router's advertisement.
   public static let routerAdvertisement = UInt8(RTPROT_RA)
   /// RT_TABLE_MAIN.
@@ -93,14 +91,14 @@ public struct NextHop: Equatable, Sendable {
   /// nil: the destination is on the link itself. An IPv4 route may have an IPv6 gateway.
   public var gateway: IPAddress?
   /// The link's index; nil for the one that reaches the gateway.
-  public var device: Int32?
+  public var device: LinkIndex?
   /// Take the gateway to be on the link, even where no route says so.
   public var onLink: Bool
   /// This one's share among several: 1 to 256.
   public var weight: Int
 
   public init(
-    gateway: IPAddress? = nil, device: Int32? = nil, onLink: Bool = false, weight: Int = 1
+    gateway: IPAddress? = nil, device: LinkIndex? = nil, onLink: Bool = false, weight: Int = 1
   ) {
     self.gateway = gateway
     self.device = device

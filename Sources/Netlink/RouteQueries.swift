@@ -1,5 +1,7 @@
-import CNI
+import Addresses
 import CNetlink
+import Embedded
+import System
 
 extension Socket where Family == RouteFamily {
   /// The routes of a table, or of all (nil). A table that does not exist has none.
@@ -18,7 +20,7 @@ extension Socket where Family == RouteFamily {
         return route
       }
     } catch {
-      if error.errno == ENOENT { return [] }
+      if error.errno == .noSuchFileOrDirectory { return [] }
       throw error
     }
   }
@@ -33,7 +35,7 @@ extension Socket where Family == RouteFamily {
       let route = try get(.getRoute(to: address), Route.init)
       return route.flatMap { $0.kind.hasNextHops ? $0 : nil }
     } catch {
-      switch error.errno {
+      switch error.errno.rawValue {
       // No route, and the kinds unreachable, prohibit and blackhole.
       case ENETUNREACH, EHOSTUNREACH, EACCES: return nil
       case EINVAL where error.text == nil: return nil
@@ -112,7 +114,7 @@ extension NextHop {
       let length = Int(header.rtnh_len)
       guard (headerSize...rest.count).contains(length) else { break }
       var hop = NextHop(
-        device: header.rtnh_ifindex, onLink: Int32(header.rtnh_flags) & RTNH_F_ONLINK != 0,
+        device: LinkIndex(header.rtnh_ifindex), onLink: Int32(header.rtnh_flags) & RTNH_F_ONLINK != 0,
         weight: Int(header.rtnh_hops) + 1)
       for attribute in Attributes(
         UnsafeRawBufferPointer(rebasing: rest[..<length]), from: headerSize)
@@ -125,7 +127,7 @@ extension NextHop {
 
   fileprivate mutating func read(_ attribute: Attribute) {
     switch attribute.type {
-    case RTA_OIF: device = attribute.int32
+    case RTA_OIF: device = attribute.linkIndex
     case RTA_GATEWAY: gateway = IPAddress(bytes: attribute.payload)
     case RTA_VIA: gateway = IPAddress(bytes: attribute.payload.dropFirst(2))
     default: break

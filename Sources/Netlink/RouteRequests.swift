@@ -1,5 +1,6 @@
-import CNI
+import Addresses
 import CNetlink
+import Embedded
 
 extension Request {
   /// Makes a route, in one step in place of one to the same destination with the same metric.
@@ -71,7 +72,7 @@ extension Request {
         for hop in route.nextHops {
           let header = rtnexthop(
             rtnh_len: 0, rtnh_flags: hop.onLink ? UInt8(RTNH_F_ONLINK) : 0,
-            rtnh_hops: UInt8(clamping: hop.weight - 1), rtnh_ifindex: hop.device ?? 0)
+            rtnh_hops: UInt8(clamping: hop.weight - 1), rtnh_ifindex: hop.device?.rawValue ?? 0)
           hops.put(measured: header) { $0.put(nextHop: hop, family) }
         }
       }

@@ -1,3 +1,4 @@
+import Addresses
 import CNetlink
 
 /// One of the kernel's netlink families.

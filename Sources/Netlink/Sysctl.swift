@@ -1,5 +1,6 @@
-import CNI
 import CNetlink
+import Embedded
+import System
 
 /// The kernel's settings under `/proc/sys`. Those under `net` are the calling thread's network
 /// namespace's. See sysctl(8).
@@ -10,13 +11,8 @@ public enum Sysctl {
   /// Equivalent to: `sysctl -n net/ipv4/ip_forward`.
   public static func read(_ key: String) -> String? {
     guard let path = path(key) else { return nil }
-    let descriptor = humanz_open(path, O_RDONLY, 0)
-    guard descriptor >= 0 else { return nil }
-    let file = FileDescriptor(descriptor)
-    var bytes = [UInt8](repeating: 0, count: 1024)
-    let count = CNetlink.read(file.rawValue, &bytes, bytes.count)
-    guard count >= 0 else { return nil }
-    return String(decoding: bytes[..<count].prefix { $0 != 0x0a }, as: UTF8.self)
+    guard let bytes = try? FileDescriptor.contents(of: path, isShort: true) else { return nil }
+    return String(decoding: bytes.prefix { $0 != 0x0a }, as: UTF8.self)
   }
 
   /// Sets a key.
@@ -25,13 +21,12 @@ public enum Sysctl {
   public static func write(_ key: String, _ value: String) throws(NetlinkError) {
     let attempt = "set sysctl \(key) to \(value)"
     guard let path = path(key) else {
-      throw NetlinkError(attempt: attempt, errno: EINVAL, text: "it leads out of /proc/sys")
+      throw NetlinkError(attempt: attempt, errno: .invalidArgument, text: "it leads out of /proc/sys")
     }
-    let descriptor = humanz_open(path, O_WRONLY, 0)
-    guard descriptor >= 0 else { throw .last(attempt) }
-    let file = FileDescriptor(descriptor)
-    guard CNetlink.write(file.rawValue, value, value.utf8.count) == value.utf8.count else {
-      throw .last(attempt)
+    do throws(SystemError) {
+      try FileDescriptor(path: path, flags: O_WRONLY).writeAll(path, Array(value.utf8))
+    } catch {
+      throw NetlinkError(attempt: attempt, errno: error.errno)
     }
   }
 

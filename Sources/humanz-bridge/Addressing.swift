@@ -1,8 +1,9 @@
+import Addresses
 import CNI
 import Netlink
-import Stage
+import Node
 
-/// What an IPAM delegate gave, made ready for the pod's interface and the bridge.
+/// The addresses of an IPAM delegate, completed for the pod's interface and the bridge.
 struct Addressing {
   private let ips: [ResultIP]
   private let routes: [ResultRoute]
@@ -37,18 +38,14 @@ struct Addressing {
     return subnets
   }
 
-  /// Has the node be the pods' gateway: its addresses on a link, and forwarding.
+  /// Makes the node the pods' gateway: its addresses on a link, and forwarding.
   func makeGateway(
     on link: Link, of bridge: Link, _ network: NetworkName, _ node: borrowing Node,
     undo: inout Undo
   ) throws(CNIError) {
     try node.setGateways(
       Gateway.all(of: ips), on: link, force: configuration.forceAddress, alone: true
-    ) { reverse in
-      undo.push { (node, _) in
-        takeBack(ifUnused: network, bridge: bridge.index, node) { try? $0.perform(reverse) }
-      }
-    }
+    ) { undo.push(.nodeUnlessUsed(network, bridge: bridge.index, $0)) }
     for family in Gateway.families(of: ips) { try Forwarding.enable(family, on: node) }
   }
 
@@ -71,6 +68,6 @@ struct Addressing {
       return ip
     }
     result.routes += routes
-    result.dns = dns?.ifItSaysAnything ?? result.dns ?? dns
+    result.dns = dns?.nonEmpty ?? result.dns ?? dns
   }
 }

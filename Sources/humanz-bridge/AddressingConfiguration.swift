@@ -1,4 +1,6 @@
 import CNI
+import Netlink
+import Node
 
 /// The keys that say what is done with the addresses that an IPAM plugin gives.
 struct AddressingConfiguration {
@@ -8,7 +10,7 @@ struct AddressingConfiguration {
   let isDefaultGateway: Bool
   /// Whether another gateway address of the subnet is replaced.
   let forceAddress: Bool
-  /// Whether what leaves the pods' subnets leaves with the node's address.
+  /// Whether traffic that leaves the pods' subnets is masqueraded.
   let ipMasq: Bool
   /// Whether an IPv6 address that another interface has fails the ADD, which then waits for the
   /// answer of duplicate address detection.

@@ -1,7 +1,9 @@
+import Addresses
 import CNI
 import CNetlink
+import Embedded
 import Netlink
-import Stage
+import Node
 
 extension Node {
   /// The network's bridge: the one that is there, or a new one. Two first ADDs may come at once; the
@@ -10,19 +12,18 @@ extension Node {
   borrowing func adoptOrMakeBridge(
     _ configuration: BridgeConfiguration, undo: inout Undo
   ) throws(CNIError) -> Link {
-    if let link = try link(configuration.bridge) { return try adopt(link, configuration) }
+    if let link = try kernel.link(configuration.bridge) { return try adopt(link, configuration) }
     // Before it is made: the kernel's answer may be what fails.
-    undo.push { [name = configuration.bridge] (node, _) in deleteUnusedBridge(name, node) }
-    do throws(NetlinkError) {
-      var mtu = configuration.mtu
-      if mtu == nil { mtu = try defaultRouteMTU() }
-      try socket.perform(.addBridge(configuration.bridge, mac: randomMAC(), mtu: mtu))
-    } catch  where error.exists {
-    } catch {
-      throw CNIError(error)
-    }
+    undo.push(.bridge(configuration.bridge))
+    var mtu = configuration.mtu
+    if mtu == nil { mtu = try defaultRouteMTU() }
+    let made = try kernel.failures(performing: [
+      .addBridge(configuration.bridge, mac: randomMAC(), mtu: mtu)
+    ])
+    // Another ADD may have made it at the same time.
+    if let failure = made.first, !failure.error.exists { throw CNIError(failure.error) }
     prepareIPv6(on: configuration.bridge)
-    guard let link = try link(configuration.bridge) else {
+    guard let link = try kernel.link(configuration.bridge) else {
       throw CNIError(.kernel, "the bridge \(configuration.bridge) went away as it was made")
     }
     return try adopt(link, configuration)
@@ -45,20 +46,20 @@ extension Node {
       mtu: configuration.mtu.flatMap { $0 == link.mtu ? nil : $0 },
       promiscuous: configuration.promiscMode && !link.isPromiscuous ? true : nil)
     guard change != LinkChange() else { return link }
-    try perform([.changeLink(.index(link.index), change)])
+    try kernel.perform([.changeLink(.index(link.index), change)])
     var link = link
     link.mtu = change.mtu ?? link.mtu
     return link
   }
 
   /// The MTU of the link the node's default route leaves by; nil where there is no such route.
-  private borrowing func defaultRouteMTU() throws(NetlinkError) -> Int? {
+  private borrowing func defaultRouteMTU() throws(CNIError) -> Int? {
     for family in [IPAddress.Family.v4, .v6] {
       // Of several with one destination the kernel lists the one it uses first.
-      for route in try socket.routes(family, table: Route.mainTable)
+      for route in try kernel.routes(family, table: Route.mainTable)
       where route.destination.length == 0 {
         guard let device = route.nextHops.first?.device else { continue }
-        return try socket.link(index: device)?.mtu
+        return try kernel.link(at: device)?.mtu
       }
     }
     return nil
@@ -71,17 +72,6 @@ extension Node {
     try? Sysctl.write("net/ipv6/conf/\(bridge)/accept_ra", "0")
     try? Sysctl.write("net/ipv6/conf/\(bridge)/accept_dad", "0")
   }
-}
-
-/// Takes a new bridge back, unless another ADD has put a port on it meanwhile.
-private func deleteUnusedBridge(_ name: InterfaceName, _ node: borrowing RouteSocket) {
-  guard let lock = try? NodeLock(.exclusive) else { return }
-  if let bridge = try? node.link(named: name), let ports = try? node.links(master: bridge.index),
-    ports.isEmpty
-  {
-    try? node.perform(.deleteLink(.index(bridge.index)))
-  }
-  lock.unlock()
 }
 
 /// A bridge whose MAC was set keeps it when ports come and go; random, so that no two nodes share it.

@@ -1,4 +1,7 @@
+import Addresses
 import CNI
+import Netlink
+import Node
 
 /// The keys of `humanz-bridge`, read once. They are the reference `bridge`'s, with its meanings and
 /// defaults.
@@ -23,17 +26,21 @@ struct BridgeConfiguration {
   let vlans: PortVLANs?
   /// What is done with the addresses that an IPAM plugin gives.
   let addressing: AddressingConfiguration
-  /// Replaces the delegate's DNS; nil where the key is absent or says nothing.
+  /// Replaces the delegate's DNS; nil where the key is absent or empty.
   let dns: JSONObject?
+
+  static let defaultBridge = InterfaceName("cni0")!
+
+  static func bridgeName(_ keys: Keys) throws(CNIError) -> InterfaceName {
+    try keys.parsed("bridge", as: "an interface name", InterfaceName.init) ?? defaultBridge
+  }
 
   /// - Throws: error 7 naming the key, or 4 naming the variable.
   init(_ invocation: Invocation) throws(CNIError) {
     let keys = invocation.configuration.keys
-    bridge =
-      try keys.parsed("bridge", as: "an interface name", InterfaceName.init)
-      ?? InterfaceName("cni0")!
+    bridge = try BridgeConfiguration.bridgeName(keys)
     mtu = try keys.int("mtu", in: 0...65535).flatMap { $0 == 0 ? nil : $0 }
-    mac = try MACAddress(requestedBy: invocation)
+    mac = try MACAddress.requested(by: invocation)
     hairpinMode = try keys.bool("hairpinMode") ?? false
     promiscMode = try keys.bool("promiscMode") ?? false
     portIsolation = try keys.bool("portIsolation") ?? false
@@ -41,7 +48,7 @@ struct BridgeConfiguration {
     disableContainerInterface = try keys.bool("disableContainerInterface") ?? false
     vlans = try PortVLANs(keys)
     addressing = try AddressingConfiguration(invocation.configuration)
-    dns = try keys.dns()?.ifItSaysAnything
+    dns = try keys.dns()?.nonEmpty
     if hairpinMode && promiscMode {
       throw keys.invalid(
         "hairpinMode", "and \"promiscMode\" cannot both be true: either lets a pod reach itself")
@@ -56,13 +63,13 @@ struct BridgeConfiguration {
 
 extension JSONObject {
   /// nil for `{}` and for an object whose members are all empty: it overrides nothing.
-  var ifItSaysAnything: JSONObject? {
-    members.contains { $0.value.saysAnything } ? self : nil
+  var nonEmpty: JSONObject? {
+    members.contains { $0.value.isNonEmpty } ? self : nil
   }
 }
 
 extension JSON {
-  fileprivate var saysAnything: Bool {
+  fileprivate var isNonEmpty: Bool {
     switch self {
     case .null: false
     case .string(let text): !text.isEmpty

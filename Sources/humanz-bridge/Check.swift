@@ -1,12 +1,14 @@
+import Addresses
 import CNI
+import Embedded
 import Netfilter
 import Netlink
-import Stage
+import Node
 
 /// CHECK: what must be there, each named where it is not. What later plugins added does no harm.
 extension Node {
   borrowing func checkBridge(_ configuration: BridgeConfiguration) throws(CNIError) -> Link {
-    guard let bridge = try link(configuration.bridge) else {
+    guard let bridge = try kernel.link(configuration.bridge) else {
       throw CNIError(.checkFailed, "the bridge \(configuration.bridge) is missing")
     }
     guard bridge.kind == "bridge" else {
@@ -23,7 +25,7 @@ extension Node {
   borrowing func checkPort(
     _ host: HostInterface, of bridge: Link, peer interface: Link
   ) throws(CNIError) -> Link {
-    guard let port = try link(host.name) else {
+    guard let port = try kernel.link(host.name) else {
       throw CNIError(.checkFailed, "the link \(host.name), the node's end of the pair, is missing")
     }
     guard port.alias == host.alias else {
@@ -54,8 +56,7 @@ extension Node {
         .checkFailed, "the link \(port.name) is not set as the key \"\(key)\" asks")
     }
     guard let vlans = configuration.vlans else { return }
-    let present: [BridgeVLAN]
-    do { present = try socket.bridgeVLANs(index: port.index) } catch { throw CNIError(error) }
+    let present = try kernel.bridgeVLANs(of: port.index)
     if let missing = vlans.missing(in: present) {
       throw CNIError(.checkFailed, "the link \(port.name) is not in VLAN \(missing)")
     }
@@ -76,9 +77,9 @@ extension Node {
   ) throws(CNIError) {
     var name = bridge.name
     if let vlan = configuration.vlans?.access {
-      name = try configuration.gatewayName(vlan: vlan)
+      name = try BridgeConfiguration.gatewayName(bridge.name, vlan: vlan)
     }
-    guard let link = try link(name) else {
+    guard let link = try kernel.link(name) else {
       throw CNIError(.checkFailed, "the link \(name), the gateway of the VLAN, is missing")
     }
     try check(Gateway.all(of: ips), on: link)
@@ -90,12 +91,11 @@ extension Node {
   private borrowing func checkMasquerade(
     of network: NetworkName, _ subnets: [IPPrefix]
   ) throws(CNIError) {
-    let isInstalled: Bool
-    do throws(NetlinkError) {
-      isInstalled = try Masquerade(network: network, inside: subnets, except: subnets)
-        .isInstalled(NetfilterSocket())
-    } catch {
-      throw CNIError(error)
+    var isInstalled = false
+    try netfilterSteps { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
+      isInstalled = try Masquerade(
+        network: network.description, inside: subnets, except: subnets
+      ).isInstalled(socket)
     }
     guard isInstalled else {
       throw CNIError(.checkFailed, "the masquerade of the network \(network) is missing or changed")
@@ -125,11 +125,11 @@ extension Pod {
 
 extension Link {
   /// Whether the pod is held to its MAC address.
-  func checkSource(of host: HostInterface) throws(CNIError) {
+  func verifySourceCheck(of host: HostInterface) throws(CNIError) {
     guard let mac else { return }
-    let isInstalled: Bool
-    do { isInstalled = try host.sourceCheck(of: mac).isInstalled(NetfilterSocket()) } catch {
-      throw CNIError(error)
+    var isInstalled = false
+    try netfilterSteps { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
+      isInstalled = try host.sourceCheck(of: mac).isInstalled(socket)
     }
     guard isInstalled else {
       throw CNIError(

@@ -1,7 +1,8 @@
+import Addresses
 import CNI
 import Netfilter
 import Netlink
-import Stage
+import Node
 
 /// `macspoofchk`: what a pod sends from another MAC address than its own is dropped.
 extension HostInterface {
@@ -12,13 +13,11 @@ extension HostInterface {
 
 extension AttachmentLinks {
   /// Holds the pod to its MAC address, from before its end can be brought up.
-  func checkSource(undo: inout Undo) throws(CNIError) {
+  func installSourceCheck(undo: inout Undo) throws(CNIError) {
     guard let mac = pod.mac else { return }
-    undo.push { [name = host.name] (_, _) in
-      if let netfilter = try? NetfilterSocket() { try? SourceCheck.remove(port: name, netfilter) }
-    }
-    do { try host.sourceCheck(of: mac).install(NetfilterSocket()) } catch {
-      throw CNIError(error)
+    undo.push(.sourceCheck(host.name))
+    try netfilterSteps { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
+      try host.sourceCheck(of: mac).install(socket)
     }
   }
 }

@@ -1,7 +1,10 @@
+import Addresses
 import CNI
 import CNetlink
+import Embedded
 import Netlink
-import Stage
+import Node
+import System
 
 extension BridgeConfiguration {
   /// What makes an attachment's port as the keys ask but for VLANs: hairpin and isolation.
@@ -14,18 +17,15 @@ extension BridgeConfiguration {
 
 /// What VLANs ask of the bridge.
 extension Node {
-  /// Has a bridge keep VLANs apart.
+  /// Turns VLAN filtering of a bridge on.
   /// - Throws: error 2 where the kernel was built without that.
   borrowing func filterVLANs(of bridge: Link) throws(CNIError) {
-    do throws(NetlinkError) {
-      try socket.perform(.filterVLANs(bridge: .name(bridge.name)))
-    } catch  where error.errno == EOPNOTSUPP {
-      throw CNIError(
-        .unsupportedField, "keys \"vlan\" and \"vlanTrunk\" need VLAN filtering of bridges",
-        details: "\(error); the kernel was built without CONFIG_BRIDGE_VLAN_FILTERING")
-    } catch {
-      throw CNIError(error)
-    }
+    let failures = try kernel.failures(performing: [.filterVLANs(bridge: .name(bridge.name))])
+    guard let error = failures.first?.error else { return }
+    guard error.errno == .notSupported else { throw CNIError(error) }
+    throw CNIError(
+      .unsupportedField, "keys \"vlan\" and \"vlanTrunk\" need VLAN filtering of bridges",
+      details: "\(error); the kernel was built without CONFIG_BRIDGE_VLAN_FILTERING")
   }
 
   /// The link that the gateway's address goes to: the bridge or, where the pods are in a VLAN, the
@@ -35,8 +35,8 @@ extension Node {
     undo: inout Undo
   ) throws(CNIError) -> Link {
     guard let vlan = configuration.vlans?.access else { return bridge }
-    let name = try configuration.gatewayName(vlan: vlan)
-    if let link = try link(name) {
+    let name = try BridgeConfiguration.gatewayName(configuration.bridge, vlan: vlan)
+    if let link = try kernel.link(name) {
       guard link.vlanID == vlan && link.peerIndex == bridge.index || link.kind == "veth" else {
         throw CNIError(
           .exists,
@@ -45,24 +45,15 @@ extension Node {
       }
       return link
     }
-    undo.push { (node, _) in
-      takeBack(ifUnused: network, bridge: bridge.index, node) { (node) in
-        try? node.perform(.deleteLink(.name(name)))
-      }
-    }
-    let failures: [Failure]
-    do {
-      failures = try socket.failures(performing: [
-        .addBridgeVLAN(bridge.index, BridgeVLAN(vlan...vlan), onBridge: true),
-        .addVLAN(name, parent: bridge.index, id: vlan, mac: bridge.mac, mtu: bridge.mtu),
-        .changeLink(.name(name), LinkChange(up: true)),
-      ])
-    } catch {
-      throw CNIError(error)
-    }
+    undo.push(.nodeUnlessUsed(network, bridge: bridge.index, [.deleteLink(.name(name))]))
+    let failures = try kernel.failures(performing: [
+      .addBridgeVLAN(bridge.index, BridgeVLAN(vlan...vlan), onBridge: true),
+      .addVLAN(name, parent: bridge.index, id: vlan, mac: bridge.mac, mtu: bridge.mtu),
+      .changeLink(.name(name), LinkChange(up: true)),
+    ])
     // Another ADD may make it at the same time.
     if let failure = failures.first(where: { !$0.error.exists }) { throw CNIError(failure.error) }
-    guard let link = try link(name) else {
+    guard let link = try kernel.link(name) else {
       throw CNIError(.kernel, "the link \(name) went away as it was made")
     }
     return link
@@ -72,7 +63,9 @@ extension Node {
 extension BridgeConfiguration {
   /// The name of the link in a VLAN of the bridge, as the reference `bridge` has it.
   /// - Throws: error 7 where it is too long for a link's.
-  func gatewayName(vlan: UInt16) throws(CNIError) -> InterfaceName {
+  static func gatewayName(
+    _ bridge: InterfaceName, vlan: UInt16
+  ) throws(CNIError) -> InterfaceName {
     guard let name = InterfaceName("\(bridge).\(vlan)") else {
       throw CNIError(
         .invalidConfiguration, "keys \"bridge\" and \"vlan\": \(bridge).\(vlan) is no link's name",

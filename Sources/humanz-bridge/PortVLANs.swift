@@ -1,4 +1,5 @@
 import CNI
+import Embedded
 import Netlink
 
 /// The VLANs of an attachment's port: `vlan`, `vlanTrunk` and `preserveDefaultVlan`.
@@ -56,7 +57,7 @@ struct PortVLANs: Equatable {
   }
 
   /// What makes a port that is in VLAN 1 alone, as a bridge adds it, be in these.
-  func requests(port: Int32) -> [Request] {
+  func requests(port: LinkIndex) -> [Request] {
     var requests: [Request] = []
     if !preservesDefault {
       requests.append(.deleteBridgeVLAN(port, BridgeVLAN(1...1)))

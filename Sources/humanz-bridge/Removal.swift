@@ -1,52 +1,48 @@
+import Addresses
 import CNI
 import CNetlink
+import Embedded
 import Netfilter
 import Netlink
-import Stage
+import Node
 
 /// DEL and GC: they find things by the attachment's name and the links' aliases, so that they need
 /// neither the namespace nor a result, and what is gone already is no error.
 extension Node {
   /// Removes an attachment's pair, both ends by the node's, and what the node remembers of it.
   borrowing func remove(
-    _ traces: AttachmentTraces, _ configuration: BridgeConfiguration
+    _ traces: AttachmentTraces, _ references: BridgeReferences
   ) throws(CNIError) {
-    do throws(NetlinkError) {
-      let neighbours = try neighbours(configuration)
-      try deletePair(traces.host)
-      try forget(traces, among: neighbours)
-      // A kernel since 6.16 keeps a port's chain for the next port of that name.
-      if configuration.macspoofchk {
-        try SourceCheck.remove(port: traces.host.name, NetfilterSocket())
+    let neighbours = try neighbours(references)
+    try deletePair(traces.host)
+    try forget(traces, among: neighbours)
+    // A kernel since 6.16 keeps a port's chain for the next port of that name.
+    if references.macspoofchk {
+      try netfilterSteps { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
+        try SourceCheck.remove(port: traces.host.name, socket)
       }
-    } catch {
-      throw CNIError(error)
     }
   }
 
   /// Removes what belongs to attachments of a network that are not valid any more, going on after
   /// errors.
   borrowing func removeAll(
-    of network: NetworkName, keeping valid: [Attachment], _ configuration: BridgeConfiguration
+    of network: NetworkName, keeping valid: [Attachment], _ references: BridgeReferences
   ) throws(CNIError) {
     let kept = valid.map { HostInterface(of: $0, on: network).alias }.sortedByBytes()
-    let links: [Link]
-    do { links = try socket.links() } catch { throw CNIError(error) }
     var errors: [CNIError] = []
-    for link in links {
+    for link in try kernel.links() {
       guard let alias = link.alias,
         let attachment = HostInterface.attachment(alias: alias, on: network),
         !kept.containsSorted(alias)
       else { continue }
       do throws(CNIError) {
-        try remove(AttachmentTraces(of: attachment, on: network), configuration)
+        try remove(AttachmentTraces(of: attachment, on: network), references)
       } catch {
         errors.append(error)
       }
     }
-    do throws(NetlinkError) { try removeOrphans(configuration) } catch {
-      errors.append(CNIError(error))
-    }
+    do throws(CNIError) { try removeOrphans(references) } catch { errors.append(error) }
     if let error = CNIError.combined(errors) { throw error }
   }
 
@@ -54,47 +50,43 @@ extension Node {
   /// is gone, and neighbours that are behind no port. (A neighbour entry is a cache's: one that was
   /// good after all is made again by the next packet.)
   private borrowing func removeOrphans(
-    _ configuration: BridgeConfiguration
-  ) throws(NetlinkError) {
-    if let netfilter = try? NetfilterSocket() {
-      for port in try SourceCheck.ports(netfilter) where try socket.link(named: port) == nil {
-        try SourceCheck.remove(port: port, netfilter)
+    _ references: BridgeReferences
+  ) throws(CNIError) {
+    var ports: [InterfaceName] = []
+    try netfilterSteps { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
+      ports = try SourceCheck.ports(socket)
+    }
+    for port in ports where try kernel.link(port) == nil {
+      try netfilterSteps { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
+        try SourceCheck.remove(port: port, socket)
       }
     }
-    guard let bridge = try socket.link(named: configuration.bridge), bridge.kind == "bridge" else {
+    guard let bridge = try kernel.link(references.bridge), bridge.kind == "bridge" else {
       return
     }
-    let reachable = try socket.forwardingEntries(bridge: bridge.index).map { $0.mac }
+    let reachable = try kernel.forwardingEntries(of: bridge.index).map { $0.mac }
     try forget(
-      try neighbours(configuration).filter { neighbour in
+      try neighbours(references).filter { neighbour in
         !neighbour.isPermanent && !(neighbour.mac.map { reachable.contains($0) } ?? false)
       })
   }
 
   /// Deletes the node's end, and so both; not a link of that name whose alias is another's.
-  private borrowing func deletePair(_ host: HostInterface) throws(NetlinkError) {
-    guard let link = try socket.link(named: host.name),
+  private borrowing func deletePair(_ host: HostInterface) throws(CNIError) {
+    guard let link = try kernel.link(host.name),
       link.alias == nil || link.alias == host.alias
     else { return }
-    do throws(NetlinkError) { try socket.perform(.deleteLink(.index(link.index))) } catch {
-      if !error.isMissing { throw error }
-    }
+    try kernel.performIfPresent([.deleteLink(.index(link.index))])
   }
 
   /// The neighbours that the node knows on the bridge, and on its link in the pods' VLAN.
   private borrowing func neighbours(
-    _ configuration: BridgeConfiguration
-  ) throws(NetlinkError) -> [Neighbour] {
-    var names = [configuration.bridge]
-    if let vlan = configuration.vlans?.access,
-      let name = try? configuration.gatewayName(vlan: vlan)
-    {
-      names.append(name)
-    }
+    _ references: BridgeReferences
+  ) throws(CNIError) -> [Neighbour] {
     var neighbours: [Neighbour] = []
-    for name in names {
-      guard let link = try socket.link(named: name) else { continue }
-      neighbours += try socket.neighbours(index: link.index)
+    for name in references.links {
+      guard let link = try kernel.link(name) else { continue }
+      neighbours += try kernel.neighbours(of: link.index)
     }
     return neighbours
   }

@@ -1,13 +1,16 @@
+import Addresses
 import CNI
 import CNetlink
+import Embedded
 import Netlink
-import Stage
+import Node
+import System
 
 /// STATUS: whether the next ADD can have what it needs on the node.
 extension Node {
   /// An ADD makes the bridge if need be, but cannot make one of another kind of link.
   borrowing func checkBridgeCanServe(_ configuration: BridgeConfiguration) throws(CNIError) {
-    let link = try link(configuration.bridge)
+    let link = try kernel.link(configuration.bridge)
     if let link, link.kind != "bridge" {
       throw CNIError(.notAvailable, "key \"bridge\": the node's link \(link.name) is no bridge")
     }
@@ -26,7 +29,7 @@ private func canFilterVLANs(_ bridge: InterfaceName) throws(CNIError) -> Bool {
     }
     return true
   } catch {
-    if error.errno == EOPNOTSUPP { return false }
+    if error.errno == .notSupported { return false }
     throw CNIError(error)
   }
 }

@@ -1,6 +1,7 @@
 import CNI
+import Embedded
 import Netlink
-import Stage
+import Node
 
 /// The links of an attachment, as the kernel has them.
 struct AttachmentLinks {
@@ -25,31 +26,24 @@ extension Node {
       peerName: attachment.interface, peerMAC: configuration.mac ?? host.podMAC,
       peerNamespace: pod.namespace.fileDescriptor)
     // By the pod's end, which was not there before: the node's may be an earlier ADD's.
-    undo.push { [name = attachment.interface] (_, pod) in
-      try? pod.perform(.deleteLink(.name(name)))
-    }
+    undo.push(.pod([.deleteLink(.name(attachment.interface))]))
     // The kernel keeps IPv6 off a link that is too narrow for it (RFC 8200 section 5).
     let hasIPv6 = Node.hasIPv6 && pair.mtu ?? bridge.mtu >= 1280
     // In one datagram: nobody ever finds the link without its alias, even after a `kill -9`.
-    let failures: [Failure]
-    do {
-      failures = try socket.failures(
-        performing: [
-          .addVethPair(pair),
-          .changeLink(
-            .name(host.name),
-            LinkChange(up: true, alias: host.alias, withoutLinkLocal: hasIPv6)),
-        ] + configuration.portSettings(.name(host.name)))
-    } catch {
-      throw CNIError(error)
-    }
+    let failures = try kernel.failures(
+      performing: [
+        .addVethPair(pair),
+        .changeLink(
+          .name(host.name),
+          LinkChange(up: true, alias: host.alias, withoutLinkLocal: hasIPv6)),
+      ] + configuration.portSettings(.name(host.name)))
     if let failure = failures.first, failure.index == 0 {
       if failure.error.exists { try refuse(existing: host) }
       throw CNIError(failure.error)
     }
     if let failure = failures.first { throw CNIError(failure.error) }
-    if let vlans = configuration.vlans, let port = try link(host.name) {
-      try perform(vlans.requests(port: port.index))
+    if let vlans = configuration.vlans, let port = try kernel.link(host.name) {
+      try kernel.perform(vlans.requests(port: port.index))
     }
     return AttachmentLinks(
       bridge: bridge, pod: try pod.interface(attachment.interface), host: host)
@@ -59,7 +53,7 @@ extension Node {
   /// the addresses are in use.
   /// - Throws: error 101.
   borrowing func refuse(existing host: HostInterface) throws(CNIError) {
-    guard let link = try link(host.name) else { return }
+    guard let link = try kernel.link(host.name) else { return }
     throw CNIError(
       .exists, "the node already has the link \(host.name), the attachment's end on the bridge",
       details: link.alias.map { "its alias is \($0)" } ?? "it has no alias")

@@ -1,7 +1,13 @@
+import Addresses
 import CNI
+import Embedded
+import Leases
+import Netlink
+import Node
+import Routes
 
-/// The keys of `humanz-ipam`, read as each verb needs them: a DEL works where the ranges do not.
-struct IPAMConfiguration {
+/// Where the leases of a network are. DEL and GC need nothing else of the configuration.
+struct StoreReferences {
   /// Where the leases of all networks are. On tmpfs, so that a reboot frees them.
   static let defaultDataDirectory = "/run/humanz/ipam"
 
@@ -9,47 +15,69 @@ struct IPAMConfiguration {
   /// another plugin's `ipam.type`.
   let isStage: Bool
   let dataDirectory: String
+
+  /// - Throws: error 7 for a `dataDir` that does not say where the leases are.
+  init(_ invocation: Invocation) throws(CNIError) {
+    let configuration = invocation.configuration
+    isStage = configuration.type == IPAMPlugin.name
+    let section = try? configuration.keys.keys("ipam")
+    dataDirectory = try StoreReferences.dataDirectory(section ?? configuration.keys)
+  }
+
+  fileprivate static func dataDirectory(_ keys: Keys) throws(CNIError) -> String {
+    try keys.parsed("dataDir", as: "an absolute path") {
+      $0.utf8.first == UInt8(ascii: "/") ? $0 : nil
+    } ?? defaultDataDirectory
+  }
+}
+
+/// The keys of `humanz-ipam`.
+struct IPAMConfiguration {
+  /// Whether we are a stage of the chain; see `StoreReferences`.
+  let isStage: Bool
+  let dataDirectory: String
+  /// Whether the gateway addresses are put on the bridge of prevResult.
+  let isGateway: Bool
   /// The `ipam` section; a stage may have its keys at the top too.
-  let keys: Keys
-  private let configuration: NetworkConfiguration
-  private let arguments: CNIArguments
+  private let keys: Keys
+  private let invocation: Invocation
+  private var configuration: NetworkConfiguration { invocation.configuration }
+  var log: Log { configuration.log }
 
   /// - Throws: error 7 naming the key.
   init(_ invocation: Invocation) throws(CNIError) {
-    configuration = invocation.configuration
-    arguments = invocation.arguments
+    self.invocation = invocation
+    let configuration = invocation.configuration
     isStage = configuration.type == IPAMPlugin.name
     let section = try configuration.keys.keys("ipam")
     guard let keys = section ?? (isStage ? configuration.keys : nil) else {
-      throw configuration.keys.invalid("ipam", "is missing: the section with \"subnet\" is due")
+      throw configuration.keys.invalid("ipam", "is required: the section with \"subnet\"")
     }
     self.keys = keys
-    dataDirectory =
-      try keys.parsed("dataDir", as: "an absolute path") { $0.utf8.first == 0x2f ? $0 : nil }
-      ?? IPAMConfiguration.defaultDataDirectory
-  }
-
-  /// Whether the gateway addresses are put on the bridge of prevResult.
-  var isGateway: Bool {
-    get throws(CNIError) { try keys.bool("isGateway") ?? true }
+    dataDirectory = try StoreReferences.dataDirectory(keys)
+    isGateway = try keys.bool("isGateway") ?? true
   }
 
   /// The pools, as host-local orders them: `runtimeConfig.ipRanges`, `subnet`, `ranges`; after them
   /// the node's subnets in `clusterFile`.
   /// - Throws: error 7 naming the key; also where there is none.
-  var pools: Pools {
-    get throws(CNIError) {
-      var pools = try Pools(keys)
-      if let runtimeConfig = try configuration.runtimeConfig("ipRanges") {
-        try pools.add(runtimeConfig, "ipRanges", first: true)
-      }
-      if let path = try keys.string("clusterFile") { try pools.add(clusterFile: path, keys) }
-      guard !pools.sets.isEmpty else {
-        throw keys.invalid("subnet", "is missing: a prefix such as 100.100.0.0/24 is due")
-      }
-      try refuseWhatNoResultHolds(pools)
-      return pools
+  func pools() throws(CNIError) -> Pools {
+    var pools = try Pools(keys)
+    if let runtimeConfig = try configuration.runtimeConfig("ipRanges") {
+      try pools.add(runtimeConfig, "ipRanges", first: true)
     }
+    if let path = try keys.string("clusterFile") {
+      let subnets = try ClusterFile(path: path).subnets
+      guard !subnets.isEmpty else {
+        throw keys.invalid("clusterFile", "names \(path), which has no subnet of this node")
+      }
+      try pools.add(subnets: subnets, from: path)
+    }
+    guard !pools.sets.isEmpty else {
+      throw keys.invalid("subnet", "is required: a prefix such as 100.100.0.0/24")
+    }
+    try refuseWhatNoResultHolds(pools)
+    return pools
   }
 
   /// A result before 0.3.0 has room for one address of each family.
@@ -64,53 +92,45 @@ struct IPAMConfiguration {
     }
   }
 
-  /// The addresses that are asked for: of `runtimeConfig.ips`, `args.cni.ips` and IP in CNI_ARGS the
-  /// first that names any.
+  /// The addresses that are asked for: by `runtimeConfig.ips`, or else `args.cni.ips`, or else IP in
+  /// CNI_ARGS.
   /// - Throws: error 7 naming the key, 4 for CNI_ARGS.
-  var requestedAddresses: [IPAddress] {
-    get throws(CNIError) {
-      if let ips = try configuration.runtimeConfig("ips").addresses("ips"), !ips.isEmpty {
-        return ips
-      }
-      if let ips = try configuration.cniArguments.addresses("ips"), !ips.isEmpty { return ips }
-      var addresses: [IPAddress] = []
-      for text in (arguments["IP"] ?? "").fields(separatedBy: ",") {
-        guard let address = addressOfEither(text) else {
-          throw CNIError(
-            .invalidEnvironment, "CNI_ARGS: IP is \"\(text)\": an IP address is due")
+  func requestedAddresses() throws(CNIError) -> [IPAddress] {
+    try invocation.requested(
+      "ips", argument: "IP",
+      fromKeys: { (keys: Keys) throws(CNIError) -> [IPAddress]? in
+        let addresses = try keys.elements("ips") {
+          (value: JSON, path: String) throws(CNIError) -> IPAddress in
+          guard let address = value.string.flatMap({ addressOfEither($0) }) else {
+            throw CNIError(.invalidConfiguration, "key \"\(path)\": expected an IP address")
+          }
+          return address
         }
-        addresses.append(address)
-      }
-      return addresses
-    }
+        return addresses?.isEmpty == false ? addresses : nil
+      },
+      fromText: { (text: String) throws(CNIError) -> [IPAddress]? in
+        var addresses: [IPAddress] = []
+        for field in text.fields(separatedBy: ",") {
+          guard let address = addressOfEither(field) else {
+            throw CNIError(
+              .invalidEnvironment, "CNI_ARGS: IP is \"\(field)\", expected an IP address")
+          }
+          addresses.append(address)
+        }
+        return addresses
+      }) ?? []
   }
 
-  /// The routes of the result, which whoever comes after us makes.
-  var routes: [ResultRoute] {
-    get throws(CNIError) {
-      try keys.list("routes")?.map { (route) throws(CNIError) in try ResultRoute(route) } ?? []
-    }
+  /// The routes of the result. A later stage, or the plugin that delegates to us, makes them.
+  func routes() throws(CNIError) -> [ResultRoute] {
+    try keys.list("routes")?.map { (route) throws(CNIError) in try ResultRoute(route) } ?? []
   }
 
   /// `dns`, or what the file `resolvConf` says.
-  var dns: JSONObject? {
-    get throws(CNIError) {
-      if let dns = try keys.dns(), !dns.isEmpty { return dns }
-      guard let path = try keys.string("resolvConf"), !path.isEmpty else { return nil }
-      return try resolverConfiguration(at: path)
-    }
-  }
-}
-
-extension Keys? {
-  /// A list of addresses, with or without a prefix length.
-  fileprivate func addresses(_ key: String) throws(CNIError) -> [IPAddress]? {
-    try self?.elements(key) { (value: JSON, path: String) throws(CNIError) in
-      guard let address = value.string.flatMap({ addressOfEither($0) }) else {
-        throw CNIError(.invalidConfiguration, "key \"\(path)\": an IP address is due")
-      }
-      return address
-    }
+  func dns() throws(CNIError) -> JSONObject? {
+    if let dns = try keys.dns(), !dns.isEmpty { return dns }
+    guard let path = try keys.string("resolvConf"), !path.isEmpty else { return nil }
+    return try resolverConfiguration(at: path)
   }
 }
 

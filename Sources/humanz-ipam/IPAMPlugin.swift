@@ -1,76 +1,117 @@
+import Addresses
 import CNI
+import Leases
 import Netlink
-import Stage
+import Node
+import System
 
 /// The address stage: chooses addresses and keeps them as leases. As a delegate it prints them; as a
 /// stage of the chain it also puts them on the pod's interface, and the gateway's on the bridge.
 struct IPAMPlugin: Plugin {
   static var name: String { "humanz-ipam" }
 
-  let invocation: Invocation
-  let configuration: IPAMConfiguration
+  static var summary: String { "leases addresses, and puts them on the pod's interface" }
 
-  init(_ invocation: Invocation) throws(CNIError) {
-    self.invocation = invocation
-    configuration = try IPAMConfiguration(invocation)
-  }
+  let invocation: Invocation
+
+  init(_ invocation: Invocation) { self.invocation = invocation }
 
   var network: NetworkName { invocation.configuration.name }
 
+  // MARK: - ADD
+
   func add(_ attachment: Attachment, namespace: String) throws(CNIError) -> CNIResult {
+    let configuration = try IPAMConfiguration(invocation)
+    let store = Store(network, configuration)
     guard configuration.isStage else {
-      return try allocate(
-        for: attachment, namespace: namespace, hostInterface: delegatorsInterface(attachment))
+      return try store.allocate(
+        try request(
+          for: attachment, namespace, configuration, hostInterface: hostInterfaceOfCaller))
     }
-    guard let result = invocation.configuration.prevResult else { throw needsPrevResult }
+    guard let result = try invocation.configuration.prevResult() else { throw needsPrevResult }
     let node = try Node()
     let pod = try Pod(path: namespace)
     let earlier = try EarlierStage(result, attachment, pod: pod, node: node)
-    let allocation = try allocate(
-      for: attachment, namespace: namespace, hostInterface: earlier.port?.name)
-    var reverse: [Request] = []
+    let allocation = try store.allocate(
+      try request(for: attachment, namespace, configuration, hostInterface: earlier.port?.name))
+    var undo = Undo()
+    undo.push(.leases { try? store.release(attachment) })
     do throws(CNIError) {
+      undo.push(.pod(pod.requestsToRemove(allocation.ips, from: earlier.interface)))
       try pod.configure(earlier.interface, addresses: allocation.ips)
       pod.announce(allocation.ips, on: earlier.interface, port: earlier.port?.name, of: node)
-      if try configuration.isGateway, let bridge = earlier.bridge {
-        try node.setGateways(Gateway.all(of: allocation.ips), on: bridge) { reverse = $0 }
+      if configuration.isGateway, let bridge = earlier.bridge {
+        try node.setGateways(Gateway.all(of: allocation.ips), on: bridge) { undo.push(.node($0)) }
       }
     } catch {
-      _ = try? node.socket.failures(performing: reverse)
-      pod.remove(allocation.ips.map { $0.address.address }, from: earlier.interface)
-      try? release(attachment)
+      undo.run(node: node.kernel, pod: pod.kernel)
       throw error
     }
     return result.adding(allocation, to: earlier.index)
   }
 
-  func del(_ attachment: Attachment, namespace: String?) throws(CNIError) {
-    guard configuration.isStage, let pod = Pod.ifThere(namespace),
-      let interface = try? pod.interface(attachment.interface)
-    else { return try release(attachment) }
-    try release(attachment) { pod.remove($0, from: interface) }
+  private func request(
+    for attachment: Attachment, _ namespace: String, _ configuration: IPAMConfiguration,
+    hostInterface: InterfaceName?
+  ) throws(CNIError) -> AddressRequest {
+    AddressRequest(
+      allocation: Allocation(
+        attachment, namespace: namespace, hostInterface: hostInterface,
+        pools: try configuration.pools(), requested: try configuration.requestedAddresses()),
+      routes: try configuration.routes(), dns: try configuration.dns())
   }
 
+  /// The node's end of the pair that a delegating plugin says it is about to make; nil for a plugin that
+  /// does not say.
+  private var hostInterfaceOfCaller: InterfaceName? {
+    environmentVariable(IPAMDelegate.hostInterfaceVariable).flatMap { InterfaceName($0) }
+  }
+
+  // MARK: - DEL and GC
+
+  func del(_ attachment: Attachment, namespace: String?) throws(CNIError) {
+    let references = try StoreReferences(invocation)
+    let store = Store(network, references)
+    guard references.isStage, let pod = Pod.ifPresent(namespace),
+      let interface = try? pod.interface(attachment.interface)
+    else { return try store.release(attachment) }
+    try store.release(attachment) { pod.remove($0, from: interface) }
+  }
+
+  func gc(keeping valid: [Attachment]) throws(CNIError) {
+    try Store(network, StoreReferences(invocation)).collect(keeping: valid)
+  }
+
+  // MARK: - CHECK and STATUS
+
   func check(_ attachment: Attachment, namespace: String) throws(CNIError) {
-    let result = invocation.configuration.prevResult
-    try checkLeases(of: attachment, result)
+    let configuration = try IPAMConfiguration(invocation)
+    let result = try invocation.configuration.prevResult()
+    let pools = try configuration.pools()
+    try Store(network, configuration).check(
+      attachment, in: result, pools, namespace: namespace)
     guard configuration.isStage else { return }
     guard let result else { throw needsPrevResult }
     let node = try Node()
     let pod = try Pod(path: namespace)
     let earlier = try EarlierStage(result, attachment, pod: pod, node: node)
     try pod.checkAddresses(of: earlier.interface, in: result)
-    if try configuration.isGateway, let bridge = earlier.bridge {
-      let pools = try configuration.pools
+    if configuration.isGateway, let bridge = earlier.bridge {
       let ips = result.ips.filter { pools.range(of: $0.address.address) != nil }
       try node.check(Gateway.all(of: ips), on: bridge)
     }
   }
 
-  func gc(keeping valid: [Attachment]) throws(CNIError) {
-    var errors: [StoreError] = []
-    try changeStore { (store) throws(StoreError) in errors = store.collect(keeping: valid) }
-    if let error = CNIError.combined(errors.map { CNIError($0) }) { throw error }
+  /// - Throws: error 50 with how many addresses are used; 7 for a key.
+  func status() throws(CNIError) {
+    do throws(CNIError) {
+      let configuration = try IPAMConfiguration(invocation)
+      _ = try (configuration.routes(), configuration.dns(), configuration.requestedAddresses())
+      try Store(network, configuration).checkFree(configuration.pools())
+    } catch {
+      guard error.code != .invalidConfiguration else { throw error }
+      throw CNIError(.notAvailable, error.message, details: error.details)
+    }
   }
 
   private var needsPrevResult: CNIError {
@@ -79,13 +120,6 @@ struct IPAMPlugin: Plugin {
       details:
         "put it into a conflist after the plugin that makes the interface, or name it in that "
         + "plugin's \"ipam\" as \"type\"")
-  }
-
-  /// The node's end of the pair that our own bridge is about to make; that of another plugin which
-  /// delegates to us is not known.
-  private func delegatorsInterface(_ attachment: Attachment) -> InterfaceName? {
-    guard invocation.configuration.type == "humanz-bridge" else { return nil }
-    return HostInterface(of: attachment, on: network).name
   }
 }
 
@@ -105,11 +139,16 @@ extension CNIResult {
 }
 
 extension Pod {
+  /// The requests that take addresses off an interface.
+  fileprivate borrowing func requestsToRemove(_ ips: [ResultIP], from interface: Link) -> [Request] {
+    ips.map { .deleteAddress(InterfaceAddress(prefix: $0.address, index: interface.index)) }
+  }
+
   /// Takes addresses off an interface, those that are there. Equivalent to: `ip address delete …`.
   fileprivate borrowing func remove(_ addresses: [IPAddress], from interface: Link) {
-    let present = (try? socket.addresses(index: interface.index)) ?? []
-    for address in present where addresses.contains(address.prefix.address) {
-      try? socket.perform(.deleteAddress(address))
-    }
+    let present = (try? kernel.addresses(of: interface.index)) ?? []
+    let requests = present.filter { addresses.contains($0.prefix.address) }
+      .map { Request.deleteAddress($0) }
+    _ = try? kernel.failures(performing: requests)
   }
 }

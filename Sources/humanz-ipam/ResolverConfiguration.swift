@@ -1,10 +1,15 @@
 import CNI
 import CNetlink
+import Netlink
+import System
 
 /// The result's `dns` as a file in the form of resolv.conf(5) has it.
 /// - Throws: error 5 where the file cannot be read.
 func resolverConfiguration(at path: String) throws(CNIError) -> JSONObject {
-  let bytes = try FileDescriptor(path: path, flags: O_RDONLY).readAll(limit: 1 << 20)
+  let bytes: [UInt8]
+  do { bytes = try FileDescriptor.contents(of: path, limit: 1 << 20) } catch {
+    throw CNIError(error)
+  }
   var nameservers: [JSON] = []
   var domain: JSON?
   var search: [JSON] = []

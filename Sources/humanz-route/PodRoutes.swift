@@ -1,11 +1,14 @@
+import Addresses
 import CNI
+import Embedded
 import Netlink
-import Stage
+import Node
+import Routes
 
-/// The routes a pod is to have, beside those it has: the result's, the configuration's, and a default
+/// The routes that a pod must have, and those it has: the result's, the configuration's, and a default
 /// route for each family whose address has a gateway.
 struct PodRoutes {
-  /// The result's routes with those of the configuration, which goes first where both name the same.
+  /// The result's routes and the configuration's, which wins where both have the same.
   let result: [ResultRoute]
   /// The same as the kernel has them.
   private let wanted: [Route]
@@ -39,7 +42,7 @@ struct PodRoutes {
     }
     let asked = try kernelRoutes(routes)
     let present = try pod.routes(besides: asked + kernelRoutes(defaults))
-    // Of its own accord it takes no other interface's default route away.
+    // A default route that nobody asked for does not replace another interface's.
     defaults = defaults.filter { route in
       !present.contains {
         $0.destination == route.destination && $0.table == Route.mainTable
@@ -60,17 +63,15 @@ struct PodRoutes {
       batch.append(.changeLink(.index(interface.index), LinkChange(up: true)))
     }
     for route in missing { batch.append(.replaceRoute(route)) }
-    if !batch.isEmpty { try pod.perform(batch) }
+    if !batch.isEmpty { try pod.kernel.perform(batch) }
   }
 
-  /// Takes back what `make` made, in whole or in part.
-  func undo(in pod: borrowing Pod) {
-    var batch: [Request] = []
-    for route in missing {
+  /// The requests that restore what `make` changes.
+  var reverse: [Request] {
+    missing.map { route in
       let old = present.first { $0.isSame(as: route) }
-      batch.append(old.map { .replaceRoute($0) } ?? .deleteRoute(route))
+      return old.map { .replaceRoute($0) } ?? .deleteRoute(route)
     }
-    _ = try? pod.socket.failures(performing: batch)
   }
 
   private var missing: [Route] {
@@ -99,16 +100,12 @@ extension Pod {
   fileprivate borrowing func routes(besides wanted: [Route]) throws(CNIError) -> [Route] {
     var present: [Route] = []
     var asked: [Route] = []
-    do throws(NetlinkError) {
-      for route in wanted
-      where !asked.contains(where: {
-        $0.destination.family == route.destination.family && $0.table == route.table
-      }) {
-        asked.append(route)
-        present += try socket.routes(route.destination.family, table: route.table)
-      }
-    } catch {
-      throw CNIError(error)
+    for route in wanted
+    where !asked.contains(where: {
+      $0.destination.family == route.destination.family && $0.table == route.table
+    }) {
+      asked.append(route)
+      present += try kernel.routes(route.destination.family, table: route.table)
     }
     return present
   }
@@ -117,10 +114,7 @@ extension Pod {
   /// moves it there.
   fileprivate borrowing func hasMoved(_ route: Route) throws(CNIError) -> Bool {
     guard route.table == Route.mainTable else { return false }
-    let all: [Route]
-    do { all = try socket.routes(route.destination.family, table: nil) } catch {
-      throw CNIError(error)
-    }
+    let all = try kernel.routes(route.destination.family, table: nil)
     return all.contains { other in
       var route = route
       route.table = other.table

@@ -1,51 +1,55 @@
+import Addresses
 import CNI
+import Embedded
 import Netlink
-import Stage
+import Node
+import Routes
 
 /// The route stage: the pod's routes, and the node's to every other node's pods.
 struct RoutePlugin: Plugin {
   static var name: String { "humanz-route" }
 
-  let invocation: Invocation
-  let configuration: RouteConfiguration
+  static var summary: String { "makes the pod's routes and the node's routes to other nodes' pods" }
 
-  init(_ invocation: Invocation) throws(CNIError) {
-    self.invocation = invocation
-    configuration = try RouteConfiguration(invocation.configuration)
-  }
+  let invocation: Invocation
+
+  init(_ invocation: Invocation) { self.invocation = invocation }
 
   private var network: NetworkName { invocation.configuration.name }
 
   // MARK: - ADD
 
   func add(_ attachment: Attachment, namespace: String) throws(CNIError) -> CNIResult {
-    guard var result = invocation.configuration.prevResult else { throw needsPrevResult }
+    let configuration = try RouteConfiguration(invocation.configuration)
+    guard var result = try invocation.configuration.prevResult() else { throw needsPrevResult }
     let node = try Node()
     let pod = try Pod(path: namespace)
     let interface = try pod.interface(attachment.interface)
-    let addresses = addressesBehindNode(result, interface, namespace)
+    let addresses = addressesBehindNode(configuration, result, interface, namespace)
     let routes = try PodRoutes(configuration, result, on: interface, of: pod)
-    try putNodeRight(for: Gateway.families(of: addresses), node)
+    try repairNode(configuration, for: Gateway.families(of: addresses), node)
+    var undo = Undo()
     do throws(CNIError) {
+      undo.push(.pod(routes.reverse))
       try routes.make(in: pod)
-      log(try NetworkRules(configuration, network, addresses).install())
+      log(try NetworkRules(configuration.network, addresses).install())
     } catch {
-      routes.undo(in: pod)
+      undo.run(node: node.kernel, pod: pod.kernel)
       throw error
     }
     result.routes = routes.result
     return result
   }
 
-  /// What every pod of the node relies on: it stays, whatever becomes of this one. What cannot be
-  /// made is logged.
-  private func putNodeRight(
-    for families: [IPAddress.Family], _ node: borrowing Node
+  /// Makes what every pod of the node relies on. It stays when this ADD fails. What cannot be made is
+  /// logged.
+  private func repairNode(
+    _ configuration: RouteConfiguration, for families: [IPAddress.Family], _ node: borrowing Node
   ) throws(CNIError) {
     for family in families { try Forwarding.enable(family, on: node) }
-    // What is read of the cluster file holds until the routes are right: sync waits so long.
+    // Until the routes are made, `humanz sync` must not replace the cluster file they come from.
     let lock = try NodeLock(.shared)
-    log(try NodeRoutes(configuration, node).putRight(on: node))
+    log(try NodeRoutes(configuration.network, node).putRight(on: node))
     lock.unlock()
   }
 
@@ -55,33 +59,31 @@ struct RoutePlugin: Plugin {
     }
   }
 
-  /// The pod's addresses, as far as their packets pass the node: those of a macvlan do not, and give
-  /// no cause to forward or to open a firewall.
+  /// The pod's addresses whose packets pass the node. A macvlan's do not, and are no reason to forward
+  /// or to open a firewall.
   private func addressesBehindNode(
-    _ result: CNIResult, _ interface: Link, _ namespace: String
+    _ configuration: RouteConfiguration, _ result: CNIResult, _ interface: Link,
+    _ namespace: String
   ) -> [ResultIP] {
-    guard interface.kind == "veth" || !configuration.network.isEmpty else { return [] }
+    guard interface.kind == "veth" || !configuration.network.network.isEmpty else { return [] }
     return result.ips(of: interface.name, sandbox: namespace)
   }
 
   // MARK: - DEL and GC
 
-  /// The pod's routes went with its interface, and the node's serve the other pods; what the node
-  /// remembers of the pod's addresses goes.
+  /// Deletes the node's neighbour entries and connections of the pod's addresses. The pod's routes went
+  /// with its interface, and the node's serve other pods.
   func del(_ attachment: Attachment, namespace: String?) throws(CNIError) {
     let node = try Node()
     let traces = AttachmentTraces(
-      of: attachment, on: network, invocation.configuration.prevResult, sandbox: namespace)
-    // Connections are forgotten once: by humanz-bridge, whose DEL is still to come where its port is.
-    let isBridges = try node.link(traces.host.name)?.alias == traces.host.alias
-    do throws(NetlinkError) {
-      try node.forget(traces, among: try node.socket.neighbours(), connections: !isBridges)
-    } catch {
-      throw CNIError(error)
-    }
+      of: attachment, on: network, invocation.configuration.readablePrevResult,
+      sandbox: namespace)
+    // Where the host interface still exists, its own stage deletes the connections, after the link.
+    let hasPort = try node.kernel.link(traces.host.name)?.alias == traces.host.alias
+    try node.forget(traces, among: try node.kernel.neighbours(), connections: !hasPort)
   }
 
-  /// What the network's pods share goes with the last of them.
+  /// Removes the firewall rules of a network without attachments.
   func gc(keeping valid: [Attachment]) throws(CNIError) {
     if valid.isEmpty { try NetworkRules.remove(of: network) }
   }
@@ -89,46 +91,50 @@ struct RoutePlugin: Plugin {
   // MARK: - CHECK and STATUS
 
   func check(_ attachment: Attachment, namespace: String) throws(CNIError) {
-    guard let result = invocation.configuration.prevResult else { throw needsPrevResult }
+    let configuration = try RouteConfiguration(invocation.configuration)
+    guard let result = try invocation.configuration.prevResult() else { throw needsPrevResult }
     let pod = try Pod(path: namespace)
     let interface = try pod.interface(attachment.interface)
-    let addresses = addressesBehindNode(result, interface, namespace)
+    let addresses = addressesBehindNode(configuration, result, interface, namespace)
     try PodRoutes(configuration, result, on: interface, of: pod).check(in: pod)
     let node = try Node()
-    let routes = try NodeRoutes(configuration, node)
+    let routes = try NodeRoutes(configuration.network, node)
     let families = Gateway.families(of: addresses)
-    try refuse(complaints(families, addresses, routes, node), .checkFailed)
+    try refuse(
+      complaints(configuration, families, addresses, routes, node), .checkFailed)
   }
 
-  /// What pods suffer from. A node that has none yet is ready where the next ADD heals the rest.
+  /// Reports what pods suffer from. A node without pods is ready where the next ADD repairs the rest.
   func status() throws(CNIError) {
+    let configuration = try RouteConfiguration(invocation.configuration)
+    let network = configuration.network
     let node = try Node()
     let routes: NodeRoutes
-    do throws(CNIError) { routes = try NodeRoutes(configuration, node) } catch {
+    do throws(CNIError) { routes = try NodeRoutes(network, node) } catch {
       throw CNIError(.notAvailable, error.message, details: error.details)
     }
-    let hasOwn = routes.hasOwn(besidesSync: configuration.clusterFile != nil)
-    let isUsed = hasOwn ? true : try node.hasPods(of: network)
+    let hasOwn = routes.hasOwn(besidesSync: network.clusterFile != nil)
+    let isUsed = hasOwn ? true : try node.kernel.hasAttachments(to: network.name)
     let complaints =
       isUsed
-      ? try complaints(configuration.families, [], routes, node)
+      ? try complaints(configuration, network.families, [], routes, node)
       : try routes.complaints(healable: false, on: node)
     try refuse(complaints, .limitedConnectivity)
   }
 
-  /// What is wrong on the node, each as a sentence.
+  /// What is wrong on the node, a sentence each.
   /// - Parameter addresses: the pod's; none in STATUS.
   @inline(never)
   private func complaints(
-    _ families: [IPAddress.Family], _ addresses: [ResultIP], _ routes: NodeRoutes,
-    _ node: borrowing Node
+    _ configuration: RouteConfiguration, _ families: [IPAddress.Family], _ addresses: [ResultIP],
+    _ routes: NodeRoutes, _ node: borrowing Node
   ) throws(CNIError) -> [String] {
     var complaints: [String] = []
     for family in families where !Forwarding.isOn(family) {
       complaints.append("forwarding of IPv\(family.version) is off")
     }
     complaints += try routes.complaints(on: node)
-    complaints += try NetworkRules(configuration, network, addresses).complaints()
+    complaints += try NetworkRules(configuration.network, addresses).complaints()
     return complaints
   }
 
@@ -141,16 +147,5 @@ struct RoutePlugin: Plugin {
     CNIError(
       .invalidConfiguration, "humanz-route needs \"prevResult\"",
       details: "put it into a conflist after the plugins that make the interface and its addresses")
-  }
-}
-
-extension Node {
-  /// Whether a link is humanz-bridge's, for a pod of the network.
-  fileprivate borrowing func hasPods(of network: NetworkName) throws(CNIError) -> Bool {
-    let links: [Link]
-    do { links = try socket.links() } catch { throw CNIError(error) }
-    return links.contains { link in
-      link.alias.map { HostInterface.attachment(alias: $0, on: network) != nil } ?? false
-    }
   }
 }

@@ -1,4 +1,3 @@
-import CNI
 import CNetlink
 
 exit(RoutePlugin.run())

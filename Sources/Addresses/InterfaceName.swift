@@ -1,0 +1,16 @@
+/// The name of a network interface: 1 to 15 bytes, not `.` or `..`, without `/`, `:` and white space
+/// (specification section 2; `dev_valid_name` in net/core/dev.c), and without `%`, which the kernel
+/// takes for a pattern that it fills in.
+public struct InterfaceName: Equatable, Sendable, CustomStringConvertible {
+  public let description: String
+
+  public init?(_ text: String) {
+    guard (1...15).contains(text.utf8.count), text != ".", text != "..",
+      !text.utf8.contains(where: { byte in
+        byte == UInt8(ascii: "/") || byte == UInt8(ascii: ":") || byte == UInt8(ascii: "%")
+          || byte <= 0x20 || byte == 0x7f
+      })
+    else { return nil }
+    description = text
+  }
+}

@@ -1,0 +1,47 @@
+import Embedded
+
+/// A 48-bit hardware address (IEEE 802).
+public struct MACAddress: Equatable, Sendable {
+  /// The six bytes, in the order they are sent and written.
+  public let bytes: [UInt8]
+
+  /// - Precondition: there are six bytes.
+  public init(bytes: [UInt8]) {
+    precondition(bytes.count == 6, "a MAC address has six bytes")
+    self.bytes = bytes
+  }
+
+  /// Reads six pairs of hexadecimal digits with `:` or `-` between them.
+  public init?(_ text: String) {
+    let characters = Array(text.utf8)
+    guard characters.count == 17 else { return nil }
+    let separator = characters[2]
+    guard separator == UInt8(ascii: ":") || separator == UInt8(ascii: "-") else { return nil }
+    var bytes: [UInt8] = []
+    for index in stride(from: 0, to: 17, by: 3) {
+      guard let high = hexadecimalDigit(characters[index]),
+        let low = hexadecimalDigit(characters[index + 1]),
+        index == 15 || characters[index + 2] == separator
+      else { return nil }
+      bytes.append(high << 4 | low)
+    }
+    self.bytes = bytes
+  }
+
+  /// Whether the address can be an interface's: not a group's, and not all zero.
+  public var isUsable: Bool { bytes[0] & 1 == 0 && bytes != [0, 0, 0, 0, 0, 0] }
+
+  /// A locally administered unicast address whose other 46 bits are taken from `seed`.
+  public static func local(_ seed: UInt64) -> MACAddress {
+    var bytes = (0..<6).map { UInt8(truncatingIfNeeded: seed >> (8 * UInt64($0))) }
+    bytes[0] = bytes[0] & 0xfc | 0x02
+    return MACAddress(bytes: bytes)
+  }
+}
+
+extension MACAddress: CustomStringConvertible {
+  /// Lower-case pairs with colons between, as `ip link` prints it.
+  public var description: String {
+    bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: ":")
+  }
+}

@@ -1,0 +1,69 @@
+import Embedded
+import System
+
+/// A conflist: the plugins of a network in the order they are run (specification section 1).
+public struct NetworkList {
+  public let name: NetworkName
+  public let version: ProtocolVersion
+  public let plugins: [Keys]
+  public let disableCheck: Bool
+  public let disableGC: Bool
+
+  /// The folder in which runtimes look for conflists.
+  public static let defaultFolder = "/etc/cni/net.d"
+
+  /// Reads a conflist, or a single plugin's configuration as a list of one.
+  /// - Throws: error 5 for the file, 6 for what is not JSON, 1 or 7 for a key.
+  public init(path: String) throws(CNIError) {
+    let text: [UInt8]
+    do { text = try FileDescriptor.contents(of: path) } catch { throw CNIError(error) }
+    let json: JSON
+    do throws(JSONError) { json = try JSON(parsing: text) } catch {
+      throw CNIError(.undecodable, "\(path) is not JSON", details: error.description)
+    }
+    guard let object = json.object else {
+      throw CNIError(.undecodable, "\(path) is \(json.kind), not an object")
+    }
+    let keys = Keys(object)
+    guard let name = try keys.parsed("name", as: NetworkName.expected, NetworkName.init) else {
+      throw keys.invalid("name", "is required: the network's name")
+    }
+    self.name = name
+    version = try NetworkList.version(keys)
+    plugins = try keys.list("plugins") ?? [keys]
+    guard !plugins.isEmpty else { throw keys.invalid("plugins", "is empty") }
+    disableCheck = try keys.bool("disableCheck") ?? false
+    disableGC = try keys.bool("disableGC") ?? false
+  }
+
+  /// The newest of `cniVersions` that we speak, else `cniVersion`.
+  private static func version(_ keys: Keys) throws(CNIError) -> ProtocolVersion {
+    let offered = try keys.strings("cniVersions") ?? []
+    if let newest = offered.compactMap({ ProtocolVersion($0) }).max() { return newest }
+    return try NetworkConfiguration.version(keys)
+  }
+
+  /// The configuration that each plugin of a type is called with, before a runtime adds to it.
+  /// - Throws: error 7 naming the key.
+  public func configurations(ofType type: String) throws(CNIError) -> [NetworkConfiguration] {
+    var configurations: [NetworkConfiguration] = []
+    for plugin in plugins where plugin.object["type"]?.string == type {
+      var object = plugin.object
+      object["cniVersion"] = .string(version.description)
+      object["name"] = .string(name.description)
+      configurations.append(try NetworkConfiguration(object))
+    }
+    return configurations
+  }
+
+  /// The names of the files in a folder that a runtime takes for configurations, in its order: those
+  /// that end in `.conf`, `.conflist` or `.json`, by their bytes. A missing folder has none.
+  public static func fileNames(in folder: String) -> [String] {
+    guard let directory = try? Directory(path: folder, make: false),
+      let names = try? directory.names()
+    else { return [] }
+    let endings = ["conf", "conflist", "json"]
+    return names.filter { endings.contains($0.fields(separatedBy: ".").last ?? "") }
+      .sortedByBytes()
+  }
+}

@@ -1,0 +1,149 @@
+import Addresses
+import CNI
+import CNetlink
+import Embedded
+import Node
+import System
+
+/// What an attachment asks the store for.
+public struct Allocation {
+  let attachment: Attachment
+  let namespace: String
+  /// The node's end of the pair; nil where it is not known.
+  let hostInterface: InterfaceName?
+  let pools: Pools
+  let requested: [IPAddress]
+
+  /// - Parameters:
+  ///   - namespace: CNI_NETNS, kept with the lease.
+  ///   - hostInterface: the node's end of the pair; nil where it is not known.
+  ///   - requested: the addresses that are asked for.
+  public init(
+    _ attachment: Attachment, namespace: String, hostInterface: InterfaceName?, pools: Pools,
+    requested: [IPAddress]
+  ) {
+    self.attachment = attachment
+    self.namespace = namespace
+    self.hostInterface = hostInterface
+    self.pools = pools
+    self.requested = requested
+  }
+
+  /// Leases one address of each range set, in the order of the sets.
+  /// - Returns: the addresses with their prefix lengths and gateways.
+  /// - Parameter report: gets a sentence for each lease that was left behind and is reclaimed.
+  public func make(in store: inout LeaseStore, report: (String) -> Void) throws(StoreError) -> [ResultIP] {
+    // Before anything is looked for: a full pool must not hide that the attachment has an address.
+    let held = try storeFiles { () throws(SystemError) in try store.addresses(of: attachment) }
+    guard held.isEmpty else { throw .holds(attachment, held) }
+    let wishes = try wishes()
+    var addresses: [IPAddress] = []
+    var given: [(set: Int, address: IPAddress)] = []
+    for (index, set) in pools.sets.enumerated() {
+      if let wish = wishes[index] {
+        addresses.append(try store.require(wish, report: report))
+      } else {
+        let address = try store.find(in: set, index, report: report)
+        addresses.append(address)
+        given.append((index, address))
+      }
+    }
+    try storeFiles { () throws(SystemError) in try store.note(pools) }
+    try store.lease(
+      AttachmentRecord(
+        attachment, addresses: addresses, namespace: namespace, hostInterface: hostInterface,
+        bootID: Boot.id, time: Clock.timestamp()),
+      given: given)
+    return addresses.map { address in
+      let range = pools.range(of: address)!
+      return ResultIP(
+        IPPrefix(address, length: range.subnet.length), gateway: range.gateway)
+    }
+  }
+
+  /// For each range set the address asked for, nil where any will do.
+  private func wishes() throws(StoreError) -> [IPAddress?] {
+    var wishes = [IPAddress?](repeating: nil, count: pools.sets.count)
+    for address in requested {
+      guard let index = pools.sets.firstIndex(where: { $0.range(of: address) != nil }) else {
+        throw .unavailable(address, "is in none of the ranges")
+      }
+      let set = pools.sets[index]
+      guard set.gives(address) else {
+        let isGateway = pools.gateways.contains(address)
+        throw .unavailable(address, isGateway ? "is the gateway's" : "is excluded")
+      }
+      if let other = wishes[index], other != address {
+        throw .unavailable(address, "is of the same range set as \(other)")
+      }
+      wishes[index] = address
+    }
+    return wishes
+  }
+}
+
+extension LeaseStore {
+  /// A requested address, if it is free or was left behind.
+  fileprivate mutating func require(
+    _ address: IPAddress, report: (String) -> Void
+  ) throws(StoreError) -> IPAddress {
+    let lease = try storeFiles { () throws(SystemError) in try leases.lease(of: address) }
+    guard let lease else { return address }
+    guard let holder = lease.holder.attachment,
+      try storeFiles({ () throws(SystemError) in try reclaim(of: [holder], report: report) })
+    else {
+      throw .taken(address, by: lease.holder)
+    }
+    return address
+  }
+
+  /// The next free address of a range set; where there is none, leases that were left behind are freed.
+  fileprivate mutating func find(
+    in set: RangeSet, _ index: Int, report: (String) -> Void
+  ) throws(StoreError) -> IPAddress {
+    var used = 0
+    let address = try storeFiles { () throws(SystemError) -> IPAddress? in
+      if let address = try firstFree(in: set, index) { return address }
+      if try reclaim(report: report), let address = try firstFree(in: set, index) { return address }
+      used = try leases.used(of: set)
+      return nil
+    }
+    guard let address else { throw .exhausted(set, used: used) }
+    return address
+  }
+
+  private borrowing func firstFree(
+    in set: RangeSet, _ index: Int
+  ) throws(SystemError) -> IPAddress? {
+    try leases.firstFree(in: set, after: try leases.lastGiven(from: index))
+  }
+}
+
+/// Runs steps whose failures are the file system's.
+func storeFiles<Value>(
+  _ steps: () throws(SystemError) -> Value
+) throws(StoreError) -> Value {
+  do throws(SystemError) { return try steps() } catch { throw .system(error) }
+}
+
+extension Directory {
+  /// The next free address, in a directory of lease files. Nothing is changed.
+  public borrowing func firstFree(
+    in set: RangeSet, after last: IPAddress?
+  ) throws(SystemError) -> IPAddress? {
+    try set.firstFree(
+      after: last,
+      isTaken: { (address) throws(SystemError) in
+        guard let status = try status(of: address.description) else { return false }
+        return status.st_size > 0 || status.st_mode & mode_t(S_IFMT) != mode_t(S_IFREG)
+      },
+      leased: { () throws(SystemError) in
+        try leased().compactMap { $0.family == set.family ? $0.value : nil }
+      })
+  }
+
+  /// How many addresses of a range set are leased.
+  public borrowing func used(of set: RangeSet) throws(SystemError) -> Int {
+    try leased().count { set.gives($0) }
+  }
+}

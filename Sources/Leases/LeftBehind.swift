@@ -1,0 +1,106 @@
+import Addresses
+import CNI
+import CNetlink
+import Embedded
+import Node
+import System
+
+/// Tells leases that were left behind: those whose holder cannot be there any more.
+public struct LeftBehind: ~Copyable {
+  /// Opened where it is needed first: mostly it is not.
+  private var node: Node?
+
+  public init() { node = nil }
+
+  /// Why a lease cannot be in use; nil where it may be.
+  ///
+  /// The boot it was made in is over; or its namespace and its interface on the node are both gone. One
+  /// of the last two alone says nothing, nor does what is not known.
+  public mutating func reason(_ record: AttachmentRecord) -> String? {
+    if let bootID = record.bootID, let current = Boot.id, bootID != current {
+      return "the boot it was made in is over"
+    }
+    guard let namespace = record.namespace, let interface = record.hostInterface,
+      access(namespace, F_OK) != 0, humanz_errno() == ENOENT, isGone(interface)
+    else { return nil }
+    return "the namespace \(namespace) and the link \(interface) are gone"
+  }
+
+  private mutating func isGone(_ interface: InterfaceName) -> Bool {
+    do throws(CNIError) {
+      if node == nil { node = try Node() }
+      return try !node!.hasLink(interface)
+    } catch {
+      return false
+    }
+  }
+}
+
+extension Directory {
+  /// Those attachments with a file in this directory whose leases were left behind, and why. Nothing is
+  /// changed.
+  public borrowing func leftBehind(
+    among attachments: [Attachment]
+  ) throws(SystemError) -> [(record: AttachmentRecord, reason: String)] {
+    var leftBehind = LeftBehind()
+    var found: [(record: AttachmentRecord, reason: String)] = []
+    for attachment in attachments {
+      if let record = try record(of: attachment), let reason = leftBehind.reason(record) {
+        found.append((record, reason))
+      }
+    }
+    return found
+  }
+}
+
+extension LeaseStore {
+  /// Frees those leases that were left behind, each with a sentence.
+  /// - Parameter holders: whose; nil for everybody's.
+  /// - Returns: whether there were any.
+  mutating func reclaim(
+    of holders: [Attachment]? = nil, report: (String) -> Void
+  ) throws(SystemError) -> Bool {
+    var isAny = false
+    var among = holders ?? []
+    if holders == nil { among = try attachments.attachments() }
+    for (record, reason) in try attachments.leftBehind(among: among) {
+      let attachment = record.attachment
+      try release(attachment) { addresses in
+        for address in addresses {
+          isAny = true
+          report("reclaims \(address) of \(attachment.title): \(reason)")
+        }
+      }
+    }
+    return isAny
+  }
+
+  /// Frees the leases of all attachments but the valid ones, going on after errors.
+  /// - Returns: the errors.
+  public mutating func collect(keeping valid: [Attachment]) -> [SystemError] {
+    var errors: [SystemError] = []
+    do throws(SystemError) { try index() } catch { errors.append(error) }
+    let kept = valid.map { $0.fileName }.sortedByBytes()
+    do throws(SystemError) {
+      for attachment in try holders() where !kept.containsSorted(attachment.fileName) {
+        do throws(SystemError) { try release(attachment) } catch { errors.append(error) }
+      }
+    } catch {
+      errors.append(error)
+    }
+    return errors
+  }
+
+  /// Every attachment that has a file, and where the files are not known to be complete, every one that
+  /// has a lease.
+  private borrowing func holders() throws(SystemError) -> [Attachment] {
+    var holders = try attachments.attachments()
+    guard !isIndexed else { return holders }
+    for address in try leases.leased() {
+      if let attachment = (try? leases.lease(of: address))??.holder.attachment {
+        holders.append(attachment)
+      }
+    }
+    return holders
+  }
+}

@@ -1,0 +1,95 @@
+import Addresses
+import CNI
+import Netfilter
+import Netlink
+
+/// By what the node remembers an attachment: the next owner of its addresses must not be taken for
+/// it.
+public struct AttachmentTraces {
+  public let host: HostInterface
+  private let macs: [MACAddress]
+  private let addresses: [IPAddress]
+
+  /// What a DEL knows: from prevResult, else from the namespace, and without both from the
+  /// attachment's name, of which its MAC address is made.
+  /// - Parameter mac: of the pod's interface, where the configuration asks for one.
+  public init(
+    of attachment: Attachment, on network: NetworkName, _ result: CNIResult?, sandbox: String?,
+    mac: MACAddress? = nil
+  ) {
+    host = HostInterface(of: attachment, on: network)
+    var macs = [mac ?? host.podMAC]
+    var addresses: [IPAddress] = []
+    if let result {
+      let sandbox = result.sandbox(of: attachment.interface) ?? ""
+      macs += [result.interface(attachment.interface, sandbox: sandbox)?.interface.mac]
+        .compactMap { $0 }
+      addresses = result.ips(of: attachment.interface, sandbox: sandbox).map { $0.address.address }
+    }
+    if addresses.isEmpty {
+      addresses = Pod.ifPresent(sandbox)?.addresses(of: attachment.interface) ?? []
+    }
+    self.addresses = addresses
+    self.macs = macs
+  }
+
+  /// What a GC knows: the attachment's name alone.
+  public init(of attachment: Attachment, on network: NetworkName) {
+    host = HostInterface(of: attachment, on: network)
+    macs = [host.podMAC]
+    addresses = []
+  }
+
+  /// The neighbours that are the attachment's.
+  fileprivate func own(_ neighbours: [Neighbour]) -> [Neighbour] {
+    neighbours.filter { neighbour in
+      !neighbour.isPermanent
+        && (addresses.contains(neighbour.address)
+          || neighbour.mac.map { macs.contains($0) } ?? false)
+    }
+  }
+
+  /// The attachment's addresses, with those that only its neighbour entries tell.
+  fileprivate func addresses(with neighbours: [Neighbour]) -> [IPAddress] {
+    addresses + neighbours.map { $0.address }.filter { !addresses.contains($0) }
+  }
+}
+
+extension Node {
+  /// Deletes an attachment's neighbour entries and, with `connections`, its tracked connections, which
+  /// costs the size of the node's table of them.
+  /// - Parameter neighbours: the node's, of which the attachment's are deleted.
+  public borrowing func forget(
+    _ traces: AttachmentTraces, among neighbours: [Neighbour], connections: Bool = true
+  ) throws(CNIError) {
+    let own = traces.own(neighbours)
+    try forget(own)
+    guard connections else { return }
+    try kernelSteps { () throws(NetlinkError) in
+      try ConnectionTracking.forget(traces.addresses(with: own))
+    }
+  }
+
+  /// Deletes neighbour entries; a missing one is not an error.
+  public borrowing func forget(_ neighbours: [Neighbour]) throws(CNIError) {
+    try kernel.performIfPresent(
+      neighbours.map { .deleteNeighbour($0.address, index: $0.index) })
+  }
+}
+
+extension CNIResult {
+  /// The namespace an interface was made in, which a DEL may come without.
+  fileprivate func sandbox(of name: InterfaceName) -> String? {
+    interfaces.first { $0.name == name.description && $0.sandbox != nil }?.sandbox
+  }
+}
+
+extension Pod {
+  /// The addresses of an interface; none where it is gone.
+  fileprivate borrowing func addresses(of interface: InterfaceName) -> [IPAddress] {
+    guard let link = try? kernel.link(interface),
+      let addresses = try? kernel.addresses(of: link.index)
+    else { return [] }
+    return addresses.map { $0.prefix.address }
+  }
+}

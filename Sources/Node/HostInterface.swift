@@ -1,0 +1,58 @@
+import Addresses
+import CNI
+import Embedded
+import Netlink
+
+/// The node's end of an attachment's veth pair, found by name and known by alias: neither DEL nor GC
+/// needs the namespace or a result.
+public struct HostInterface: Equatable {
+  /// `veth` and 11 hexadecimal digits from a hash of container ID and interface name.
+  public let name: InterfaceName
+  /// `humanz:NETWORK:CONTAINER:INTERFACE`, whole.
+  public let alias: String
+  /// Where the MAC addresses of both ends come from: the same attachment gets the same ones again.
+  private let hash: UInt64
+
+  public init(of attachment: Attachment, on network: NetworkName) {
+    var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+    for byte in "\(attachment.containerID):\(attachment.interface)".utf8 {
+      hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3
+    }
+    // FNV-1a alone leaves the ends of the word alike for alike input: murmur's finalizer mixes them.
+    hash = (hash ^ hash >> 33) &* 0xff51_afd7_ed55_8ccd
+    hash = (hash ^ hash >> 33) &* 0xc4ce_b9fe_1a85_ec53
+    hash ^= hash >> 33
+    self.hash = hash
+    let digits = String(hash >> 20, radix: 16)
+    name = InterfaceName("veth" + String(repeating: "0", count: 11 - digits.utf8.count) + digits)!
+    alias =
+      HostInterface.aliasPrefix(of: network)
+      + "\(attachment.containerID):\(attachment.interface)"
+  }
+
+  /// What the aliases of all attachments to a network begin with.
+  public static func aliasPrefix(of network: NetworkName) -> String { "humanz:\(network):" }
+
+  /// The attachment an alias names on a network; nil where the alias is not ours or another network's.
+  public static func attachment(alias: String, on network: NetworkName) -> Attachment? {
+    guard let owner = owner(alias: alias), owner.network == network else { return nil }
+    return owner.attachment
+  }
+
+  /// The network and the attachment that an alias names; nil where it is not one of ours.
+  public static func owner(
+    alias: String
+  ) -> (network: NetworkName, attachment: Attachment)? {
+    let parts = alias.fields(separatedBy: ":")
+    guard parts.count == 4, parts[0] == "humanz", let network = NetworkName(parts[1]),
+      let containerID = ContainerID(parts[2]), let interface = InterfaceName(parts[3])
+    else { return nil }
+    return (network, Attachment(containerID: containerID, interface: interface))
+  }
+
+  /// The MAC address of the node's end.
+  public var mac: MACAddress { .local(hash) }
+
+  /// The MAC address of the pod's end where the configuration asks for none.
+  public var podMAC: MACAddress { .local(~hash) }
+}

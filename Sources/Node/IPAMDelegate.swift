@@ -1,0 +1,76 @@
+import CNI
+import Embedded
+import Netlink
+
+/// The IPAM plugin named in a configuration's `ipam.type`, given the whole configuration
+/// (specification section 4, "Delegated plugins").
+public struct IPAMDelegate {
+  private let type: String
+  private let invocation: Invocation
+
+  /// The environment variable that names the node's end of the pair that the caller is about to make.
+  /// IPAM plugins of others ignore it.
+  public static let hostInterfaceVariable = "HUMANZ_HOST_INTERFACE"
+
+  /// nil where the configuration delegates nothing.
+  /// - Throws: error 7 for an invalid `ipam` section.
+  public init?(_ invocation: Invocation) throws(CNIError) {
+    guard let type = try invocation.configuration.ipam?.string("type") else { return nil }
+    self.type = type
+    self.invocation = invocation
+  }
+
+  /// Asks for addresses. A failed ADD is followed by a DEL. The delegate is told the name of the node's
+  /// end of the pair, which it may keep with the lease: see `hostInterfaceVariable`.
+  /// - Throws: the delegate's error; error 103 where it gave no address.
+  public func add(for attachment: Attachment) throws(CNIError) -> CNIResult {
+    let host = HostInterface(of: attachment, on: invocation.configuration.name)
+    do throws(CNIError) {
+      let printed = try run(.add, [(IPAMDelegate.hostInterfaceVariable, "\(host.name)")])
+      guard let object = (try? JSON(parsing: printed))?.object else {
+        throw CNIError(
+          .delegate, "the IPAM plugin \"\(type)\" printed no result",
+          details: String(decoding: printed.prefix(1024), as: UTF8.self))
+      }
+      let result = try read(object)
+      guard !result.ips.isEmpty else {
+        throw CNIError(.delegate, "the IPAM plugin \"\(type)\" gave no address")
+      }
+      return result
+    } catch {
+      try? del()
+      throw error
+    }
+  }
+
+  private func read(_ object: JSONObject) throws(CNIError) -> CNIResult {
+    do throws(CNIError) {
+      return try CNIResult(Keys(object), version: invocation.configuration.version)
+    } catch {
+      throw CNIError(
+        .delegate, "the result of the IPAM plugin \"\(type)\": \(error.message)",
+        details: error.details)
+    }
+  }
+
+  public func del() throws(CNIError) { _ = try run(.del) }
+
+  public func check() throws(CNIError) { _ = try run(.check) }
+
+  public func gc() throws(CNIError) { _ = try run(.gc) }
+
+  /// - Throws: the delegate's error; 50 where the delegate is missing.
+  public func status() throws(CNIError) {
+    do throws(CNIError) { _ = try PluginExecutable(type) } catch {
+      throw CNIError(.notAvailable, error.message, details: error.details)
+    }
+    _ = try run(.status)
+  }
+
+  private func run(
+    _ verb: Verb, _ variables: [(name: String, value: String)] = []
+  ) throws(CNIError) -> [UInt8] {
+    try PluginExecutable(type).run(
+      input: invocation.input, environment: [("CNI_COMMAND", verb.rawValue)] + variables)
+  }
+}

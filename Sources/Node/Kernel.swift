@@ -1,0 +1,122 @@
+import Addresses
+import CNI
+import Netlink
+
+extension CNIError {
+  /// What the kernel refused becomes error 100.
+  public init(_ error: NetlinkError) { self.init(.kernel, error.description) }
+}
+
+/// Runs steps that speak to the kernel. This is the one place where its errors become CNI errors.
+public func kernelSteps<Value>(
+  _ body: () throws(NetlinkError) -> Value
+) throws(CNIError) -> Value {
+  do { return try body() } catch { throw CNIError(error) }
+}
+
+/// Runs steps that speak to nf_tables or connection tracking of the calling thread's network namespace.
+@inline(never)
+public func netfilterSteps(
+  _ body: (borrowing NetfilterSocket) throws(NetlinkError) -> Void
+) throws(CNIError) {
+  do { try body(NetfilterSocket()) } catch { throw CNIError(error) }
+}
+
+/// The links, addresses, routes and neighbours of one network namespace, over rtnetlink.
+///
+/// Every method throws error 100 with the kernel's own words where the kernel refuses. See `Socket` for
+/// the messages and the `ip` commands that do the same.
+public struct Kernel: ~Copyable {
+  private let socket: RouteSocket
+
+  /// Speaks for the calling thread's network namespace.
+  init() throws(CNIError) {
+    do { socket = try RouteSocket() } catch { throw CNIError(error) }
+  }
+
+  /// Speaks for another network namespace.
+  init(of namespace: borrowing NetworkNamespace) throws(CNIError) {
+    do { socket = try namespace.openRouteSocket() } catch { throw CNIError(error) }
+  }
+
+  /// The link of a name; nil where there is none.
+  @inline(never)
+  public borrowing func link(_ name: InterfaceName) throws(CNIError) -> Link? {
+    do { return try socket.link(named: name) } catch { throw CNIError(error) }
+  }
+
+  /// The link of an index; nil where there is none.
+  @inline(never)
+  public borrowing func link(at index: LinkIndex) throws(CNIError) -> Link? {
+    do { return try socket.link(index: index) } catch { throw CNIError(error) }
+  }
+
+  /// All links, or the ports of a bridge.
+  @inline(never)
+  public borrowing func links(master: LinkIndex? = nil) throws(CNIError) -> [Link] {
+    do { return try socket.links(master: master) } catch { throw CNIError(error) }
+  }
+
+  /// The addresses of a link, or of all.
+  @inline(never)
+  public borrowing func addresses(
+    of index: LinkIndex? = nil, family: IPAddress.Family? = nil
+  ) throws(CNIError) -> [InterfaceAddress] {
+    do { return try socket.addresses(index: index, family: family) } catch {
+      throw CNIError(error)
+    }
+  }
+
+  /// The routes of a table, or of all tables (nil).
+  @inline(never)
+  public borrowing func routes(
+    _ family: IPAddress.Family, proto: UInt8? = nil, table: UInt32? = Route.mainTable
+  ) throws(CNIError) -> [Route] {
+    do { return try socket.routes(family, proto: proto, table: table) } catch {
+      throw CNIError(error)
+    }
+  }
+
+  /// The neighbour entries of a link, or of all.
+  @inline(never)
+  public borrowing func neighbours(
+    of index: LinkIndex? = nil
+  ) throws(CNIError) -> [Neighbour] {
+    do { return try socket.neighbours(index: index) } catch { throw CNIError(error) }
+  }
+
+  /// The forwarding database of a bridge.
+  @inline(never)
+  public borrowing func forwardingEntries(
+    of bridge: LinkIndex
+  ) throws(CNIError) -> [ForwardingEntry] {
+    do { return try socket.forwardingEntries(bridge: bridge) } catch { throw CNIError(error) }
+  }
+
+  /// The VLANs of a bridge or one of its ports.
+  @inline(never)
+  public borrowing func bridgeVLANs(of index: LinkIndex) throws(CNIError) -> [BridgeVLAN] {
+    do { return try socket.bridgeVLANs(index: index) } catch { throw CNIError(error) }
+  }
+
+  /// Sends requests in as few datagrams as possible. A failure does not stop the requests behind it.
+  /// - Throws: the first failure.
+  @inline(never)
+  public borrowing func perform(_ requests: [Request]) throws(CNIError) {
+    do { try socket.perform(requests) } catch { throw CNIError(error) }
+  }
+
+  /// As `perform`, for a caller that looks at each failure.
+  @inline(never)
+  public borrowing func failures(performing requests: [Request]) throws(CNIError) -> [Failure] {
+    do { return try socket.failures(performing: requests) } catch { throw CNIError(error) }
+  }
+
+  /// As `perform`, for a caller to whom a missing object is not an error.
+  @inline(never)
+  public borrowing func performIfPresent(_ requests: [Request]) throws(CNIError) {
+    for failure in try failures(performing: requests) where !failure.error.isMissing {
+      throw CNIError(failure.error)
+    }
+  }
+}

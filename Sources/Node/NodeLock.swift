@@ -1,0 +1,51 @@
+import CNI
+import CNetlink
+import Embedded
+import Netlink
+import System
+
+/// The lock on what the attachments of a node share: bridges, and the rules of networks.
+///
+/// A process that adds to a shared object holds the lock shared, from looking whether the object exists
+/// until it counts as one of its users. A process that removes an unused object holds the lock
+/// exclusively. The kernel releases the lock when the process ends. See flock(2).
+public struct NodeLock: ~Copyable {
+  public enum Mode {
+    case shared, exclusive
+  }
+
+  private static let folder = "/run/humanz"
+  private static let path = "/run/humanz/node.lock"
+  /// How long to wait, in seconds: an ADD does nothing slow while it holds the lock.
+  private static let patience = 10
+
+  private let file: FileDescriptor
+
+  /// - Throws: error 11 where another process holds it for 10 s, 5 where its file cannot be opened.
+  public init(_ mode: Mode) throws(CNIError) {
+    mkdir(NodeLock.folder, 0o755)
+    let file = try NodeLock.openFile()
+    do throws(Errno) {
+      try file.lock(shared: mode == .shared, seconds: NodeLock.patience)
+    } catch {
+      if error == .wouldBlock {
+        throw CNIError(
+          .tryAgainLater,
+          "\(NodeLock.path) has been locked by another process for \(NodeLock.patience) seconds")
+      }
+      throw CNIError(SystemError("lock \(NodeLock.path)", error))
+    }
+    self.file = file
+  }
+
+  private static func openFile() throws(CNIError) -> FileDescriptor {
+    do {
+      return try FileDescriptor(path: path, flags: O_RDONLY | O_CREAT | O_NOFOLLOW)
+    } catch {
+      throw CNIError(error)
+    }
+  }
+
+  /// Releases the lock.
+  public consuming func unlock() {}
+}

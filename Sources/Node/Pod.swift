@@ -1,0 +1,67 @@
+import Addresses
+import CNI
+import Embedded
+import Netlink
+import System
+
+/// The pod's side of an attachment: its network namespace.
+public struct Pod: ~Copyable {
+  /// CNI_NETNS as the runtime gave it: the `sandbox` of a result.
+  public let path: String
+  public let namespace: NetworkNamespace
+  public let kernel: Kernel
+
+  /// Opens the namespace. The plugin's own is refused, because every step would change the node, unless
+  /// CNI_NETNS_OVERRIDE is `1` or `true` (as in the Go library).
+  /// - Throws: error 3 where there is no namespace at the path, 4 for the plugin's own.
+  public init(path: String) throws(CNIError) {
+    let namespace = try Pod.open(path)
+    let override = environmentVariable("CNI_NETNS_OVERRIDE")
+    guard !namespace.isCallers || override == "1" || override == "true" else {
+      throw CNIError(
+        .invalidEnvironment, "CNI_NETNS \(path) is the plugin's own network namespace",
+        details: "CNI_NETNS_OVERRIDE=1 permits this")
+    }
+    kernel = try Kernel(of: namespace)
+    self.path = path
+    self.namespace = namespace
+  }
+
+  private static func open(_ path: String) throws(CNIError) -> NetworkNamespace {
+    do { return try NetworkNamespace(path: path) } catch {
+      throw CNIError(.unknownContainer, "CNI_NETNS: \(error.description)")
+    }
+  }
+
+  /// Opens the namespace for a DEL; nil where there is none any more.
+  public static func ifPresent(_ path: String?) -> Pod? {
+    guard let path else { return nil }
+    return try? Pod(path: path)
+  }
+
+  /// The pod's interface.
+  /// - Throws: error 3 where it is missing.
+  @inline(never)
+  public borrowing func interface(_ name: InterfaceName) throws(CNIError) -> Link {
+    guard let link = try kernel.link(name) else {
+      throw CNIError(.unknownContainer, "there is no interface \(name) in the namespace \(path)")
+    }
+    return link
+  }
+
+  /// Refuses an ADD whose interface already exists (specification section 2, "ADD").
+  /// - Throws: error 101.
+  @inline(never)
+  public borrowing func refuse(existing name: InterfaceName) throws(CNIError) {
+    guard try kernel.link(name) == nil else {
+      throw CNIError(
+        .exists, "CNI_IFNAME: the interface \(name) already exists in the namespace \(path)")
+    }
+  }
+
+  /// Brings an interface of the pod up. Equivalent to: `ip link set NAME up`.
+  @inline(never)
+  public borrowing func bringUp(_ name: InterfaceName) throws(CNIError) {
+    try kernel.perform([.changeLink(.name(name), LinkChange(up: true))])
+  }
+}

@@ -1,0 +1,67 @@
+import Addresses
+import CNI
+import CNetlink
+import Embedded
+import Netlink
+
+extension Pod {
+  /// Puts a result's addresses and routes on an interface of the pod, and brings it up, in one batch.
+  ///
+  /// IPv6 addresses are usable at once: we allocate them, so duplicate address detection is skipped
+  /// unless `detectsDuplicates`.
+  /// - Parameter gateways: the addresses whose gateways the routes take; nil: `addresses`.
+  /// Equivalent to: `ip link set … up`, `ip address replace …`, `ip route replace …`.
+  public borrowing func configure(
+    _ interface: Link, addresses: [ResultIP], routes: [ResultRoute] = [],
+    through gateways: [ResultIP]? = nil, detectsDuplicates: Bool = false
+  ) throws(CNIError) {
+    var batch = [Request.changeLink(.index(interface.index), LinkChange(up: true))]
+    batch += addresses.map {
+      .replaceAddress(
+        InterfaceAddress(
+          prefix: $0.address, index: interface.index, skipsDAD: !detectsDuplicates))
+    }
+    for route in routes {
+      batch.append(
+        .replaceRoute(try Pod.route(route, through: interface, addresses: gateways ?? addresses)))
+    }
+    try kernel.perform(batch)
+  }
+
+  /// Waits until duplicate address detection has answered for the interface's IPv6 addresses, about
+  /// a second or two (RFC 4862 section 5.4).
+  /// - Throws: error 101 for an address that another has, 11 where there is no answer in 10 s.
+  public borrowing func waitForDuplicateDetection(on interface: Link) throws(CNIError) {
+    for _ in 0..<500 {
+      let addresses = try kernel.addresses(of: interface.index, family: .v6)
+      if let duplicate = addresses.first(where: { $0.isDuplicate }) {
+        throw CNIError(
+          .exists, "another interface has the address \(duplicate.prefix.address)",
+          details: "duplicate address detection on \(interface.name) in \(path) found it")
+      }
+      if !addresses.contains(where: { $0.isTentative }) { return }
+      usleep(20_000)
+    }
+    throw CNIError(
+      .tryAgainLater, "duplicate address detection on \(interface.name) in \(path) does not end")
+  }
+
+  /// The kernel's form of a result's route: without a gateway of its own it takes that of its
+  /// family's address, and without one of those, or with the scope of a link, the destination is on
+  /// the link.
+  /// Source: specification section 5, "routes".
+  public static func route(
+    _ route: ResultRoute, through interface: Link, addresses: [ResultIP]
+  ) throws(CNIError) -> Route {
+    let family = route.destination.family
+    var gateway = route.gateway
+    if gateway == nil, route.scope ?? 0 < RT_SCOPE_LINK.rawValue {
+      gateway = addresses.first { $0.address.family == family && $0.gateway != nil }?.gateway
+    }
+    return Route(
+      destination: route.destination,
+      nextHops: [NextHop(gateway: gateway, device: interface.index)],
+      scope: route.scope, table: route.table ?? Route.mainTable, priority: route.priority,
+      mtu: route.mtu, advmss: route.advmss)
+  }
+}

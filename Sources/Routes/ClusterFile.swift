@@ -1,0 +1,153 @@
+import Addresses
+import CNI
+import CNetlink
+import Embedded
+import Netlink
+import System
+
+/// What a node knows of its cluster, in the file that `humanz sync` writes and `clusterFile` of
+/// humanz-ipam and humanz-route names:
+///
+///     {"node": "node1", "subnets": ["10.244.0.0/24"],
+///      "peers": [{"name": "node2", "subnet": "10.244.1.0/24", "via": ["192.168.0.2"]}]}
+public struct ClusterFile: Equatable {
+  /// On tmpfs: a node that boots asks the cluster anew.
+  public static let defaultPath = "/run/humanz/cluster.json"
+
+  /// Another node: one of its pod subnets, and its addresses, which are of the subnet's family.
+  public struct Peer: Equatable {
+    public let name: String
+    public let subnet: IPPrefix
+    public let via: [IPAddress]
+
+    public init(name: String, subnet: IPPrefix, via: [IPAddress]) {
+      self.name = name
+      self.subnet = subnet
+      self.via = via
+    }
+  }
+
+  /// The node's own name in the cluster.
+  public let node: String?
+  /// The node's own pod subnets: one a family, or none that is known yet.
+  public let subnets: [IPPrefix]
+  public let peers: [Peer]
+
+  public init(node: String?, subnets: [IPPrefix], peers: [Peer]) {
+    self.node = node
+    self.subnets = subnets
+    self.peers = peers
+  }
+}
+
+// MARK: - Reading
+
+extension ClusterFile {
+  /// Reads the file at a path; a link in its place is not followed.
+  /// - Throws: error 11 where it is not there yet, 5 where it cannot be read, 6 where it is not JSON,
+  ///   7 naming a key.
+  public init(path: String) throws(CNIError) {
+    let text: [UInt8]
+    do throws(SystemError) {
+      text = try FileDescriptor.contents(of: path, flags: O_NOFOLLOW | O_NONBLOCK)
+    } catch {
+      throw CNIError(
+        error.errno == .noSuchFileOrDirectory ? .tryAgainLater : .io,
+        "the cluster file: \(error)", details: "`humanz sync` writes it")
+    }
+    let json: JSON
+    do throws(JSONError) { json = try JSON(parsing: text) } catch {
+      throw CNIError(
+        .undecodable, "the cluster file \(path) is not JSON", details: error.description)
+    }
+    let keys = Keys(json.object ?? JSONObject(), path: path)
+    node = try keys.string("node")
+    subnets =
+      try keys.elements("subnets") { (value: JSON, path: String) throws(CNIError) in
+        guard let subnet = value.string.flatMap({ IPPrefix($0) }), subnet.isNetwork else {
+          throw ClusterFile.invalid(path, "a prefix without host bits")
+        }
+        return subnet
+      } ?? []
+    var peers: [Peer] = []
+    for value in try keys.array("peers") ?? [] {
+      guard let peer = value.object.flatMap({ Peer($0) }) else {
+        throw ClusterFile.invalid(
+          "\(path).peers[\(peers.count)]", "a peer with its \"subnet\" and a list of \"via\"")
+      }
+      peers.append(peer)
+    }
+    self.peers = peers
+  }
+
+  fileprivate static func invalid(_ path: String, _ expected: String) -> CNIError {
+    CNIError(.invalidConfiguration, "key \"\(path)\": expected \(expected)")
+  }
+}
+
+extension ClusterFile.Peer {
+  /// nil where the object is no peer. There may be thousands: no error is made ready for each.
+  fileprivate init?(_ object: JSONObject) {
+    guard let subnet = object["subnet"]?.string.flatMap({ IPPrefix($0) }), subnet.isNetwork,
+      let texts = object["via"]?.array
+    else { return nil }
+    let via = texts.compactMap { $0.string.flatMap { IPAddress($0) } }
+    guard !via.isEmpty, via.count == texts.count,
+      via.allSatisfy({ $0.family == subnet.family })
+    else { return nil }
+    self.init(name: object["name"]?.string ?? "", subnet: subnet, via: via)
+  }
+}
+
+// MARK: - Writing
+
+extension ClusterFile {
+  /// Replaces the file at a path, 0600, in one step: a reader finds the old file or the new one, whole.
+  /// Its folder is made, 0755, where only that is missing.
+  /// - Throws: error 5; the old file stays.
+  public func write(to path: String) throws(CNIError) {
+    let bytes = Array(path.utf8)
+    let start = bytes.lastIndex(of: UInt8(ascii: "/")).map { $0 + 1 } ?? 0
+    let name = String(decoding: bytes[start...], as: UTF8.self)
+    let folder = start > 0 ? String(decoding: bytes[..<start], as: UTF8.self) : "."
+    mkdir(folder, 0o755)
+    do throws(SystemError) { try replace(name, in: folder, path) } catch { throw CNIError(error) }
+  }
+
+  private func replace(_ name: String, in folderPath: String, _ path: String) throws(SystemError) {
+    let folder = try FileDescriptor(path: folderPath, flags: O_RDONLY | O_DIRECTORY)
+    // Only a process that was killed leaves this one: the node's lock keeps others out.
+    let new = ".\(name).new"
+    unlinkat(folder.rawValue, new, 0)
+    let raw = humanz_openat(
+      folder.rawValue, new, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
+    guard raw >= 0 else { throw .last("write \(path)") }
+    let file = FileDescriptor(raw)
+    do throws(SystemError) {
+      try file.writeAll(path, json.text + [0x0a])
+      guard fsync(raw) == 0, renameat(folder.rawValue, new, folder.rawValue, name) == 0 else {
+        throw .last("write \(path)")
+      }
+    } catch {
+      unlinkat(folder.rawValue, new, 0)
+      throw error
+    }
+  }
+
+  private var json: JSON {
+    .object(
+      JSONObject(
+        ("node", node.map { .string($0) }),
+        ("subnets", .array(subnets.map { .string($0.description) })),
+        (
+          "peers",
+          .array(
+            peers.map { peer in
+              .object(
+                JSONObject(
+                  ("name", .string(peer.name)), ("subnet", .string(peer.subnet.description)),
+                  ("via", .array(peer.via.map { .string($0.description) }))))
+            })
+        )))
+  }
+}

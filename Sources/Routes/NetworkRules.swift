@@ -1,0 +1,105 @@
+import Addresses
+import CNI
+import Embedded
+import Netfilter
+import Netlink
+import Node
+
+/// What a network's pods need of the node's firewalls: once for all of them.
+public struct NetworkRules {
+  private let name: NetworkName
+  /// nil: firewalls are left alone.
+  private let forward: ForwardAccept?
+  /// nil: traffic that leaves the network keeps the pods' addresses.
+  private let masquerade: Masquerade?
+
+  /// - Parameter addresses: the pod's; none in STATUS, which then asks for no masquerade.
+  public init(_ routed: RoutedNetwork, _ addresses: [ResultIP]) {
+    name = routed.name
+    let network = routed.network
+    var inside: [IPPrefix] = []
+    for ip in addresses {
+      var prefix = ip.address.network
+      // A /32 or /128 is one pod's: rules are per network, not per pod.
+      if prefix.length == prefix.family.bits {
+        prefix = network.first { $0.contains(prefix) } ?? prefix
+      }
+      if !inside.contains(prefix) { inside.append(prefix) }
+    }
+    let outside = inside.filter { prefix in !network.contains { $0.contains(prefix) } }
+    let all = network + outside
+    forward =
+      routed.forward && !all.isEmpty ? ForwardAccept(network: name.description, prefixes: all) : nil
+    masquerade =
+      routed.ipMasq && !inside.isEmpty
+      ? Masquerade(network: name.description, inside: inside, except: all) : nil
+  }
+
+  /// Makes the rules that are missing. Does nothing, and starts no process, where none is.
+  ///
+  /// All or nothing under the lock: another ADD that finds one rule and misses another waits here.
+  /// - Returns: a sentence about a firewall that rejected our rules, as firewalld's own tables do. That
+  ///   fails no pod: the node's pods still reach each other.
+  public func install() throws(CNIError) -> [String] {
+    guard forward != nil || masquerade != nil else { return [] }
+    do throws(NetlinkError) {
+      let socket = try NetfilterSocket()
+      if try isInstalled(socket) { return [] }
+    } catch {
+      throw CNIError(error)
+    }
+    var complaints: [String] = []
+    let lock = try NodeLock(.exclusive)
+    do throws(NetlinkError) {
+      let socket = try NetfilterSocket()
+      let hadForward = try forward?.isInstalled(socket) ?? true
+      do throws(NetlinkError) { try forward?.install(socket) } catch {
+        complaints.append(error.description)
+      }
+      do throws(NetlinkError) { try masquerade?.install(socket) } catch {
+        if !hadForward { try? forward?.remove(socket) }
+        throw error
+      }
+    } catch {
+      throw CNIError(error)
+    }
+    lock.unlock()
+    return complaints
+  }
+
+  private func isInstalled(_ socket: borrowing NetfilterSocket) throws(NetlinkError) -> Bool {
+    guard try forward?.isInstalled(socket) ?? true else { return false }
+    return try masquerade?.isInstalled(socket) ?? true
+  }
+
+  /// What is missing, each as a sentence.
+  public func complaints() throws(CNIError) -> [String] {
+    guard forward != nil || masquerade != nil else { return [] }
+    do throws(NetlinkError) {
+      let socket = try NetfilterSocket()
+      var complaints =
+        try forward?.droppingChains(socket).map {
+          "\($0) drops the network \(name) by its policy"
+        } ?? []
+      if let masquerade, try !masquerade.isInstalled(socket) {
+        complaints.append("the masquerade of the network \(name) is missing or changed")
+      }
+      return complaints
+    } catch {
+      throw CNIError(error)
+    }
+  }
+
+  /// Removes the rules of a network without attachments, whatever its keys say now.
+  public static func remove(of network: NetworkName) throws(CNIError) {
+    let lock = try NodeLock(.exclusive)
+    do throws(NetlinkError) {
+      let socket = try NetfilterSocket()
+      try ForwardAccept(network: network.description, prefixes: []).remove(socket)
+      try Masquerade.remove(network: network.description, socket)
+    } catch {
+      throw CNIError(error)
+    }
+    lock.unlock()
+  }
+}

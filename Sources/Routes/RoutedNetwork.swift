@@ -1,0 +1,58 @@
+import Addresses
+import CNI
+import Embedded
+import Netfilter
+import Node
+
+/// The keys of a network that say what the node needs for all of its pods: routes and firewall rules.
+public struct RoutedNetwork {
+  public let name: NetworkName
+  /// The cluster's pod network: one prefix a family or more.
+  public let network: [IPPrefix]
+  /// The other nodes that the configuration names.
+  private let staticPeers: [Peer]
+  /// The file that names the other nodes; nil where the configuration does.
+  public let clusterFile: String?
+  /// Whether the rest of `network` answers unreachable instead of leaving by the default route.
+  public let unreachable: Bool
+  /// Whether the node's firewalls are told to accept the network's forwarded packets.
+  public let forward: Bool
+  /// Whether traffic that leaves the network is masqueraded.
+  public let ipMasq: Bool
+
+  /// - Throws: error 7 naming the key.
+  public init(_ configuration: NetworkConfiguration) throws(CNIError) {
+    let keys = configuration.keys
+    name = configuration.name
+    network = try keys.networks("network")
+    staticPeers = try keys.list("peers")?.map { (peer) throws(CNIError) in try Peer(peer) } ?? []
+    clusterFile = try keys.string("clusterFile")
+    guard clusterFile == nil || !keys.has("peers") else {
+      throw keys.invalid("clusterFile", "and key \"peers\" exclude each other")
+    }
+    if let path = clusterFile, path.utf8.first != UInt8(ascii: "/") {
+      throw keys.invalid("clusterFile", "is \"\(path)\", expected an absolute path")
+    }
+    unreachable = try keys.bool("unreachable") ?? true
+    forward = try keys.bool("forward") ?? true
+    ipMasq = try keys.bool("ipMasq") ?? false
+    if !network.isEmpty {
+      for (index, peer) in staticPeers.enumerated()
+      where !network.contains(where: { $0.contains(peer.subnet) }) {
+        throw keys.invalid("peers[\(index)].subnet", "is \(peer.subnet), outside of \"network\"")
+      }
+    }
+  }
+
+  /// The address families of the network.
+  public var families: [IPAddress.Family] {
+    [.v4, .v6].filter { family in network.contains { $0.family == family } }
+  }
+
+  /// The other nodes. The cluster file is read here: neither DEL nor GC need it.
+  /// - Throws: error 11 where there is no cluster file yet, 6 or 7 for a file that is not one.
+  public func peers() throws(CNIError) -> [Peer] {
+    guard let clusterFile else { return staticPeers }
+    return try ClusterFile(path: clusterFile).peers.map { Peer($0) }
+  }
+}

@@ -1,0 +1,49 @@
+import CNetlink
+import Embedded
+
+/// The time of day, and time that only goes forward.
+public enum Clock {
+  /// The time now, as `timestamp(_:)` has it.
+  public static func timestamp() -> String {
+    var now = timespec()
+    clock_gettime(CLOCK_REALTIME, &now)
+    return timestamp(now)
+  }
+
+  /// A time in UTC to the millisecond, as RFC 3339 writes it: `2026-01-31T12:00:00.000Z`.
+  /// - Precondition: it is not before 1970.
+  public static func timestamp(_ time: timespec) -> String {
+    let second = time.tv_sec % 86_400
+    let ofDay = [second / 3600, second / 60 % 60, second % 60]
+    return date(day: time.tv_sec / 86_400).map { padded($0, 2) }.joined(separator: "-") + "T"
+      + ofDay.map { padded($0, 2) }.joined(separator: ":")
+      + ".\(padded(time.tv_nsec / 1_000_000, 3))Z"
+  }
+
+  /// Year, month and day of a day counted from 1970, in the Gregorian calendar. The C library's
+  /// `gmtime` reads the file of the local time zone for it, at each start.
+  private static func date(day: Int) -> [Int] {
+    // Years begin in March here, so that a leap day is a year's last one; eras are of 400 years.
+    let (era, dayOfEra) = (day + 719_468).quotientAndRemainder(dividingBy: 146_097)
+    let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
+    let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
+    let monthFromMarch = (5 * dayOfYear + 2) / 153
+    let month = monthFromMarch < 10 ? monthFromMarch + 3 : monthFromMarch - 9
+    return [
+      era * 400 + yearOfEra + (month <= 2 ? 1 : 0), month,
+      dayOfYear - (153 * monthFromMarch + 2) / 5 + 1,
+    ]
+  }
+
+  /// Microseconds since some moment before the process began.
+  public static func microseconds() -> Int {
+    var now = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return now.tv_sec * 1_000_000 + now.tv_nsec / 1000
+  }
+
+  private static func padded(_ number: Int, _ width: Int) -> String {
+    let digits = "\(number)"
+    return String(repeating: "0", count: max(0, width - digits.utf8.count)) + digits
+  }
+}

@@ -1,0 +1,104 @@
+import CNetlink
+import Embedded
+
+/// An open directory. Its files are named by their last part alone (see DirectoryFiles.swift).
+///
+/// Nothing in it is reached through a symbolic link.
+public struct Directory: ~Copyable {
+  /// For messages.
+  public let path: String
+  private let descriptor: FileDescriptor
+
+  public var rawValue: Int32 { descriptor.rawValue }
+
+  /// Opens a directory by the path of its parent and its name.
+  ///
+  /// A link on the way is followed only where no other user can have put it there: not out of a
+  /// directory that everybody may write to. The directory itself is never a link.
+  /// - Parameter make: whether to make what is missing of the path, 0700; otherwise a missing directory
+  ///   is nil.
+  public init?(_ name: String, in path: String, make: Bool) throws(SystemError) {
+    let whole = "\(path)/\(name)"
+    // Most paths exist and have no link in them: then one call is enough (Linux 5.6).
+    let raw = humanz_openat2(
+      AT_FDCWD, whole, O_RDONLY | O_DIRECTORY, UInt64(RESOLVE_NO_SYMLINKS))
+    if raw >= 0 {
+      self.init(FileDescriptor(raw), path: whole)
+      return
+    }
+    guard let parent = try Directory(path: path, make: make),
+      let directory = try parent.directory(name, make: make)
+    else { return nil }
+    self = directory
+  }
+
+  /// Opens a directory by its path. Links are followed as above.
+  /// - Parameter nearest: whether to open the last existing directory on the path where the rest is
+  ///   missing.
+  public init?(path: String, make: Bool, nearest: Bool = false) throws(SystemError) {
+    var current = try Directory("/", at: AT_FDCWD, path: "/", flags: 0)
+    for name in path.fields(separatedBy: "/") {
+      guard let next = try current.directory(name, make: make, followsLinks: !current.isPublic)
+      else {
+        guard nearest else { return nil }
+        break
+      }
+      current = next
+    }
+    self = current
+  }
+
+  private init(_ descriptor: consuming FileDescriptor, path: String) {
+    self.descriptor = descriptor
+    self.path = path
+  }
+
+  private init(_ name: String, at: Int32, path: String, flags: Int32) throws(SystemError) {
+    let raw = humanz_openat(at, name, O_RDONLY | O_DIRECTORY | flags, 0)
+    guard raw >= 0 else { throw .last("open \(path)") }
+    self.init(FileDescriptor(raw), path: path)
+  }
+
+  /// Opens a directory in this one; nil where it is missing and `make` is false.
+  public borrowing func directory(
+    _ name: String, make: Bool, followsLinks: Bool = false
+  ) throws(SystemError) -> Directory? {
+    let path = path(of: name)
+    let flags = followsLinks ? 0 : O_NOFOLLOW
+    do throws(SystemError) {
+      return try Directory(name, at: rawValue, path: path, flags: flags)
+    } catch {
+      guard error.errno == .noSuchFileOrDirectory else { throw error }
+      guard make else { return nil }
+    }
+    guard mkdirat(rawValue, name, 0o700) == 0 || Errno.last == .fileExists else {
+      throw .last("make \(path)")
+    }
+    return try Directory(name, at: rawValue, path: path, flags: O_NOFOLLOW)
+  }
+
+  /// Whether every user may put files into it.
+  private var isPublic: Bool {
+    var status = stat()
+    return fstat(rawValue, &status) != 0 || status.st_mode & 0o002 != 0
+  }
+
+  /// Why no files can be made in it; nil where they can.
+  public var unwritable: Errno? {
+    guard faccessat(rawValue, ".", W_OK | X_OK, 0) == 0 else { return .last }
+    var system = statfs()
+    guard fstatfs(rawValue, &system) == 0 else { return .last }
+    // A file system that does not count its blocks or files reports zero of them in all.
+    let isFull = system.f_blocks > 0 && system.f_bfree < Directory.need
+    let hasNoFiles = system.f_files > 0 && system.f_ffree < Directory.need
+    return isFull || hasNoFiles ? .noSpace : nil
+  }
+
+  /// The blocks and files that an ADD takes at most, for two addresses: two files beside each other,
+  /// and each replaced once more.
+  private static let need: UInt = 4
+
+  public borrowing func path(of name: String) -> String {
+    path == "/" ? "/\(name)" : "\(path)/\(name)"
+  }
+}

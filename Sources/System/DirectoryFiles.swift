@@ -1,0 +1,118 @@
+import CNetlink
+import Embedded
+
+extension Directory {
+  /// The most bytes that `read` takes: 64 KiB.
+  private static let readLimit = 1 << 16
+
+  /// The content of a file; nil where there is no such file. The corresponding C function is `openat`.
+  public borrowing func read(_ name: String) throws(SystemError) -> [UInt8]? {
+    let raw = humanz_openat(rawValue, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0)
+    guard raw >= 0 else {
+      if Errno.last == .noSuchFileOrDirectory { return nil }
+      throw .last("open \(path(of: name))")
+    }
+    let file = FileDescriptor(raw)
+    do throws(Errno) {
+      return try readAll(file.rawValue, limit: Directory.readLimit, endsAtShortRead: true)
+    } catch {
+      throw SystemError("read \(path(of: name))", error)
+    }
+  }
+
+  /// The status of a file; nil where there is no file of the name. The corresponding C function is
+  /// `fstatat`.
+  public borrowing func status(of name: String) throws(SystemError) -> stat? {
+    var status = stat()
+    guard fstatat(rawValue, name, &status, AT_SYMLINK_NOFOLLOW) == 0 else {
+      if Errno.last == .noSuchFileOrDirectory { return nil }
+      throw .last("look at \(path(of: name))")
+    }
+    return status
+  }
+
+  /// Makes a file, 0600, in place of one that an earlier process may have left.
+  /// - Parameter durable: whether it must be on the disk when this returns.
+  public borrowing func write(
+    _ name: String, _ bytes: [UInt8], durable: Bool = false
+  ) throws(SystemError) {
+    let file = FileDescriptor(try make(name))
+    do throws(Errno) {
+      try writeAll(file.rawValue, bytes)
+      if durable { try valueOrErrno { fsync(file.rawValue) } }
+    } catch {
+      throw SystemError("write \(path(of: name))", error)
+    }
+  }
+
+  /// Opens a new file. An old one is never truncated: it may have another name, and be a lease.
+  private borrowing func make(_ name: String) throws(SystemError) -> Int32 {
+    for _ in 0..<2 {
+      let raw = humanz_openat(rawValue, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
+      if raw >= 0 { return raw }
+      guard Errno.last == .fileExists else { break }
+      try remove(name)
+    }
+    throw .last("make \(path(of: name))")
+  }
+
+  /// Removes a file. The corresponding C function is `unlinkat`.
+  /// - Returns: whether there was one.
+  @discardableResult
+  public borrowing func remove(_ name: String) throws(SystemError) -> Bool {
+    if unlinkat(rawValue, name, 0) == 0 { return true }
+    guard Errno.last == .noSuchFileOrDirectory else { throw .last("remove \(path(of: name))") }
+    return false
+  }
+
+  /// Renames a file, in place of one that has the new name, here or in another directory. The
+  /// corresponding C function is `renameat`.
+  public borrowing func rename(
+    _ name: String, to newName: String, in other: borrowing Directory
+  ) throws(SystemError) {
+    guard renameat(rawValue, name, other.rawValue, newName) == 0 else {
+      throw .last("write \(other.path(of: newName))")
+    }
+  }
+
+  /// Gives a file a second name. The corresponding C function is `linkat`.
+  /// - Returns: false where another file has that name.
+  public borrowing func link(
+    _ name: String, as newName: String, in other: borrowing Directory
+  ) throws(SystemError) -> Bool {
+    if linkat(rawValue, name, other.rawValue, newName, 0) == 0 { return true }
+    guard Errno.last == .fileExists else { throw .last("make \(other.path(of: newName))") }
+    return false
+  }
+
+  /// Writes the names in the directory to the disk. Costs nothing on tmpfs. The corresponding C
+  /// function is `fsync`.
+  public borrowing func sync() throws(SystemError) {
+    guard fsync(rawValue) == 0 else { throw .last("write \(path)") }
+  }
+
+  /// The names in the directory that do not begin with a dot.
+  public borrowing func names() throws(SystemError) -> [String] {
+    var names: [String] = []
+    try eachName { names.append(String(cString: $0)) }
+    return names
+  }
+
+  /// Goes through the names in the directory that do not begin with a dot. The corresponding C function
+  /// is `readdir`.
+  public borrowing func eachName(
+    _ body: (UnsafePointer<CChar>) -> Void
+  ) throws(SystemError) {
+    let raw = humanz_openat(rawValue, ".", O_RDONLY | O_DIRECTORY, 0)
+    guard raw >= 0, let stream = fdopendir(raw) else { throw .last("list \(path)") }
+    defer { closedir(stream) }
+    while true {
+      // The end and an error both give nil: only errno tells them apart.
+      humanz_set_errno(0)
+      guard let entry = readdir(stream) else { break }
+      let name = humanz_dirent_name(entry)!
+      if name[0] != CChar(UInt8(ascii: ".")) { body(name) }
+    }
+    guard Errno.last.rawValue == 0 else { throw .last("list \(path)") }
+  }
+}

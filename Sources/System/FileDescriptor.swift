@@ -1,0 +1,105 @@
+import CNetlink
+import Embedded
+
+/// An open file, pipe or directory. It closes itself.
+public struct FileDescriptor: ~Copyable {
+  public let rawValue: Int32
+
+  /// The most bytes that are read from one file: 16 MiB.
+  public static let sizeLimit = 16 << 20
+
+  /// Takes over an open descriptor.
+  public init(_ rawValue: Int32) { self.rawValue = rawValue }
+
+  /// Opens a path; O_CLOEXEC is always set. The corresponding C function is `open`.
+  public init(path: String, flags: Int32, mode: mode_t = 0o600) throws(SystemError) {
+    rawValue = path.withCString { humanz_open($0, flags, mode) }
+    if rawValue < 0 { throw .last("open \(path)") }
+  }
+
+  deinit { close(rawValue) }
+
+  /// Whether it is a regular file with one name. The corresponding C function is `fstat`.
+  public var isPlainFile: Bool {
+    var status = stat()
+    return fstat(rawValue, &status) == 0 && status.st_nlink == 1
+      && status.st_mode & mode_t(S_IFMT) == mode_t(S_IFREG)
+  }
+
+  /// The content of a file. The corresponding C functions are `open` and `read`.
+  /// - Parameters:
+  ///   - flags: beside O_RDONLY and O_CLOEXEC.
+  ///   - limit: in bytes; a larger file is an error.
+  ///   - isShort: whether one read returns all of it, as of a value in /proc/sys.
+  public static func contents(
+    of path: String, flags: Int32 = 0, limit: Int = sizeLimit, isShort: Bool = false
+  ) throws(SystemError) -> [UInt8] {
+    let file = try FileDescriptor(path: path, flags: O_RDONLY | flags)
+    do throws(Errno) {
+      return try System.readAll(file.rawValue, limit: limit, endsAtShortRead: isShort)
+    } catch {
+      throw SystemError("read \(path)", error)
+    }
+  }
+
+  /// Everything up to the end of the file or stream. The corresponding C function is `read`.
+  /// - Parameters:
+  ///   - path: for the error.
+  ///   - limit: in bytes.
+  /// - Throws: also "File too large" for more than `limit`.
+  public borrowing func readAll(
+    _ path: String, limit: Int = sizeLimit
+  ) throws(SystemError) -> [UInt8] {
+    do throws(Errno) {
+      return try System.readAll(rawValue, limit: limit)
+    } catch {
+      throw SystemError("read \(path)", error)
+    }
+  }
+
+  /// Writes all the bytes. The corresponding C function is `write`.
+  /// - Parameter path: for the error.
+  /// - Throws: also where the disk is full; some of the bytes may have been written.
+  public borrowing func writeAll(_ path: String, _ bytes: [UInt8]) throws(SystemError) {
+    do throws(Errno) {
+      try System.writeAll(rawValue, bytes)
+    } catch {
+      throw SystemError("write \(path)", error)
+    }
+  }
+}
+
+/// Reads up to the end of a file or stream.
+///
+/// A read that fills less than the buffer ends a regular file, but not a stream: only an empty one does.
+func readAll(
+  _ descriptor: Int32, limit: Int, endsAtShortRead: Bool = false
+) throws(Errno) -> [UInt8] {
+  var bytes: [UInt8] = []
+  var chunk = [UInt8](repeating: 0, count: endsAtShortRead ? 4096 : 16384)
+  while true {
+    let count = try valueOrErrno { read(descriptor, &chunk, chunk.count) }
+    bytes += chunk[..<count]
+    if bytes.count > limit { throw .fileTooLarge }
+    if count == 0 || endsAtShortRead && count < chunk.count { return bytes }
+  }
+}
+
+func writeAll(_ descriptor: Int32, _ bytes: [UInt8]) throws(Errno) {
+  var written = 0
+  while written < bytes.count {
+    written += try valueOrErrno {
+      bytes.withUnsafeBytes {
+        write(descriptor, $0.baseAddress! + written, bytes.count - written)
+      }
+    }
+  }
+}
+
+/// Whether a path leads to a regular file that this process may execute. The corresponding C functions
+/// are `stat` and `access`.
+public func isExecutableFile(_ path: String) -> Bool {
+  var status = stat()
+  return stat(path, &status) == 0 && status.st_mode & mode_t(S_IFMT) == mode_t(S_IFREG)
+    && access(path, X_OK) == 0
+}

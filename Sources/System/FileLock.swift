@@ -1,0 +1,47 @@
+import CNetlink
+
+extension FileDescriptor {
+  /// Locks the file for as long as it is open. Several processes may hold a `shared` lock at once.
+  /// The corresponding C function is `flock`.
+  /// - Parameter seconds: how long to wait for other holders.
+  /// - Throws: `wouldBlock` where another process has held the lock all the time.
+  public borrowing func lock(shared: Bool = false, seconds: Int) throws(Errno) {
+    let operation = shared ? LOCK_SH : LOCK_EX
+    if flock(rawValue, operation | LOCK_NB) == 0 { return }
+    guard Errno.last == .wouldBlock else { throw .last }
+    let timer = Interruptions(after: seconds)
+    let deadline = Clock.microseconds() + seconds * 1_000_000
+    // Without `valueOrErrno`: here a signal ends the wait.
+    while flock(rawValue, operation) != 0 {
+      guard Errno.last == .interrupted else { throw .last }
+      guard Clock.microseconds() < deadline else { throw .wouldBlock }
+    }
+    timer.end()
+  }
+}
+
+/// Interrupts the process's system calls after some seconds, and every tenth of a second from then on:
+/// a single signal could come just before the call. The corresponding C function is `setitimer`.
+private struct Interruptions: ~Copyable {
+  init(after seconds: Int) {
+    var action = sigaction()
+    action.__sigaction_handler.sa_handler = { _ in }
+    sigaction(SIGALRM, &action, nil)
+    // The caller of the process may have blocked the signal.
+    var alarm = sigset_t()
+    sigemptyset(&alarm)
+    sigaddset(&alarm, SIGALRM)
+    sigprocmask(SIG_UNBLOCK, &alarm, nil)
+    var timer = itimerval()
+    timer.it_interval.tv_usec = 100_000
+    timer.it_value.tv_sec = seconds
+    setitimer(ITIMER_REAL, &timer, nil)
+  }
+
+  deinit {
+    var timer = itimerval()
+    setitimer(ITIMER_REAL, &timer, nil)
+  }
+
+  consuming func end() {}
+}

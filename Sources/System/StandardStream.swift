@@ -1,0 +1,63 @@
+import CNetlink
+
+/// The three streams that every process starts with; they stay open.
+public enum StandardStream {
+  /// Makes sure that all three are open. A closed one would give its number to the next file that is
+  /// opened, and a result would be printed into that file. A stream that was closed reads as empty and
+  /// cannot be written. A write to a pipe without a reader is an error and does not end the process.
+  public static func prepare() {
+    humanz_signal_ignore(SIGPIPE)
+    while case let descriptor = humanz_open("/dev/null", O_RDONLY, 0), descriptor >= 0 {
+      if descriptor > STDERR_FILENO {
+        close(descriptor)
+        return
+      }
+    }
+  }
+
+  /// Everything on stdin.
+  public static func readInput() throws(SystemError) -> [UInt8] {
+    do throws(Errno) {
+      return try readAll(STDIN_FILENO, limit: FileDescriptor.sizeLimit)
+    } catch {
+      throw SystemError("read stdin", error)
+    }
+  }
+
+  /// What has arrived on stdin; waits for something to arrive. nil at the end of the stream.
+  public static func readAvailableInput() throws(SystemError) -> [UInt8]? {
+    var bytes = [UInt8](repeating: 0, count: 1 << 16)
+    while true {
+      do throws(Errno) {
+        let count = try valueOrErrno { read(STDIN_FILENO, &bytes, bytes.count) }
+        bytes.removeLast(bytes.count - count)
+        return count == 0 ? nil : bytes
+      } catch {
+        guard error == .wouldBlock else { throw SystemError("read stdin", error) }
+        _ = hasInput(milliseconds: -1)
+      }
+    }
+  }
+
+  /// Whether something arrives on stdin, the end of the stream included. The corresponding C function
+  /// is `poll`.
+  /// - Parameter milliseconds: how long to wait; below zero without end.
+  public static func hasInput(milliseconds: Int32) -> Bool {
+    var stdin = pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0)
+    return poll(&stdin, 1, milliseconds) > 0
+  }
+
+  /// Prints a line on stdout.
+  public static func print(_ line: [UInt8]) throws(SystemError) {
+    do throws(Errno) {
+      try writeAll(STDOUT_FILENO, line + [0x0a])
+    } catch {
+      throw SystemError("write stdout", error)
+    }
+  }
+
+  /// Prints a line on stderr. A failure is ignored: there is nowhere to report it.
+  public static func printDiagnostic(_ line: String) {
+    try? writeAll(STDERR_FILENO, Array(line.utf8) + [0x0a])
+  }
+}

@@ -1,0 +1,166 @@
+import Addresses
+import CNI
+import Embedded
+import Leases
+import Netlink
+import Node
+import System
+
+/// Runs a network's plugins as libcni does (specification sections 3 and 4).
+struct Runtime {
+  let network: NetworkList
+  private var cache: ResultCache { ResultCache(network: network.name) }
+
+  init(network: NetworkList) { self.network = network }
+
+  /// ADD in order, each plugin given the result of the one before it; the last result is kept.
+  func add(_ attachment: RuntimeAttachment) throws(CNIError) -> JSON {
+    var result: JSON?
+    for plugin in network.plugins {
+      let printed = try run(.add, plugin, prevResult: result, attachment)
+      do { result = try JSON(parsing: printed) } catch {
+        throw CNIError(
+          .undecodable, "plugin \(Runtime.type(plugin)) printed no result",
+          details: error.description)
+      }
+    }
+    let last = result ?? .object(JSONObject())
+    try cache.store(last, for: attachment)
+    return last
+  }
+
+  /// CHECK in order, each plugin given the kept result.
+  func check(_ attachment: RuntimeAttachment) throws(CNIError) {
+    try requires(.v040, "CHECK")
+    guard !network.disableCheck else { return }
+    guard let result = cache.load(attachment.attachment)?.result else {
+      throw CNIError(
+        .unknownContainer, "there is no kept result of an ADD for this attachment to check")
+    }
+    for plugin in network.plugins {
+      _ = try run(.check, plugin, prevResult: result, attachment)
+    }
+  }
+
+  /// DEL in reverse order, each plugin given the kept result where there is one.
+  func del(_ attachment: RuntimeAttachment) throws(CNIError) {
+    let result = network.version >= .v040 ? cache.load(attachment.attachment)?.result : nil
+    for plugin in network.plugins.reversed() {
+      _ = try run(.del, plugin, prevResult: result, attachment)
+    }
+    cache.remove(attachment.attachment)
+  }
+
+  /// DEL of the kept attachments that are not valid, as libcni does it, then GC of every plugin; all
+  /// of them also where one fails.
+  func gc(keeping valid: [Attachment]) throws(CNIError) {
+    try requires(.v110, "GC")
+    guard !network.disableGC else { return }
+    let attachments = valid.map {
+      JSON.object(
+        JSONObject(
+          ("containerID", .string($0.containerID.description)),
+          ("ifname", .string($0.interface.description))))
+    }
+    var errors: [CNIError] = []
+    for attachment in cache.attachments() where !valid.contains(attachment) {
+      guard let kept = cache.load(attachment) else { continue }
+      do throws(CNIError) { try del(kept.attachment) } catch { errors.append(error) }
+    }
+    for plugin in network.plugins {
+      var object = plugin.object
+      object["cni.dev/valid-attachments"] = .array(attachments)
+      do throws(CNIError) {
+        _ = try run(.gc, Keys(object, path: plugin.path), prevResult: nil, nil)
+      } catch {
+        errors.append(error)
+      }
+    }
+    if let error = CNIError.combined(errors) { throw error }
+  }
+
+  func status() throws(CNIError) {
+    try requires(.v110, "STATUS")
+    for plugin in network.plugins { _ = try run(.status, plugin, prevResult: nil, nil) }
+  }
+
+  /// What each plugin answers to VERSION, by its type.
+  func versions() throws(CNIError) -> JSON {
+    var answers = JSONObject()
+    for plugin in network.plugins {
+      let printed = try run(.version, plugin, prevResult: nil, nil)
+      answers[Runtime.type(plugin)] = try? JSON(parsing: printed)
+    }
+    return .object(answers)
+  }
+
+  private func requires(_ version: ProtocolVersion, _ verb: String) throws(CNIError) {
+    guard network.version >= version else {
+      throw CNIError(
+        .incompatibleVersion, "\(verb) needs cniVersion \(version) or newer",
+        details: "the conflist says \(network.version)")
+    }
+  }
+
+  // MARK: One plugin
+
+  private func run(
+    _ verb: Verb, _ plugin: Keys, prevResult: JSON?, _ attachment: RuntimeAttachment?
+  ) throws(CNIError) -> [UInt8] {
+    let type = Runtime.type(plugin)
+    do throws(CNIError) {
+      let configuration = try request(plugin, prevResult: prevResult, attachment)
+      return try PluginExecutable(type, searchPath: Runtime.searchPath).run(
+        input: configuration.text,
+        environment: [
+          ("CNI_COMMAND", verb.rawValue), ("CNI_PATH", Runtime.searchPath),
+          ("CNI_CONTAINERID", attachment?.attachment.containerID.description ?? ""),
+          ("CNI_NETNS", attachment?.namespace ?? ""),
+          ("CNI_IFNAME", attachment?.attachment.interface.description ?? ""),
+          ("CNI_ARGS", attachment?.arguments ?? ""),
+        ])
+    } catch {
+      var error = error
+      error.message = "plugin type=\"\(type)\" failed (\(verb.rawValue)): \(error.message)"
+      throw error
+    }
+  }
+
+  /// The configuration for one call (section 3, "Deriving request configuration").
+  private func request(
+    _ plugin: Keys, prevResult: JSON?, _ attachment: RuntimeAttachment?
+  ) throws(CNIError) -> JSON {
+    var object = plugin.object
+    object["name"] = .string(network.name.description)
+    object["cniVersion"] = .string(network.version.description)
+    object["prevResult"] = prevResult
+    object["capabilities"] = nil
+    if let attachment, let declared = try plugin.keys("capabilities") {
+      var runtimeConfig = JSONObject()
+      for offer in attachment.capabilities.members where try declared.bool(offer.name) == true {
+        runtimeConfig[offer.name] = offer.value
+      }
+      if !runtimeConfig.isEmpty { object["runtimeConfig"] = .object(runtimeConfig) }
+    }
+    return .object(object)
+  }
+
+  private static func type(_ plugin: Keys) -> String { plugin.object["type"]?.string ?? "" }
+
+  /// CNI_PATH, or the folder this program is in.
+  private static var searchPath: String {
+    if let path = environmentVariable("CNI_PATH"), !path.isEmpty { return path }
+    return executableFolder() ?? "/opt/cni/bin"
+  }
+}
+
+/// One attachment as the runtime knows it.
+struct RuntimeAttachment {
+  let attachment: Attachment
+  /// CNI_NETNS; empty where the namespace is gone.
+  let namespace: String
+  /// CNI_ARGS.
+  let arguments: String
+  /// What the runtime offers for each capability, by the capability's name.
+  let capabilities: JSONObject
+}

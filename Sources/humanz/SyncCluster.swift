@@ -1,0 +1,154 @@
+import Addresses
+import CNI
+import Embedded
+import Leases
+import Netlink
+import Routes
+
+/// The nodes of the cluster, as the input tells them: what `kubectl get nodes -o json` prints, alone,
+/// with `--watch`, or with `--output-watch-events`.
+struct SyncCluster {
+  /// The name of the node we are on.
+  let ownName: String
+  /// By name.
+  private var nodes: [SyncNode] = []
+  /// Those of a list that has not ended.
+  private var listed: [SyncNode] = []
+
+  /// Begins with what the cluster file remembers: a stream of events need not tell what has not
+  /// changed. A list replaces it all.
+  init(ownName: String, remembered file: ClusterFile?) {
+    self.ownName = ownName
+    guard let file else { return }
+    // A node's peers, one a family, are together only by name.
+    let peers = file.peers.inOrder { isBefore($0.name, $1.name) }
+    var rest = peers[...]
+    while let first = rest.first {
+      let end = rest.firstIndex { $0.name != first.name } ?? rest.endIndex
+      nodes.append(SyncNode(first.name, rememberedAs: rest[..<end].map { ($0.subnet, $0.via) }))
+      rest = rest[end...]
+    }
+    if file.node == ownName {
+      update(SyncNode(ownName, rememberedAs: file.subnets.map { ($0, []) }))
+    }
+  }
+
+  /// What a piece of the input was.
+  enum Taken {
+    case item, list
+    /// A node that came, changed or left.
+    case change
+    /// A node as it was.
+    case sameNode
+    case nothing
+  }
+
+  /// Takes in a piece of the input.
+  /// - Throws: error 6 or 7 for what is no Node, no list of them and no event of one; 11 for a
+  ///   failure that the cluster tells of.
+  mutating func take(_ piece: SyncDocuments.Piece) throws(CNIError) -> Taken {
+    do throws(CNIError) {
+      let keys = Keys(piece.json)
+      if piece.isItem {
+        listed.append(try SyncNode(keys))
+        return .item
+      }
+      let kind = try keys.string("kind") ?? ""
+      if kind == "List" || kind == "NodeList" {
+        nodes = []
+        for node in listed { update(node) }
+        listed = []
+        return .list
+      }
+      if kind.isEmpty, let type = try keys.string("type"), let object = try keys.keys("object") {
+        return try take(event: type, object)
+      }
+      if kind == "Status" { throw SyncCluster.failure(keys) }
+      return update(try SyncNode(keys)) ? .change : .sameNode
+    } catch {
+      throw CNIError(
+        error.code, "stdin: line \(piece.line): \(error.message)", details: error.details)
+    }
+  }
+
+  /// An event of a watch (Kubernetes API, "Efficient detection of changes").
+  private mutating func take(event type: String, _ object: Keys) throws(CNIError) -> Taken {
+    if type == "BOOKMARK" { return .nothing }
+    if type == "ERROR" { throw SyncCluster.failure(object) }
+    let node = try SyncNode(object)
+    if type == "DELETED" { return remove(node.name) ? .change : .nothing }
+    return update(node) ? .change : .sameNode
+  }
+
+  private static func failure(_ status: Keys) -> CNIError {
+    CNIError(
+      .tryAgainLater, "the cluster answers: \(status.object["message"]?.string ?? "an error")")
+  }
+
+  /// - Returns: whether that changes anything.
+  @discardableResult
+  private mutating func update(_ node: SyncNode) -> Bool {
+    let (index, isThere) = place(of: node.name)
+    guard isThere else {
+      nodes.insert(node, at: index)
+      return true
+    }
+    defer { nodes[index] = node }
+    return nodes[index] != node
+  }
+
+  private mutating func remove(_ name: String) -> Bool {
+    let (index, isThere) = place(of: name)
+    if isThere { nodes.remove(at: index) }
+    return isThere
+  }
+
+  private func place(of name: String) -> (index: Int, isThere: Bool) {
+    var (low, high) = (0, nodes.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if isBefore(nodes[middle].name, name) { low = middle + 1 } else { high = middle }
+    }
+    return (low, low < nodes.count && nodes[low].name == name)
+  }
+}
+
+private func isBefore(_ left: String, _ right: String) -> Bool {
+  left.utf8.lexicographicallyPrecedes(right.utf8)
+}
+
+// MARK: - The file
+
+extension SyncCluster {
+  /// The cluster as this node's file has it, its peers by their subnets.
+  /// - Parameter complaints: gets a sentence for each node or subnet that is left out.
+  /// - Returns: nil where this node is not among the nodes: whatever the rest, it is not applied,
+  ///   since our own subnet could be among the others'.
+  func file(_ complaints: inout [String]) -> ClusterFile? {
+    let (index, isThere) = place(of: ownName)
+    guard isThere else { return nil }
+    let own = nodes[index]
+    complaints += own.problems
+    var peers: [ClusterFile.Peer] = []
+    // What the cluster tells goes before what is remembered; sorting keeps that order.
+    for remembered in [false, true] {
+      for node in nodes where node.isRemembered == remembered && node.name != ownName {
+        complaints += node.problems
+        peers += node.peers(&complaints)
+      }
+    }
+    peers = peers.inOrder { $0.subnet < $1.subnet }
+    var kept: [ClusterFile.Peer] = []
+    for peer in peers {
+      if let last = kept.last, last.subnet == peer.subnet {
+        complaints.append(
+          "\(peer.name) has the pod subnet \(peer.subnet) that \(last.name) has already")
+      } else if own.subnets.contains(where: { $0.contains(peer.subnet) }) {
+        complaints.append("\(peer.name) has the pod subnet \(peer.subnet) of this node")
+      } else {
+        kept.append(peer)
+      }
+    }
+    return ClusterFile(node: ownName, subnets: own.subnets, peers: kept)
+  }
+}

@@ -1,0 +1,158 @@
+import CNI
+import Embedded
+import Netlink
+import System
+
+/// Cuts a stream of JSON objects into pieces, each parsed as soon as it is whole.
+///
+/// A piece is an object of the stream, or an object in such an object's own `items` array: of a list
+/// of thousands of nodes one is in memory at a time. Cost: two passes.
+struct SyncDocuments {
+  struct Piece: Equatable {
+    /// Of a document with `items`, each of them is `0`: they were pieces before.
+    let json: JSONObject
+    let isItem: Bool
+    /// Where it begins, from 1.
+    let line: Int
+  }
+
+  /// In bytes; a cluster's own store takes nodes of 1.5 MiB at most.
+  private static let sizeLimit = 16 << 20
+
+  private struct Place {
+    var line = 1
+    var column = 1
+  }
+
+  /// What has arrived, and how much of it is cut.
+  private var input: [UInt8] = []
+  private var position = 0
+  private var place = Place()
+
+  private var document: [UInt8] = []
+  private var documentPlace = Place()
+  private var item: [UInt8] = []
+  private var itemPlace = Place()
+
+  /// How many brackets are open.
+  private var depth = 0
+  private var isInString = false
+  private var isEscaped = false
+  /// Whether the second open bracket is that of `items`.
+  private var isInItems = false
+
+  /// Adds what has arrived, once `next` has nothing more.
+  mutating func append(_ bytes: [UInt8]) {
+    input = bytes
+    position = 0
+  }
+
+  /// The next piece; nil where more has to arrive first.
+  /// - Throws: error 6 with line and column in the stream.
+  mutating func next() throws(CNIError) -> Piece? {
+    while position < input.count {
+      let byte = input[position]
+      position += 1
+      let isWhole = try take(byte)
+      if byte == 0x0a {
+        place = Place(line: place.line + 1, column: 1)
+      } else {
+        place.column += 1
+      }
+      if isWhole { return try cut() }
+    }
+    return nil
+  }
+
+  /// - Throws: error 6 where the stream ends inside a document.
+  func finish() throws(CNIError) {
+    guard depth == 0 else {
+      throw SyncDocuments.error(
+        place, "the input ends inside the object that begins in line \(documentPlace.line)")
+    }
+  }
+
+  /// Takes a byte in.
+  /// - Returns: whether a piece ends with it.
+  private mutating func take(_ byte: UInt8) throws(CNIError) -> Bool {
+    let isItem =
+      isInItems && (depth > 2 || depth == 2 && byte == UInt8(ascii: "{") && !isInString)
+    if depth == 0 {
+      if byte == 0x20 || byte == 0x0a || byte == 0x0d || byte == 0x09 { return false }
+      guard byte == UInt8(ascii: "{") else {
+        throw SyncDocuments.error(place, "a JSON object is expected here")
+      }
+      documentPlace = place
+    } else if isItem, depth == 2 {
+      itemPlace = place
+    }
+    guard item.count + document.count < SyncDocuments.sizeLimit else {
+      throw SyncDocuments.error(place, "an object of more than \(SyncDocuments.sizeLimit) bytes")
+    }
+    if isItem {
+      item.append(byte)
+      // So that errors behind it name the right line.
+      if byte == 0x0a { document.append(byte) }
+    } else {
+      document.append(byte)
+    }
+    if isInString {
+      if isEscaped {
+        isEscaped = false
+      } else if byte == UInt8(ascii: "\\") {
+        isEscaped = true
+      } else {
+        isInString = byte != UInt8(ascii: "\"")
+      }
+      return false
+    }
+    switch byte {
+    case UInt8(ascii: "\""):
+      isInString = true
+    case UInt8(ascii: "{"), UInt8(ascii: "["):
+      depth += 1
+      if depth == 2 { isInItems = byte == UInt8(ascii: "[") && followsItems }
+    case UInt8(ascii: "}"), UInt8(ascii: "]"):
+      depth -= 1
+      if depth == 1 { isInItems = false }
+      return depth == 0 || isItem && depth == 2
+    default:
+      break
+    }
+    return false
+  }
+
+  /// Whether the `[` that was taken last is the value of a member `items`.
+  private var followsItems: Bool {
+    var before = document.dropLast()
+    while let last = before.last, last <= 0x20 { before.removeLast() }
+    guard before.popLast() == UInt8(ascii: ":") else { return false }
+    while let last = before.last, last <= 0x20 { before.removeLast() }
+    return before.suffix(7).elementsEqual("\"items\"".utf8)
+      && before.dropLast(7).last != UInt8(ascii: "\\")
+  }
+
+  /// Parses the piece that has ended.
+  private mutating func cut() throws(CNIError) -> Piece {
+    let isItem = depth > 0
+    let place = isItem ? itemPlace : documentPlace
+    let text = isItem ? item : document
+    if isItem {
+      document.append(UInt8(ascii: "0"))
+      item.removeAll(keepingCapacity: true)
+    } else {
+      document.removeAll(keepingCapacity: true)
+    }
+    let json: JSON
+    do throws(JSONError) { json = try JSON(parsing: text) } catch {
+      let column = error.line == 1 ? place.column + error.column - 1 : error.column
+      throw SyncDocuments.error(
+        Place(line: place.line + error.line - 1, column: column), error.problem)
+    }
+    return Piece(json: json.object ?? JSONObject(), isItem: isItem, line: place.line)
+  }
+
+  private static func error(_ place: Place, _ problem: String) -> CNIError {
+    CNIError(.undecodable, "stdin: line \(place.line), column \(place.column): \(problem)")
+  }
+}

@@ -1,0 +1,75 @@
+import Addresses
+import CNI
+import Embedded
+import Leases
+import Netlink
+import Node
+import Routes
+
+/// What the network needs of a Kubernetes Node.
+struct SyncNode {
+  let name: String
+  /// Its pod subnets: `spec.podCIDRs`, or `spec.podCIDR`.
+  private(set) var subnets: [IPPrefix]
+  /// Its addresses of type InternalIP.
+  private(set) var addresses: [IPAddress]
+  /// What of it cannot be used, each as a sentence.
+  private(set) var problems: [String] = []
+  /// Whether the cluster file told of it, and the cluster not yet.
+  private(set) var isRemembered = false
+
+  /// - Throws: error 6 or 7 naming the key, for an object that is no Node.
+  init(_ keys: Keys) throws(CNIError) {
+    let kind = try keys.string("kind") ?? "Node"
+    guard kind == "Node" else { throw keys.invalid("kind", "is \"\(kind)\", expected Node") }
+    guard let name = try keys.keys("metadata")?.string("name") else {
+      throw keys.invalid("metadata.name", "is required")
+    }
+    self.name = name
+    let spec = try keys.keys("spec")
+    var texts = try spec?.strings("podCIDRs") ?? []
+    if texts.isEmpty, let text = try spec?.string("podCIDR"), !text.isEmpty { texts = [text] }
+    subnets = texts.compactMap { IPPrefix($0)?.network }
+    addresses = []
+    for address in try keys.keys("status")?.list("addresses") ?? []
+    where try address.string("type") == "InternalIP" {
+      if let address = IPAddress(try address.string("address") ?? "") { addresses.append(address) }
+    }
+    if subnets.count < texts.count {
+      problems.append("\(name) has a pod subnet that is none: \(texts.joined(separator: ", "))")
+    }
+    if texts.isEmpty { problems.append("\(name) has no pod subnet") }
+  }
+
+  /// A node as the cluster file remembers it.
+  init(_ name: String, rememberedAs peers: [(subnet: IPPrefix, via: [IPAddress])]) {
+    self.name = name
+    subnets = peers.map { $0.subnet }
+    addresses = peers.flatMap { $0.via }
+    isRemembered = true
+  }
+
+  /// The node as another's peers: one for each of its subnets, by its first address of the family.
+  /// - Parameter complaints: gets a sentence for what has to be left out.
+  func peers(_ complaints: inout [String]) -> [ClusterFile.Peer] {
+    subnets.compactMap { subnet in
+      guard let address = addresses.first(where: { $0.family == subnet.family }) else {
+        complaints.append("\(name) has no InternalIP of IPv\(subnet.family.version) for \(subnet)")
+        return nil
+      }
+      guard !subnet.contains(address) else {
+        complaints.append("\(name) has its own address \(address) in its pod subnet \(subnet)")
+        return nil
+      }
+      return ClusterFile.Peer(name: name, subnet: subnet, via: [address])
+    }
+  }
+}
+
+extension SyncNode: Equatable {
+  /// Whether both make the same routes, whoever told of them.
+  static func == (left: SyncNode, right: SyncNode) -> Bool {
+    left.name == right.name && left.subnets == right.subnets && left.addresses == right.addresses
+      && left.problems == right.problems
+  }
+}
