@@ -4,9 +4,9 @@ import ipaddress
 
 import pytest
 
-from bridge.fake_ipam import answer, calls, fake_ipam
+from bridge.fake_ipam import calls, fake_ipam
 from lab.attachment import (
-    IPAM, Network, Refused, address, addresses, comes_to_reach, port, reaches, subnets)
+    Network, Refused, address, addresses, comes_to_reach, port, reaches, subnets)
 from lab.isolated_node import Node, Segment
 
 V4, V6 = "10.77.0.0/24", "fd77::/64"

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from lab.attachment import Network, Refused, address, reaches, subnets
+from lab.attachment import Network, Refused, address, subnets
 from lab.isolated_node import Node, Segment
 from lab.system_calls import system_calls
 from lab.traffic import source_of_connection

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from lab.attachment import Network, Refused, address, link, port, reaches, subnets
+from lab.attachment import Network, Refused, link, port, reaches, subnets
 from lab.frames import Listener, send_frame
 
 FOREIGN = "02:00:00:00:00:66"

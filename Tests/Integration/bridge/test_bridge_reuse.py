@@ -1,7 +1,5 @@
 """humanz-bridge: an address that was another pod's, and attachments whose namespace is gone."""
 
-import time
-
 import pytest
 
 from bridge.fake_ipam import answer, fake_ipam
@@ -9,6 +7,7 @@ from lab.attachment import Network, address, comes_to_reach, port, subnets
 from lab.conflist import Conflist
 from lab.isolated_node import Node, Segment
 from lab.traffic import source_of_connection
+from lab.waiting import eventually
 
 V4, V6 = "10.77.0.9/24", "fd77::9/64"
 
@@ -30,14 +29,6 @@ def learn(node, address, mac, link, pod=None):
 
 
 STALE = "02:00:00:00:00:99"
-
-
-def eventually(condition):
-    for _ in range(50):
-        if condition():
-            return True
-        time.sleep(0.02)
-    return False
 
 
 @pytest.mark.parametrize("prefix", [V4, V6])
@@ -62,7 +53,8 @@ def test_pods_node_and_other_hosts_learn_the_new_owner_of_an_address_at_once(nod
         answer(node, result_of(prefix))
         mac = network.add("pod")["interfaces"][-1]["mac"]
         for host, link, pod, _ in places:
-            assert eventually(lambda: neighbour(host, own, pod) == mac), (host.name, link, pod)
+            eventually(lambda: neighbour(host, own, pod) == mac, seconds=1,
+                       what=f"{host.name} {link} {pod}")
         # The switch knows the way too: nothing has to be flooded.
         fdb = segment.node.run("bridge", "fdb", "show").stdout
         assert any(mac in line and "to-node" in line for line in fdb.splitlines())
@@ -78,7 +70,7 @@ def test_in_a_chain_the_new_owner_of_an_address_is_known_at_once_too(node, subne
     network.delete("first")
     learn(node, own, STALE, "cni0")
     mac = network.add("second")["interfaces"][-1]["mac"]
-    assert eventually(lambda: neighbour(node, own) == mac)
+    eventually(lambda: neighbour(node, own) == mac, seconds=1)
 
 
 @pytest.mark.parametrize("networks", ["10.77.0.0/24", "fd77::/64"])

@@ -8,7 +8,7 @@ from statistics import median
 import pytest
 
 from lab.isolated_node import THEIRS, Node
-from lab.lease_store import Calls, checked, is_address
+from lab.lease_store import Calls, checked
 from lab.plugin_process import attachment, run_plugin
 
 FOLDER = "/run/leases"

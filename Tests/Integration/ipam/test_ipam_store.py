@@ -1,7 +1,6 @@
 """humanz-ipam: its store, and what each verb and command makes of it."""
 
 import fcntl
-import json
 import os
 import re
 import signal

@@ -117,13 +117,15 @@ class Chain:
             Network(node, keys["type"], version, name,
                     **{key: value for key, value in keys.items() if key != "type"})
             for keys in plugins]
+        # Every stage is given the last one's result, in CHECK and DEL.
+        self.results = {}
+        for stage in self.stages:
+            stage.results = self.results
 
     def add(self, pod, **options):
         result = {}
         for stage in self.stages:
             result = stage.add(pod, **options, **({"prevResult": result} if result else {}))
-        for stage in self.stages:
-            stage.results[pod] = result
         return result
 
     def check(self, pod):

@@ -5,6 +5,7 @@ the chain's affair: peers in its configuration, Kubernetes, or a routing daemon.
 """
 
 import contextlib
+import ipaddress
 import json
 
 import pytest
@@ -38,7 +39,9 @@ def subnets(number, families):
 
 def uplink(number, family, segment=0):
     """The address of a node."""
-    return {"4": f"192.168.{segment}.{number}", "6": f"fd00:192:{segment:x}::{number}"}[family]
+    text = {"4": f"192.168.{segment}.{number}", "6": f"fd00:192:{segment:x}::{number}"}[family]
+    # In the kernel's spelling: "fd00:192:0::1" is "fd00:192::1".
+    return str(ipaddress.ip_address(text))
 
 
 def uplinks(number, families, segment=0):
@@ -47,7 +50,7 @@ def uplinks(number, families, segment=0):
 
 def gateway(segment, family):
     """The router's address on a segment."""
-    return {"4": f"192.168.{segment}.254", "6": f"fd00:192:{segment:x}::fe"}[family]
+    return uplink({"4": "254", "6": "fe"}[family], family, segment)
 
 
 def told(number, families, **options):

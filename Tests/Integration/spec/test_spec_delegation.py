@@ -1,4 +1,4 @@
-"""Points 24 to 28 of what the specification asks: delegates, what a runtime adds, many at once, and whose each thing is."""
+"""Points 24 to 28 of the specification: delegates, what a runtime adds, many at once, and whose each thing is."""
 
 import importlib
 import json

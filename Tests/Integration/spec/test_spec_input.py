@@ -1,4 +1,4 @@
-"""Points 1 to 10 of what the specification asks: environment, stdin and the form of errors and results."""
+"""Points 1 to 10 of the specification: environment, stdin and the form of errors and results."""
 
 import json
 import subprocess

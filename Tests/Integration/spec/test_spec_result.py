@@ -1,4 +1,4 @@
-"""Points 11 to 16 of what the specification asks: what a result says, and what is done of it."""
+"""Points 11 to 16 of the specification: what a result says, and what is done of it."""
 
 from lab.spec import BRIDGE, IPAM, ROUTE, at_least, spec
 

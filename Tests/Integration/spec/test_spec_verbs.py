@@ -1,4 +1,4 @@
-"""Points 17 to 23 of what the specification asks: what DEL, a failed ADD, CHECK, GC and STATUS leave and tell."""
+"""Points 17 to 23 of the specification: what DEL, a failed ADD, CHECK, GC and STATUS leave and tell."""
 
 import pytest
 

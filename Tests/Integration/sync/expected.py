@@ -1,7 +1,6 @@
 """What a sync on node1 is told of the cluster, and what it makes of that."""
 
 import json
-import time
 
 from lab.cluster import CLUSTER_FILE, subnets, told, uplinks
 from lab.tool import Tool, command
@@ -48,10 +47,3 @@ def cluster_file(node, path=CLUSTER_FILE):
 def inode(node):
     """Which file the cluster file is: another one after each time it is written."""
     return node.path(CLUSTER_FILE).stat().st_ino
-
-
-def eventually(condition, timeout=30):
-    end = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < end, "it did not come to pass"
-        time.sleep(0.02)

@@ -11,8 +11,9 @@ from lab.cluster import CLUSTER_FILE, by_families, subnets, uplinks
 from lab.kubernetes import bookmark, changed, event, expired, listed, node_list, watched
 from lab.kubernetes import node as kubernetes_node
 from lab.tool import WRONG_USAGE, Tool, speaker
+from lab.waiting import eventually
 from sync.expected import (
-    SYNC, cluster_file, content, eventually, expected, inode, member, routes, sync)
+    SYNC, cluster_file, content, expected, inode, member, routes, sync)
 
 V4, BOTH = ["4"], ["4", "6"]
 

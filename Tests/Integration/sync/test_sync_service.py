@@ -11,7 +11,8 @@ from lab.cluster import CLUSTER_FILE, by_families
 from lab.isolated_node import PLUGINS, ROOT
 from lab.kubernetes import changed
 from lab.tool import command_line, speaker
-from sync.expected import cluster_file, content, eventually, expected, inode, member, routes
+from lab.waiting import eventually
+from sync.expected import cluster_file, content, expected, inode, member, routes
 
 UNIT = "humanz-route-sync.service"
 SAID = "/run/tmp/said"

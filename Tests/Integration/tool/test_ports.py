@@ -1,7 +1,8 @@
 """The command that shows who is behind each port, for a person and for a program."""
 
-from lab.attachment import Network, port, subnets
+from lab.attachment import Network, link, port, subnets
 from lab.tool import WRONG_USAGE, Tool, shown
+from lab.waiting import eventually
 
 
 def test_each_port_is_shown_with_its_attachment(node):
@@ -31,6 +32,8 @@ def test_the_state_says_what_keeps_packets_from_passing(node):
     node.run("ip", "link", "set", port(network.results["down"]), "down")
     node.run("ip", "link", "set", port(network.results["off"]), "nomaster")
     node.run("ip", "link", "set", "eth0", "down", pod="inside")
+    # The kernel takes up to a second to notice that a carrier is gone.
+    eventually(lambda: "NO-CARRIER" in link(node, port(network.results["inside"]))["flags"], seconds=5)
     states = {entry["containerID"]: entry["state"]
               for entry in Tool(node).ports(as_json=True)["ports"]}
     assert states == {"down": "down", "off": "on no bridge", "inside": "the pod's end is down"}
