@@ -57,7 +57,7 @@ build: needs-build
 
 test: needs-test build
 	swift test
-	$(PYTHON) -m pytest -q Tests/IntegrationTests
+	$(PYTHON) -m pytest -q Tests/Integration
 
 bench: needs-bench build
 	$(MAKE) -C Benchmarks

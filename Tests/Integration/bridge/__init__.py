@@ -1,0 +1,1 @@
+"""humanz-bridge alone, with and without an IPAM delegate."""

@@ -1,0 +1,22 @@
+"""An IPAM plugin of a test's own, which answers what the test says."""
+
+
+def fake_ipam(node, *answers):
+    """An IPAM plugin of the test's own: what it prints for ADD, and `/run/calls` with its verbs."""
+    script = node.path("/run/tmp/fake-ipam")
+    script.write_text(
+        "#!/bin/sh\necho $CNI_COMMAND >>/run/calls\ncat >/dev/null\n"
+        'case $CNI_COMMAND in ADD) cat /run/answer; exit $(cat /run/status);; esac\n')
+    script.chmod(0o755)
+    node.path("/run/cni/bin/fake-ipam").symlink_to("/run/tmp/fake-ipam")
+    answer(node, *answers)
+    return {"type": "fake-ipam"}
+
+
+def answer(node, text, status=0):
+    node.path("/run/answer").write_text(text)
+    node.path("/run/status").write_text(str(status))
+
+
+def calls(node):
+    return node.path("/run/calls").read_text().split()

@@ -1,0 +1,127 @@
+"""humanz-bridge: each system call of a verb failing, or being its last, and what is left then."""
+
+import pytest
+
+from lab.attachment import Network, Refused, address, reaches
+from lab.system_calls import failing, killing, system_calls
+
+KEYS = {
+    "isDefaultGateway": True, "ipMasq": True, "macspoofchk": True, "hairpinMode": True,
+    "portIsolation": True, "mtu": 1400,
+    "ipam": {"type": "humanz-ipam",
+             "ranges": [[{"subnet": "10.77.0.0/24"}], [{"subnet": "fd77::/64"}]]},
+}
+
+# What fails at the end of a process, or for want of nothing that a test could see.
+HARMLESS = {"close", "munmap", "exit_group", "brk", "mmap", "mprotect", "futex", "getrandom"}
+
+
+def network_on(node, is_new):
+    """A network whose first attachment is yet to come, or that has one."""
+    network = Network(node, version="1.1.0", logFile="", **KEYS)
+    if not is_new:
+        network.add("stays")
+    node.add_pod("pod")
+    return network
+
+
+def forget_the_bridge(node):
+    """Takes away what an attachment leaves for the next one, and the reference does too."""
+    node.run("ip", "link", "delete", "cni0", check=False)
+    node.run("sysctl", "-qw", "net.ipv4.ip_forward=0", "net.ipv6.conf.all.forwarding=0")
+
+
+def steps(network, verb, is_new):
+    """The system calls of a verb that could go wrong."""
+    calls = system_calls(network, verb, "pod")
+    if verb == "ADD":
+        network.call("DEL", "pod")
+        if is_new:
+            forget_the_bridge(network.node)
+    return [call for call in calls if call.name not in HARMLESS]
+
+
+@pytest.mark.parametrize("is_new", [True, False], ids=["first", "second"])
+def test_an_add_that_fails_at_any_system_call_leaves_nothing(node, is_new, record_property):
+    network = network_on(node, is_new)
+    if is_new:  # so that forwarding, which stays on, is as it is before each try
+        network.add("other")
+        network.delete("other")
+        forget_the_bridge(node)
+    before = node.traces()
+    calls = steps(network, "ADD", is_new)
+    assert node.traces() == before
+    failed = 0
+    for call in calls:
+        try:
+            network.call("ADD", "pod", under=["strace", "-o", "/dev/null", *failing(call, "EIO")])
+        except Refused as refused:
+            failed += 1
+            if call.name == "write" and is_new:
+                # What made the attachment unmakes it as DEL does.
+                forget_the_bridge(node)
+            if refused.error is None:
+                # A thread that cannot come back from the pod's namespace ends the process.
+                assert call.name == "setns", call
+                network.call("DEL", "pod")
+                if is_new:
+                    forget_the_bridge(node)
+        else:
+            network.call("DEL", "pod")
+            if is_new:
+                forget_the_bridge(node)
+        assert node.traces() == before, call
+        assert node.ip("link", pod="pod")[1:] == [], call
+    record_property("system calls that failed", len(calls))
+    record_property("of them made ADD fail", failed)
+    assert failed > len(calls) / 2
+
+
+@pytest.mark.parametrize("is_new, verb", [
+    pytest.param(True, "DEL", id="first"), pytest.param(False, "DEL", id="second"),
+    pytest.param(False, "GC", id="second-GC")])
+def test_del_and_gc_remove_all_of_an_add_that_was_killed_at_any_system_call(
+        node, is_new, verb, record_property):
+    network = network_on(node, is_new)
+    before = node.traces()
+    calls = steps(network, "ADD", is_new)
+    for call in calls:
+        with pytest.raises(Refused) as refused:
+            network.call("ADD", "pod", under=["strace", "-o", "/dev/null", *killing(call)])
+        assert refused.value.error is None, call
+        if verb == "DEL":
+            network.call("DEL", "pod")
+        else:
+            network.collect("stays")
+        if is_new:
+            forget_the_bridge(node)
+        assert node.traces() == before, call
+        assert node.ip("link", pod="pod")[1:] == [], call
+    record_property("system calls killed at", len(calls))
+    # Nothing that was left would disturb the next one.
+    result = network.add("pod")
+    assert reaches(node, "pod", "10.77.0.1") and reaches(node, "pod", address(result, 1))
+
+
+@pytest.mark.parametrize("how", [failing, killing])
+def test_a_del_that_went_wrong_at_any_system_call_is_made_good_by_the_next(
+        node, how, record_property):
+    network = network_on(node, False)
+    before = node.traces()
+    result = network.call("ADD", "pod")
+    calls = [call for call in system_calls(network, "DEL", "pod", prevResult=result)
+             if call.name not in HARMLESS]
+    failed = 0
+    for call in calls:
+        result = network.call("ADD", "pod")
+        reaches(node, None, address(result))
+        option = failing(call, "EIO") if how is failing else killing(call)
+        try:
+            network.call("DEL", "pod", prevResult=result,
+                         under=["strace", "-o", "/dev/null", *option])
+        except Refused:
+            failed += 1
+            network.call("DEL", "pod", prevResult=result)
+        assert node.traces() == before, call
+    record_property("system calls that went wrong", len(calls))
+    record_property("of them made DEL fail", failed)

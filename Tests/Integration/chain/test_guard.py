@@ -1,0 +1,211 @@
+"""What the programs are made of and what a call of each may cost, held to bounds.
+
+Counts, which a machine's load does not change, of what a program does from where it reads its stdin
+on: what comes before is the loader's and the C library's, and differs between machines. Nor are
+rounds of waiting counted; see `system_calls.counted`. A bound is what was counted, the same in each
+of many fresh nodes; with 1,000 peers it is a twentieth more, for allocators of other C libraries.
+Who makes a verb cheaper lowers its bound; who has good reason to make it dearer raises it, and says
+why in the commit.
+"""
+
+import functools
+import os
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+from lab.attachment import Chain, Network
+from lab.isolated_node import OURS, Node
+from lab.system_calls import Cost, cost, counted
+
+pytestmark = pytest.mark.skipif(
+    os.environ.get("HUMANZ_EMBEDDED") == "0",
+    reason="the bounds are those of the plugins in Embedded Swift")
+
+PROGRAMS = ["humanz-bridge", "humanz-ipam", "humanz-route"]
+
+# Of each program, in bytes.
+SIZE = 400_000
+
+# System calls and netlink messages.
+VERSION = (4, 0)
+BOUNDS = {
+    ("the chain", "humanz-bridge"): {
+        "ADD": (45, 7), "CHECK": (33, 3), "STATUS": (14, 1), "GC": (37, 9), "DEL": (23, 4)},
+    ("the chain", "humanz-ipam"): {
+        "ADD": (85, 12), "CHECK": (57, 5), "STATUS": (15, 0), "GC": (26, 0), "DEL": (52, 3)},
+    ("the chain", "humanz-route"): {
+        "ADD": (58, 5), "CHECK": (51, 4), "STATUS": (31, 2), "GC": (7, 0), "DEL": (16, 2)},
+    ("humanz-route with ipMasq where a firewall drops", "humanz-route"): {
+        "ADD": (65, 7), "CHECK": (58, 6), "STATUS": (35, 3), "GC": (7, 0), "DEL": (16, 2)},
+    ("humanz-route with 1000 peers", "humanz-route"): {
+        "ADD": (78, 5), "CHECK": (69, 4), "STATUS": (48, 2), "GC": (15, 0), "DEL": (25, 2)},
+    ("humanz-bridge with humanz-ipam", "humanz-bridge"): {
+        "ADD": (126, 16), "CHECK": (92, 7), "STATUS": (51, 1), "GC": (83, 9), "DEL": (73, 4)},
+    ("humanz-bridge with humanz-ipam and ipMasq", "humanz-bridge"): {
+        "ADD": (134, 17), "CHECK": (100, 8), "STATUS": (51, 1), "GC": (84, 9), "DEL": (83, 7)},
+}
+
+
+# What the programs are made of
+
+def output(*command):
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_plugin_is_small(program, record_property):
+    size = (OURS / program).stat().st_size
+    record_property("size", f"{size:,} of {SIZE:,} bytes")
+    assert size <= SIZE
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_plugin_needs_libc_libm_and_libmnl_at_most(program):
+    dynamic = output("readelf", "--wide", "--dynamic", OURS / program)
+    needed = re.findall(r"\(NEEDED\).*\[(.+)\]", dynamic)
+    assert "libc.so.6" in needed
+    assert set(needed) <= {"libc.so.6", "libm.so.6", "libmnl.so.0"}
+    # They are the system's own: no other folder is looked into.
+    assert "RUNPATH" not in dynamic and "RPATH" not in dynamic, dynamic
+    # And what those need is no more.
+    loaded = {line.split()[0] for line in output("ldd", OURS / program).splitlines()}
+    assert {pathlib.Path(name).name for name in loaded} <= set(needed) | {
+        "linux-vdso.so.1", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"}
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_plugin_runs_with_glibc_2_34(program):
+    symbols = output("objdump", "-T", OURS / program)
+    versions = {tuple(map(int, version.split(".")))
+                for version in re.findall(r"GLIBC_([\d.]+)", symbols)}
+    assert versions and max(versions) <= (2, 34), symbols
+
+
+# What a call costs
+
+def peers(count):
+    """So many other nodes, whose next hops are on the link, and never asked."""
+    return [{"name": f"node{n}", "subnet": f"10.{128 + n // 256}.{n % 256}.0/24",
+             "via": f"192.0.2.{20 + n % 200}"} for n in range(count)]
+
+
+def chain(count=3, **keys):
+    return [{"type": "humanz-bridge"}, {"type": "humanz-ipam", "subnet": "10.255.0.0/24"},
+            {"type": "humanz-route", "network": "10.128.0.0/9", "peers": peers(count), **keys}]
+
+
+def bridge(**keys):
+    return [{"type": "humanz-bridge", "isDefaultGateway": True,
+             "ipam": {"type": "humanz-ipam", "subnet": "10.255.0.0/24"}, **keys}]
+
+
+CASES = {
+    "the chain": chain(),
+    "humanz-route with ipMasq where a firewall drops": chain(ipMasq=True),
+    "humanz-route with 1000 peers": chain(1000),
+    "humanz-bridge with humanz-ipam": bridge(),
+    "humanz-bridge with humanz-ipam and ipMasq": bridge(ipMasq=True),
+}
+
+
+@functools.cache
+def costs(case):
+    """The costs of a case by stage and verb, for the second pod: the first pays for what they share."""
+    with Node("counted") as node:
+        node.run("ip", "link", "add", "uplink", "type", "veth", "peer", "name", "far")
+        for link in ("uplink", "far"):
+            node.run("ip", "link", "set", link, "up")
+        node.run("ip", "address", "add", "192.0.2.10/24", "dev", "uplink")
+        if "firewall" in case:
+            node.run("iptables-nft", "-P", "FORWARD", "DROP")
+        network = Chain(node, *CASES[case])
+        network.add("first")
+        node.add_pod("second")
+        # Where connections are tracked there is now one for half a minute, which DEL has to look at.
+        node.run("ping", "-c", "1", "192.0.2.10")
+
+        result, found = {}, {}
+        for stage in network.stages:
+            prev = {"prevResult": result} if result else {}
+            result, found[stage.plugin, "ADD"] = counted(stage, "ADD", "second", **prev)
+        both = [{"containerID": pod, "ifname": "eth0"} for pod in ("first", "second")]
+        for verb, pod, keys in [("CHECK", "second", {"prevResult": result}), ("STATUS", None, {}),
+                                ("GC", None, {"cni.dev/valid-attachments": both})]:
+            for stage in network.stages:
+                _, found[stage.plugin, verb] = counted(stage, verb, pod, **keys)
+        for stage in reversed(network.stages):
+            _, found[stage.plugin, "DEL"] = counted(stage, "DEL", "second", prevResult=result)
+        return found
+
+
+def excess(record_property, name, found, bound):
+    """Records a cost beside its bound; gives words for one that is over it, else None."""
+    words = "{} of {} system calls, {} of {} netlink messages".format(
+        found.calls, bound[0], found.messages, bound[1])
+    record_property(name, words)
+    return f"{name}: {words}" if found.calls > bound[0] or found.messages > bound[1] else None
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_version_costs_no_more_than_its_bound(node, program, record_property):
+    _, found = counted(Network(node, program), "VERSION")
+    assert excess(record_property, "VERSION", found, VERSION) is None
+
+
+@pytest.mark.parametrize("case, stage", BOUNDS)
+def test_a_verb_costs_no_more_than_its_bound(case, stage, record_property):
+    bounds = BOUNDS[case, stage]
+    assert list(bounds) == ["ADD", "CHECK", "STATUS", "GC", "DEL"]
+    excesses = [excess(record_property, verb, costs(case)[stage, verb], bound)
+                for verb, bound in bounds.items()]
+    assert not any(excesses), "\n".join(filter(None, excesses))
+
+
+@pytest.mark.parametrize("verb", ["ADD", "CHECK", "STATUS", "GC", "DEL"])
+def test_humanz_route_sends_as_many_messages_with_1000_peers_as_with_3(verb):
+    few, many = costs("the chain"), costs("humanz-route with 1000 peers")
+    assert many["humanz-route", verb].messages == few["humanz-route", verb].messages
+
+
+# How it is counted
+
+_START = """\
+brk(NULL) = 0x55d0c8a4f000
+read(0, "{}", 16384) = 2
+socket(AF_NETLINK, SOCK_RAW|SOCK_CLOEXEC, NETLINK_ROUTE) = 3
+"""
+_QUESTION = """\
+sendto(3, [{nlmsg_len=18, nlmsg_type=0x12}, "\\x00\\x00"], 20, 0, {sa_family=AF_NETLINK}, 12) = 20
+ | 00000  12 00 00 00 12 00 01 00  00 00 00 00 00 00 00 00  ................ |
+ | 00010  00 00 00 00                                       ....             |
+recvmsg(3, {msg_name={sa_family=AF_NETLINK}, msg_namelen=12}, 0) = 1136
+"""
+_BATCH = """\
+sendmsg(3, {msg_name={sa_family=AF_NETLINK}, msg_iovlen=2}, 0) = 36
+ * 16 bytes in buffer 0
+ | 00000  10 00 00 00 10 00 05 00  00 00 00 00 00 00 00 00  ................ |
+ * 20 bytes in buffer 1
+ | 00000  14 00 00 00 10 00 05 00  01 00 00 00 00 00 00 00  ................ |
+ | 00010  00 00 00 00                                       ....             |
+"""
+_SLEEP = "clock_nanosleep(CLOCK_REALTIME, 0, {tv_sec=0, tv_nsec=1000000}, NULL) = 0\n"
+_FILE = """\
+close(3) = 0
+write(3, "12", 2) = 2
+ | 00000  31 32                                             12               |
+"""
+
+
+@pytest.mark.parametrize("trace, expected", [
+    (_START, (2, 0)),
+    (_START + _QUESTION, (4, 1)),
+    (_START + _BATCH, (3, 2)),
+    (_START + (_QUESTION + _SLEEP) * 3 + _QUESTION, (4, 1)),
+    (_START + _QUESTION + _FILE + _SLEEP, (7, 1)),
+    ("", (0, 0)),
+], ids=["loading", "question", "batch", "waiting", "sleep", "nothing"])
+def test_a_trace_has_the_cost(trace, expected):
+    assert cost(trace.splitlines()) == Cost(*expected)

@@ -1,0 +1,308 @@
+"""humanz-ipam: its keys, which addresses they make it give, and what they may not say."""
+
+import ipaddress
+import itertools
+import json
+
+import pytest
+
+from lab.isolated_node import Node
+from lab.lease_store import Leases
+from lab.tool import WRONG_USAGE, Tool
+
+NUMBER = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def shared():
+    with Node("node") as node:
+        yield node
+
+
+@pytest.fixture
+def network(shared):
+    """Makes a network of a name of its own."""
+    def make(**keys):
+        return Leases(shared, name=f"net{next(NUMBER)}", **keys)
+    return make
+
+
+def fill(network, limit=20):
+    """ADDs until there is an error; gives the addresses of each, and the error."""
+    given = []
+    while len(given) < limit:
+        try:
+            given.append(network.give(f"pod{len(given)}"))
+        except AssertionError:
+            return given, network.refusal("ADD", "last")
+    return given, None
+
+
+# Which addresses are given
+
+@pytest.mark.parametrize("keys, expected", [
+    pytest.param({"subnet": "10.1.2.0/29"}, ["10.1.2.2", "10.1.2.3", "10.1.2.4", "10.1.2.5", "10.1.2.6"],
+                 id="all but network, broadcast and gateway"),
+    pytest.param({"subnet": "10.1.2.0/29", "gateway": "10.1.2.4"},
+                 ["10.1.2.1", "10.1.2.2", "10.1.2.3", "10.1.2.5", "10.1.2.6"], id="gateway"),
+    pytest.param({"subnet": "10.1.2.0/24", "rangeStart": "10.1.2.9", "rangeEnd": "10.1.2.11"},
+                 ["10.1.2.9", "10.1.2.10", "10.1.2.11"], id="rangeStart and rangeEnd"),
+    pytest.param({"subnet": "10.1.2.0/24", "rangeStart": "10.1.2.253"}, ["10.1.2.253", "10.1.2.254"],
+                 id="rangeStart alone"),
+    pytest.param({"subnet": "10.1.2.0/24", "rangeEnd": "10.1.2.3"}, ["10.1.2.2", "10.1.2.3"],
+                 id="rangeEnd alone"),
+    pytest.param({"subnet": "10.1.2.4/30"}, ["10.1.2.6"], id="/30"),
+    pytest.param({"subnet": "10.1.2.4/31"}, ["10.1.2.4", "10.1.2.5"], id="/31"),
+    pytest.param({"subnet": "10.1.2.4/31", "gateway": "10.1.2.4"}, ["10.1.2.5"], id="/31 with gateway"),
+    pytest.param({"subnet": "fd00::4/127"}, ["fd00::4", "fd00::5"], id="/127"),
+    pytest.param({"subnet": "fd00::4/127", "gateway": "fd00::5"}, ["fd00::4"], id="/127 with gateway"),
+    pytest.param({"subnet": "fd00::4/126"}, ["fd00::6", "fd00::7"], id="/126"),
+    pytest.param({"subnet": "fd00::/64", "rangeEnd": "fd00::3"}, ["fd00::2", "fd00::3"], id="/64"),
+    pytest.param({"subnet": "fd00::/8", "rangeStart": "fd00:ffff::", "rangeEnd": "fd00:ffff::1"},
+                 ["fd00:ffff::", "fd00:ffff::1"], id="/8"),
+    pytest.param({"subnet": "10.1.2.0/29", "exclude": ["10.1.2.3", "10.1.2.4/31"]},
+                 ["10.1.2.2", "10.1.2.6"], id="exclude"),
+    pytest.param({"subnet": "10.1.2.0/29", "exclude": ["10.1.2.7/30", "fd00::/8"]},
+                 ["10.1.2.2", "10.1.2.3"], id="exclude with host bits, and of another family"),
+    pytest.param({"ranges": [[{"subnet": "10.1.2.4/30"}, {"subnet": "10.3.0.0/30"}]]},
+                 ["10.1.2.6", "10.3.0.2"], id="two ranges of a set"),
+])
+def test_a_pool_gives_each_of_its_addresses_once(network, keys, expected):
+    given, error = fill(network(**keys))
+    assert [addresses for addresses in given] == [[address] for address in expected]
+    assert error["code"] == 120
+    assert error["details"] == f"{len(expected)} of {len(expected)} are used"
+
+
+@pytest.mark.parametrize("subnet", ["fd00::/64", "fd00::/32", "fd00::/8", "::/0", "0.0.0.0/0",
+                                    "10.0.0.0/8"])
+def test_a_pool_of_any_size_gives_its_first_addresses(network, subnet):
+    first = ipaddress.ip_network(subnet).network_address
+    assert [network(subnet=subnet).give(f"pod{n}") for n in range(1)] == [[str(first + 2)]]
+
+
+def test_an_attachment_gets_one_address_of_each_set_in_their_order(network):
+    net = network(subnet="10.1.0.0/24", ranges=[[{"subnet": "fd00::/64"}], [{"subnet": "10.2.0.0/24"}]])
+    net.configuration["runtimeConfig"] = {"ipRanges": [[{"subnet": "10.3.0.0/24"}]]}
+    assert net.give("pod") == ["10.3.0.2", "10.1.0.2", "fd00::2", "10.2.0.2"]
+    assert [ip["gateway"] for ip in net.results["pod"]["ips"]] == [
+        "10.3.0.1", "10.1.0.1", "fd00::1", "10.2.0.1"]
+    assert [ip["address"].split("/")[1] for ip in net.results["pod"]["ips"]] == ["24", "24", "64", "24"]
+
+
+def test_all_sets_give_an_address_or_none(network):
+    net = network(ranges=[[{"subnet": "10.1.0.0/24"}], [{"subnet": "fd00::4/126"}]])
+    given, error = fill(net)
+    assert given == [["10.1.0.2", "fd00::6"], ["10.1.0.3", "fd00::7"]]
+    assert error["code"] == 120 and "fd00::4/126" in error["msg"]
+    assert sorted(net.held()) == ["10.1.0.2", "10.1.0.3", "fd00::6", "fd00::7"]
+
+
+def test_a_freed_address_is_the_last_one_to_be_given_again(network):
+    net = network(subnet="10.1.2.0/29")
+    for n in range(3):
+        net.give(f"pod{n}")
+    net.take_back("pod0")
+    assert [net.give(f"next{n}") for n in range(3)] == [["10.1.2.5"], ["10.1.2.6"], ["10.1.2.2"]]
+
+
+def test_a_gateway_is_given_by_no_set_whichever_has_it(network):
+    halves = [[{"subnet": "10.1.2.0/24", "rangeStart": "10.1.2.2", "rangeEnd": "10.1.2.3"}],
+              [{"subnet": "10.1.2.0/24", "rangeStart": "10.1.2.8", "rangeEnd": "10.1.2.9",
+                "gateway": "10.1.2.2"}]]
+    net = network(ranges=halves)
+    assert net.give("pod") == ["10.1.2.3", "10.1.2.8"]
+
+
+@pytest.mark.parametrize("version", ["0.1.0", "0.2.0"])
+def test_what_a_result_of_an_old_version_cannot_hold_is_not_leased(network, version):
+    net = network(version=version, ranges=[[{"subnet": "10.1.0.0/24"}], [{"subnet": "10.2.0.0/24"}]])
+    error = net.refusal("ADD", "pod")
+    assert error["code"] == 7 and "ranges" in error["msg"]
+    net = network(version=version, ranges=[[{"subnet": "10.1.0.0/24"}], [{"subnet": "fd00::/64"}]])
+    net.give("pod")
+    assert net.results["pod"]["ip4"]["ip"] == "10.1.0.2/24"
+    assert net.results["pod"]["ip6"]["ip"] == "fd00::2/64"
+
+
+# Addresses that are asked for
+
+SOURCES = {
+    "CNI_ARGS": lambda net, address: {"environment": {"CNI_ARGS": f"IgnoreUnknown=1;IP={address}"}},
+    "args.cni.ips": lambda net, address: net.configuration.update(args={"cni": {"ips": [address]}}),
+    "runtimeConfig.ips": lambda net, address: net.configuration.update(
+        runtimeConfig={"ips": [address]}),
+}
+
+
+@pytest.mark.parametrize("text", ["10.1.0.77", "10.1.0.77/24"])
+@pytest.mark.parametrize("source", SOURCES)
+def test_the_address_that_is_asked_for_is_given(network, source, text):
+    net = network(subnet="10.1.0.0/24")
+    assert net.give("pod", **(SOURCES[source](net, text) or {})) == ["10.1.0.77"]
+
+
+def test_of_the_sources_of_an_address_runtimeconfig_wins_over_args_and_those_over_cni_args(network):
+    net = network(subnet="10.1.0.0/24")
+    environment = SOURCES["CNI_ARGS"](net, "10.1.0.50")
+    assert net.give("first", **environment) == ["10.1.0.50"]
+    SOURCES["args.cni.ips"](net, "10.1.0.60")
+    assert net.give("second", **environment) == ["10.1.0.60"]
+    SOURCES["runtimeConfig.ips"](net, "10.1.0.70")
+    assert net.give("third", **environment) == ["10.1.0.70"]
+
+
+def test_ranges_that_the_runtime_asks_for_may_hold_the_address_it_asks_for(network):
+    net = network(subnet="10.1.0.0/24")
+    net.configuration["runtimeConfig"] = {
+        "ipRanges": [[{"subnet": "10.5.0.0/24"}]], "ips": ["10.5.0.9", "10.1.0.9"]}
+    assert net.give("pod") == ["10.5.0.9", "10.1.0.9"]
+
+
+def test_a_capability_that_is_not_declared_is_not_used(network):
+    net = network(subnet="10.1.0.0/24")
+    net.configuration |= {"capabilities": {"ips": False}, "runtimeConfig": {"ips": ["10.1.0.9"]}}
+    assert net.give("pod") == ["10.1.0.2"]
+
+
+def test_an_address_of_one_set_that_is_asked_for_leaves_the_others_to_choose(network):
+    net = network(ranges=[[{"subnet": "10.1.0.0/24"}], [{"subnet": "fd00::/64"}]])
+    SOURCES["runtimeConfig.ips"](net, "fd00::abcd")
+    assert net.give("pod") == ["10.1.0.2", "fd00::abcd"]
+
+
+@pytest.mark.parametrize("addresses, said", [
+    (["10.2.0.1"], "in none of the ranges"), (["10.1.0.1"], "the gateway's"),
+    (["10.1.0.99"], "excluded"), (["10.1.0.4", "10.1.0.5"], "same range set"),
+    (["10.1.0.3"], "held by other eth0"), (["fd00::1"], "in none of the ranges"),
+    (["10.1.0.0"], "in none of the ranges"), (["10.1.0.255"], "in none of the ranges"),
+])
+def test_an_address_that_cannot_be_given_is_an_error_that_says_why(network, addresses, said):
+    net = network(subnet="10.1.0.0/24", exclude=["10.1.0.99"])
+    net.configuration["runtimeConfig"] = {"ips": ["10.1.0.3"]}
+    net.give("other")
+    net.configuration["runtimeConfig"] = {"ips": addresses}
+    error = net.refusal("ADD", "pod")
+    assert error["code"] == 121
+    assert said in error["msg"] and addresses[-1] in error["msg"]
+    assert net.held() == {"10.1.0.3": "other eth0"}
+
+
+# What is passed on
+
+def test_routes_and_dns_are_passed_on(network):
+    routes = [{"dst": "0.0.0.0/0"}, {"dst": "10.9.0.0/16", "gw": "10.1.0.7", "mtu": 1400}]
+    dns = {"nameservers": ["10.0.0.53"], "search": ["example"], "options": ["ndots:2"]}
+    net = network(subnet="10.1.0.0/24", routes=routes, dns=dns)
+    net.give("pod")
+    assert net.results["pod"]["routes"] == routes
+    assert net.results["pod"]["dns"] == dns
+
+
+def test_resolvconf_is_read_into_dns(network):
+    net = network(subnet="10.1.0.0/24", resolvConf="/run/resolv.conf")
+    net.node.path("/run/resolv.conf").write_text(
+        "# a comment\n; another\nnameserver 10.0.0.53\nnameserver fd00::53\n\ndomain example.org\n"
+        "search a.example\nsearch b.example c.example\noptions ndots:2 edns0\noptions timeout:1\n"
+        "sortlist 10.0.0.0\nnameserver\n")
+    net.give("pod")
+    assert net.results["pod"]["dns"] == {
+        "nameservers": ["10.0.0.53", "fd00::53"], "domain": "example.org",
+        "search": ["b.example", "c.example"], "options": ["ndots:2", "edns0", "timeout:1"]}
+
+
+def test_a_resolvconf_that_is_not_there_is_an_error_and_nothing_is_leased(network):
+    net = network(subnet="10.1.0.0/24", resolvConf="/run/none")
+    error = net.refusal("ADD", "pod")
+    assert error["code"] == 5 and "/run/none" in error["msg"]
+    assert not net.directory.exists()
+
+
+def test_a_delegate_prints_no_interfaces(network):
+    net = network(subnet="10.1.0.0/24")
+    net.give("pod")
+    assert net.results["pod"] == {
+        "cniVersion": "1.0.0", "dns": {}, "ips": [{"address": "10.1.0.2/24", "gateway": "10.1.0.1"}]}
+
+
+# Errors
+
+@pytest.mark.parametrize("keys, key", [
+    ({}, "subnet"), ({"subnet": "10.1.0.0"}, "subnet"), ({"subnet": 7}, "subnet"),
+    ({"subnet": "10.1.0.1/24"}, "subnet"), ({"subnet": "10.1.0.1/32"}, "subnet"),
+    ({"subnet": "fd00::1/128"}, "subnet"), ({"subnet": "10.1.0.0/33"}, "subnet"),
+    ({"subnet": "10.1.0.0/24", "rangeStart": "10.2.0.1"}, "rangeStart"),
+    ({"subnet": "10.1.0.0/24", "rangeStart": "x"}, "rangeStart"),
+    ({"subnet": "10.1.0.0/24", "rangeEnd": "fd00::1"}, "rangeEnd"),
+    ({"subnet": "10.1.0.0/24", "rangeStart": "10.1.0.9", "rangeEnd": "10.1.0.8"}, "rangeStart"),
+    ({"subnet": "10.1.0.0/24", "rangeStart": "10.1.0.255"}, "rangeStart"),
+    ({"subnet": "10.1.0.0/24", "gateway": "10.2.0.1"}, "gateway"),
+    ({"subnet": "10.1.0.0/24", "exclude": "10.1.0.2"}, "exclude"),
+    ({"subnet": "10.1.0.0/24", "exclude": ["10.1.0.2", "x"]}, "exclude[1]"),
+    ({"subnet": "10.1.0.0/30", "exclude": ["10.1.0.2"]}, "subnet"),
+    ({"ranges": {}}, "ranges"), ({"ranges": []}, "subnet"), ({"ranges": [[]]}, "ranges[0]"),
+    ({"ranges": [{"subnet": "10.1.0.0/24"}]}, "ranges[0]"), ({"ranges": [["x"]]}, "ranges[0][0]"),
+    ({"ranges": [[{"subnet": "10.1.0.0/24"}, {"subnet": "x"}]]}, "ranges[0][1].subnet"),
+    ({"ranges": [[{"subnet": "10.1.0.0/24"}, {"subnet": "fd00::/64"}]]}, "ranges[0]"),
+    ({"ranges": [[{"subnet": "10.1.0.0/24"}], [{"subnet": "10.1.0.0/16"}]]}, "ranges[1]"),
+    ({"ranges": [[{"subnet": "10.1.0.0/24"}, {"subnet": "10.1.0.0/24"}]]}, "ranges[0]"),
+    ({"subnet": "10.1.0.0/24", "ranges": [[{"subnet": "10.1.0.0/24"}]]}, "ranges[0]"),
+    ({"subnet": "10.1.0.0/24", "routes": [{}]}, "routes[0].dst"),
+    ({"subnet": "10.1.0.0/24", "routes": [{"dst": "x"}]}, "routes[0].dst"),
+    ({"subnet": "10.1.0.0/24", "dns": []}, "dns"),
+    ({"subnet": "10.1.0.0/24", "resolvConf": 1}, "resolvConf"),
+    ({"subnet": "10.1.0.0/24", "dataDir": "relative"}, "dataDir"),
+])
+def test_a_key_that_cannot_be_is_error_7_that_names_it(network, keys, key):
+    net = network(**keys)
+    error = net.refusal("ADD", "pod")
+    assert error["code"] == 7, error
+    assert f"\"ipam.{key}\"" in error["msg"]
+    assert not net.directory.exists()
+
+
+@pytest.mark.parametrize("keys, key", [
+    ({"runtimeConfig": {"ips": ["x"]}}, "runtimeConfig.ips[0]"),
+    ({"runtimeConfig": {"ips": "10.1.0.3"}}, "runtimeConfig.ips"),
+    ({"args": {"cni": {"ips": [3]}}}, "args.cni.ips[0]"),
+    ({"runtimeConfig": {"ipRanges": [[{"subnet": "x"}]]}}, "runtimeConfig.ipRanges[0][0].subnet"),
+])
+def test_a_request_that_cannot_be_is_error_7_that_names_the_key(network, keys, key):
+    net = network(subnet="10.1.0.0/24")
+    error = net.refusal("ADD", "pod", **keys)
+    assert error["code"] == 7 and f"\"{key}\"" in error["msg"]
+
+
+def test_an_address_in_cni_args_that_cannot_be_is_error_4(network):
+    net = network(subnet="10.1.0.0/24")
+    error = net.refusal("ADD", "pod", environment={"CNI_ARGS": "IP=10.1.0"})
+    assert error["code"] == 4 and "10.1.0" in error["msg"]
+
+
+def test_without_an_ipam_section_a_delegate_has_nothing_to_give_from(network):
+    net = network()
+    del net.configuration["ipam"]
+    error = net.refusal("ADD", "pod")
+    assert error["code"] == 7 and "\"ipam\"" in error["msg"]
+
+
+@pytest.mark.parametrize("name", ["../escape", "..", ".hidden", "a/b", "/abs", "", "a" * 97, "-x"])
+def test_the_name_of_a_network_never_leaves_the_store(network, name):
+    net = network(subnet="10.1.0.0/24", dataDir="/run/deep/leases")
+    net.configuration["name"] = name
+    for verb in ["ADD", "DEL"]:
+        assert net.refusal(verb, "pod")["code"] == 7
+    assert not net.node.path("/run/deep").exists()
+    shown = Tool(net.node).call("leases", name, check=False)
+    assert shown.returncode == WRONG_USAGE["leases"]
+
+
+# The file that humanz-route sync writes
+
+def test_the_nodes_subnets_come_from_the_cluster_file(network):
+    net = network(clusterFile="/run/cluster.json")
+    error = net.refusal("ADD", "pod")
+    assert error["code"] == 11 and "/run/cluster.json" in error["msg"]
+    net.node.path("/run/cluster.json").write_text(
+        json.dumps({"subnets": ["10.7.0.0/24", "fd07::/64"], "peers": []}))
+    assert net.give("pod") == ["10.7.0.2", "fd07::2"]

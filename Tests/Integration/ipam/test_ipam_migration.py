@@ -1,0 +1,116 @@
+"""humanz-ipam in the place of host-local over the same store, under the reference bridge, and back."""
+
+import pytest
+
+from lab.attachment import Network, reaches
+from lab.lease_store import checked, held
+
+STORE = "/var/lib/cni/networks"
+RANGES = [[{"subnet": "10.1.0.0/24"}], [{"subnet": "fd01::/64"}]]
+
+
+class MovingNode:
+    """A node whose pods the reference bridge attaches, with one IPAM plugin and then the other."""
+
+    def __init__(self, node):
+        self.node = node
+        self.network = Network(node, "bridge", bridge="cni0", isGateway=True)
+        self.pods = {}
+
+    def call(self, verb, pod, ipam):
+        return self.network.call(
+            verb, pod, ipam={"type": ipam, "ranges": RANGES, "dataDir": STORE})
+
+    def add(self, pod, ipam):
+        self.node.add_pod(pod)
+        result = self.call("ADD", pod, ipam)
+        self.pods[pod] = sorted(ip["address"].split("/")[0] for ip in result["ips"])
+        assert len(self.pods[pod]) == 2
+        self.check()
+
+    def delete(self, pod, ipam):
+        self.call("DEL", pod, ipam)
+        del self.pods[pod]
+        self.node.remove_pod(pod)
+        self.check()
+
+    def check(self):
+        """Every pod has its addresses, nobody else has one of them, and none is held by nobody."""
+        leases = held(self.node.path(STORE) / "net")
+        assert leases == {address: f"{pod} eth0"
+                          for pod, addresses in self.pods.items() for address in addresses}
+        for pod, addresses in self.pods.items():
+            link, = self.node.ip("address", "show", "dev", "eth0", pod=pod)
+            assert sorted(entry["local"] for entry in link["addr_info"]
+                          if entry["scope"] == "global") == addresses
+
+
+@pytest.fixture
+def moving(node):
+    return MovingNode(node)
+
+
+def test_a_node_with_running_pods_moves_from_host_local_and_back(moving):
+    ours, theirs = "humanz-ipam", "host-local"
+    for pod in ["a", "b", "c"]:
+        moving.add(pod, theirs)
+    first = dict(moving.pods)
+
+    # The configuration's `type` is changed, and nothing else.
+    moving.add("d", ours)
+    moving.delete("a", ours)
+    moving.add("e", ours)
+    moving.add("f", ours)
+    moving.delete("d", ours)
+    assert moving.pods["b"] == first["b"] and moving.pods["c"] == first["c"]
+    assert checked(moving.node.path(STORE) / "net").keys() >= {*first["b"], *first["c"]}
+
+    # And back: pods of either are deleted, and new ones made.
+    moving.delete("b", theirs)
+    moving.delete("e", theirs)
+    moving.add("g", theirs)
+    moving.add("a", theirs)
+
+    # And once more, with what host-local did to attachments that we had files of.
+    moving.add("h", ours)
+    moving.delete("g", ours)
+    moving.delete("f", ours)
+    assert moving.pods["c"] == first["c"]
+    assert checked(moving.node.path(STORE) / "net")
+    for pod in moving.pods:
+        assert reaches(moving.node, pod, "10.1.0.1")
+    for pod in list(moving.pods):
+        moving.delete(pod, ours)
+    assert checked(moving.node.path(STORE) / "net") == {}
+
+
+def test_both_give_on_from_where_the_other_stopped(moving):
+    moving.add("a", "host-local")
+    moving.delete("a", "host-local")
+    moving.add("b", "humanz-ipam")
+    assert moving.pods["b"] == ["10.1.0.3", "fd01::3"]
+    moving.delete("b", "humanz-ipam")
+    moving.add("c", "host-local")
+    assert moving.pods["c"] == ["10.1.0.4", "fd01::4"]
+
+
+def test_a_pod_that_host_local_attached_again_is_known_by_its_new_lease(moving):
+    moving.add("a", "humanz-ipam")
+    moving.delete("a", "host-local")
+    moving.add("a", "host-local")
+    moving.add("b", "humanz-ipam")
+    leases = checked(moving.node.path(STORE) / "net")
+    assert sorted(address for address, holder in leases.items() if holder == "a eth0") == moving.pods["a"]
+    moving.delete("a", "humanz-ipam")
+
+
+def test_what_host_local_leaves_when_it_is_killed_is_free(moving):
+    moving.add("a", "host-local")
+    directory = moving.node.path(STORE) / "net"
+    for name in ["10.1.0.3", "fd01::3"]:
+        (directory / name).touch()
+    moving.node.add_pod("b")
+    result = moving.call("ADD", "b", "humanz-ipam")
+    assert sorted(ip["address"] for ip in result["ips"]) == ["10.1.0.3/24", "fd01::3/64"]
+    moving.call("DEL", "b", "humanz-ipam")
+    moving.check()

@@ -1,0 +1,270 @@
+"""humanz-ipam as a stage of a chain: the addresses it puts on the pod and the bridge."""
+
+import copy
+import time
+
+import pytest
+
+from lab.attachment import Network, Refused, link, reaches
+from lab.lease_store import STORE, checked, held
+
+SUBNETS = [[{"subnet": "10.1.0.0/24"}], [{"subnet": "fd01::/64"}]]
+
+
+class Chain:
+    """An interface plugin that is run without IPAM, and humanz-ipam after it."""
+
+    def __init__(self, node, first="bridge", version="1.0.0", keys=None, **ipam):
+        self.node = node
+        self.first = Network(node, first, version, **({"bridge": "cni0", "ipam": {}} if keys is None else keys))
+        self.stage = Network(node, "humanz-ipam", version, **{"ranges": SUBNETS, **ipam})
+
+    def add(self, pod, **options):
+        made = self.first.add(pod)
+        self.stage.results[pod] = self.stage.call("ADD", pod, prevResult=made, **options)
+        return self.stage.results[pod]
+
+    def delete(self, pod, **options):
+        self.stage.call("DEL", pod, prevResult=self.stage.results[pod], **options)
+
+    def check(self, pod, **keys):
+        self.stage.call("CHECK", pod, prevResult=self.stage.results[pod], **keys)
+
+    def held(self):
+        return held(self.node.path(STORE) / "net")
+
+
+def addresses(node, device, pod=None):
+    device, = node.ip("address", "show", "dev", device, pod=pod)
+    return sorted(f"{entry['local']}/{entry['prefixlen']}" for entry in device["addr_info"]
+                  if entry["scope"] == "global")
+
+
+def test_the_addresses_are_on_the_pod_and_the_gateways_on_the_bridge(node):
+    chain = Chain(node)
+    for number, pod in enumerate(["one", "two"], 2):
+        result = chain.add(pod)
+        assert addresses(node, "eth0", pod) == [f"10.1.0.{number}/24", f"fd01::{number}/64"]
+        assert link(node, "eth0", pod)["operstate"] == "UP"
+    assert addresses(node, "cni0") == ["10.1.0.1/24", "fd01::1/64"]
+    assert reaches(node, "one", "10.1.0.3", 3) and reaches(node, "one", "fd01::3", 3)
+    assert reaches(node, "two", "10.1.0.1", 3) and reaches(node, "two", "fd01::1", 3)
+    # IPv6 addresses are usable at once.
+    device, = node.ip("address", "show", "dev", "eth0", pod="two")
+    assert not any(entry.get("tentative") for entry in device["addr_info"] if entry["scope"] == "global")
+    chain.check("one")
+    chain.check("two")
+    assert result["ips"] == [
+        {"interface": 2, "address": "10.1.0.3/24", "gateway": "10.1.0.1"},
+        {"interface": 2, "address": "fd01::3/64", "gateway": "fd01::1"}]
+
+
+def test_what_came_before_is_passed_on(node):
+    chain = Chain(node, routes=[{"dst": "10.9.0.0/16"}])
+    made = chain.first.add("pod")
+    made |= {"routes": [{"dst": "10.8.0.0/16"}], "dns": {"nameservers": ["10.0.0.53"]}, "unknown": [1]}
+    made["interfaces"][0]["also"] = "kept"
+    before = copy.deepcopy(made)
+    result = chain.stage.call("ADD", "pod", prevResult=made)
+    assert result["interfaces"] == before["interfaces"]
+    assert result["routes"] == [{"dst": "10.8.0.0/16"}, {"dst": "10.9.0.0/16"}]
+    assert result["dns"] == before["dns"] and result["unknown"] == [1]
+
+
+def test_dns_of_ours_replaces_what_came_before(node):
+    chain = Chain(node, dns={"nameservers": ["10.0.0.54"]})
+    made = chain.first.add("pod") | {"dns": {"nameservers": ["10.0.0.53"]}}
+    result = chain.stage.call("ADD", "pod", prevResult=made)
+    assert result["dns"] == {"nameservers": ["10.0.0.54"]}
+
+
+@pytest.mark.parametrize("section", [True, False])
+def test_the_keys_are_at_the_top_or_in_an_ipam_section(node, section):
+    chain = Chain(node)
+    if section:
+        chain.stage.configuration["ipam"] = {"ranges": chain.stage.configuration.pop("ranges")}
+    assert len(chain.add("pod")["ips"]) == 2
+
+
+def test_without_isgateway_the_bridge_has_no_address(node):
+    chain = Chain(node, isGateway=False)
+    chain.add("pod")
+    assert addresses(node, "cni0") == []
+    assert addresses(node, "eth0", "pod") == ["10.1.0.2/24", "fd01::2/64"]
+    chain.check("pod")
+
+
+def test_another_gateway_on_the_bridge_is_an_error_that_leaves_nothing(node):
+    chain = Chain(node)
+    made = chain.first.add("pod")
+    node.run("ip", "address", "add", "10.1.0.254/24", "dev", "cni0")
+    with pytest.raises(Refused) as refused:
+        chain.stage.call("ADD", "pod", prevResult=made)
+    assert refused.value.error["code"] == 101
+    assert chain.held() == {}
+    assert addresses(node, "eth0", "pod") == []
+    assert addresses(node, "cni0") == ["10.1.0.254/24"]
+
+
+def test_an_address_that_the_kernel_refuses_leaves_nothing(node):
+    chain = Chain(node)
+    made = chain.first.add("pod")
+    node.run("sysctl", "-w", "net.ipv6.conf.eth0.disable_ipv6=1", pod="pod")
+    with pytest.raises(Refused) as refused:
+        chain.stage.call("ADD", "pod", prevResult=made)
+    assert refused.value.error["code"] == 100
+    assert chain.held() == {}
+    assert addresses(node, "eth0", "pod") == []
+
+
+def test_a_gateway_that_the_kernel_refuses_leaves_nothing(node):
+    chain = Chain(node)
+    made = chain.first.add("pod")
+    node.run("sysctl", "-w", "net.ipv6.conf.cni0.disable_ipv6=1")
+    with pytest.raises(Refused) as refused:
+        chain.stage.call("ADD", "pod", prevResult=made)
+    assert refused.value.error["code"] == 100
+    assert chain.held() == {}
+    assert addresses(node, "eth0", "pod") == addresses(node, "cni0") == []
+
+
+def test_after_macvlan_the_pod_has_its_addresses_and_no_bridge_is_needed(node):
+    node.run("ip", "link", "add", "up0", "type", "veth", "peer", "name", "up1")
+    node.run("ip", "link", "set", "up0", "up")
+    chain = Chain(node, "macvlan", keys={"master": "up0", "ipam": {}})
+    chain.add("pod")
+    assert addresses(node, "eth0", "pod") == ["10.1.0.2/24", "fd01::2/64"]
+    chain.check("pod")
+    chain.delete("pod")
+    assert addresses(node, "eth0", "pod") == [] and chain.held() == {}
+
+
+def test_del_takes_the_addresses_off_the_pod_and_frees_them(node):
+    chain = Chain(node)
+    chain.add("pod")
+    node.run("ip", "address", "add", "10.5.0.1/24", "dev", "eth0", pod="pod")
+    for _ in range(2):
+        chain.delete("pod")
+        assert addresses(node, "eth0", "pod") == ["10.5.0.1/24"]
+        assert chain.held() == {}
+
+
+@pytest.mark.parametrize("gone", ["namespace", "link", "variable", "prevResult"])
+def test_del_frees_the_addresses_of_what_is_gone(node, gone):
+    chain = Chain(node)
+    chain.add("pod")
+    options = {}
+    if gone == "namespace":
+        node.remove_pod("pod")
+    if gone == "link":
+        node.run("ip", "link", "del", "eth0", pod="pod")
+    if gone == "variable":
+        options["namespace"] = ""
+    if gone == "prevResult":
+        chain.stage.call("DEL", "pod")
+    else:
+        chain.delete("pod", **options)
+    assert chain.held() == {}
+    assert checked(node.path(STORE) / "net") == {}
+
+
+@pytest.mark.parametrize("change, said", [
+    (["address", "del", "10.1.0.2/24", "dev", "eth0"], "10.1.0.2"),
+    (["address", "del", "fd01::2/64", "dev", "eth0"], "fd01::2"),
+    (["link", "del", "eth0"], "eth0"),
+])
+def test_check_compares_the_pod_with_the_kernel(node, change, said):
+    chain = Chain(node)
+    chain.add("pod")
+    node.run("ip", *change, pod="pod")
+    with pytest.raises(Refused) as refused:
+        chain.check("pod")
+    assert refused.value.error["code"] in (3, 102)
+    assert said in refused.value.error["msg"]
+
+
+def test_check_compares_the_bridge_with_the_kernel(node):
+    chain = Chain(node)
+    chain.add("pod")
+    node.run("ip", "address", "del", "fd01::1/64", "dev", "cni0")
+    with pytest.raises(Refused) as refused:
+        chain.check("pod")
+    assert refused.value.error["code"] == 102 and "fd01::1" in refused.value.error["msg"]
+
+
+def test_check_tolerates_what_others_added(node):
+    chain = Chain(node)
+    chain.add("pod")
+    node.run("ip", "address", "add", "10.5.0.1/24", "dev", "eth0", pod="pod")
+    node.run("ip", "address", "add", "10.6.0.1/24", "dev", "cni0")
+    result = chain.stage.results["pod"]
+    result["ips"].append({"address": "10.5.0.1/24", "interface": 2})
+    chain.check("pod")
+
+
+@pytest.mark.parametrize("verb", ["ADD", "CHECK"])
+def test_without_a_plugin_before_it_a_stage_says_so(node, verb):
+    chain = Chain(node)
+    node.add_pod("pod")
+    if verb == "CHECK":
+        chain.add("pod")
+    with pytest.raises(Refused) as refused:
+        chain.stage.call(verb, "pod")
+    assert refused.value.error["code"] == 7 and "prevResult" in refused.value.error["msg"]
+
+
+def test_an_interface_that_is_not_there_is_error_3_and_nothing_is_leased(node):
+    chain = Chain(node)
+    made = chain.first.add("pod")
+    with pytest.raises(Refused) as refused:
+        chain.stage.call("ADD", "pod", interface="eth7", prevResult=made)
+    assert refused.value.error["code"] == 3
+    assert not node.path(STORE).exists()
+
+
+@pytest.mark.parametrize("version", ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"])
+def test_every_version_s_result_is_read_and_written(node, version):
+    # humanz-bridge is the one that knows them all.
+    chain = Chain(node, "humanz-bridge", version, keys={"bridge": "cni0"})
+    result = chain.add("pod")
+    assert result["cniVersion"] == version
+    assert addresses(node, "eth0", "pod") == ["10.1.0.2/24", "fd01::2/64"]
+    if version < "0.3":
+        assert result["ip4"]["ip"] == "10.1.0.2/24" and result["ip6"]["ip"] == "fd01::2/64"
+    else:
+        assert [ip["address"] for ip in result["ips"]] == ["10.1.0.2/24", "fd01::2/64"]
+    if version >= "0.4":
+        chain.check("pod")
+    chain.delete("pod")
+    assert chain.held() == {}
+
+
+def test_gc_and_status_of_a_stage(node):
+    chain = Chain(node, version="1.1.0", first="humanz-bridge", keys={"bridge": "cni0"})
+    for pod in ["one", "two"]:
+        chain.add(pod)
+    chain.stage.collect("two")
+    assert set(chain.held().values()) == {"two eth0"}
+    chain.stage.call("STATUS")
+    chain.stage.configuration["ranges"] = [[{"subnet": "10.1.0.2/31"}]]
+    chain.stage.configuration["exclude"] = ["10.1.0.2"]
+    with pytest.raises(Refused) as refused:
+        chain.stage.call("STATUS")
+    assert refused.value.error["code"] == 50 and "1 of 1" in refused.value.error["details"]
+
+
+def test_a_stage_knows_the_link_by_which_it_has_an_address_back(node):
+    chain = Chain(node, ranges=[[{"subnet": "10.1.0.0/30"}]])
+    chain.add("pod")
+    made = chain.first.add("next")
+    with pytest.raises(Refused) as refused:
+        chain.stage.call("ADD", "next", prevResult=made)
+    assert refused.value.error["code"] == 120
+    # With the namespace the kernel takes the pair away.
+    node.remove_pod("pod")
+    for _ in range(100):
+        if len(node.ip("link", "show", "type", "veth")) == 1:
+            break
+        time.sleep(0.05)
+    chain.stage.call("ADD", "next", prevResult=made)
+    assert chain.held() == {"10.1.0.2": "next eth0"}

@@ -1,0 +1,486 @@
+"""humanz-ipam: its store, and what each verb and command makes of it."""
+
+import fcntl
+import os
+import re
+import signal
+import time
+
+import pytest
+
+from lab.lease_store import Leases, checked, forget_boot, held, record
+from lab.system_calls import answer_and_trace
+from lab.tool import Tool
+
+LOG = "/var/log/humanz_cni.log"
+
+
+@pytest.fixture
+def network(node):
+    return Leases(node, version="1.1.0", subnet="10.1.0.0/24")
+
+
+# Its files
+
+def test_a_lease_is_a_file_as_host_local_has_it(network):
+    network.give("pod")
+    directory = network.directory
+    assert (directory / "10.1.0.2").read_bytes() == b"pod\r\neth0"
+    assert (directory / "last_reserved_ip.0").read_text() == "10.1.0.2"
+    file = record(network, "pod")
+    assert file["addresses"] == ["10.1.0.2"] and file["netns"] == "/run/netns/pod"
+    boot = network.node.run("cat", "/proc/sys/kernel/random/boot_id").stdout.strip()
+    assert file["bootID"] == boot
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", file["time"])
+
+
+def test_folders_are_root_s_alone_and_so_are_files(network):
+    network.keys["dataDir"] = "/run/a/b/leases"
+    network.give("pod")
+    for folder in ["/run/a", "/run/a/b", "/run/a/b/leases", "/run/a/b/leases/net",
+                   "/run/a/b/leases/net/attachments"]:
+        assert network.node.path(folder).stat().st_mode & 0o777 == 0o700
+    for file in network.directory.rglob("*"):
+        assert file.is_dir() or file.stat().st_mode & 0o777 == 0o600
+
+
+def test_networks_and_interfaces_are_apart(node):
+    one = Leases(node, "one", subnet="10.1.0.0/24")
+    two = Leases(node, "two", subnet="10.1.0.0/24")
+    assert one.give("pod") == two.give("pod") == ["10.1.0.2"]
+    assert one.give("pod", interface="eth1") == ["10.1.0.3"]
+    one.take_back("pod")
+    assert one.held() == {"10.1.0.3": "pod eth1"}
+    assert two.held() == {"10.1.0.2": "pod eth0"}
+
+
+def test_a_link_in_the_store_is_not_followed_and_its_address_not_given(network):
+    network.give("first")
+    secret = network.node.path("/run/secret")
+    secret.write_bytes(b"first\r\neth0")
+    (network.directory / "10.1.0.3").symlink_to("/run/secret")
+    (network.directory / "10.1.0.4").mkdir()
+    (network.directory / "attachments" / ".new").symlink_to("/run/secret")
+    assert network.give("pod") == ["10.1.0.5"]
+    network.take_back("first")
+    network.collect()
+    assert secret.read_bytes() == b"first\r\neth0"
+    assert (network.directory / "10.1.0.3").is_symlink() and (network.directory / "10.1.0.4").is_dir()
+
+
+def test_a_network_s_folder_that_is_a_link_is_an_error(network):
+    network.node.path("/run/elsewhere").mkdir()
+    network.node.path("/run/humanz/ipam").mkdir(parents=True)
+    network.directory.symlink_to("/run/elsewhere")
+    error = network.refusal("ADD", "pod")
+    assert error["code"] == 5 and "/run/humanz/ipam/net" in error["msg"]
+    assert [*network.node.path("/run/elsewhere").iterdir()] == []
+
+
+def test_a_link_on_the_way_is_followed_where_only_root_can_have_put_it(network):
+    node = network.node
+    node.path("/run/real").mkdir(mode=0o700)
+    node.path("/run/private").symlink_to("/run/real")
+    network.keys["dataDir"] = "/run/private/leases"
+    assert network.give("pod") == ["10.1.0.2"]
+    assert held(node.path("/run/real/leases/net")) == {"10.1.0.2": "pod eth0"}
+    node.path("/run/public").mkdir()
+    node.path("/run/public").chmod(0o777)
+    node.path("/run/public/way").symlink_to("/run/real")
+    network.keys["dataDir"] = "/run/public/way/leases"
+    assert network.refusal("ADD", "other")["code"] == 5
+
+
+# The verbs
+
+def test_a_second_add_is_an_error_that_names_the_address_and_changes_nothing(network):
+    network.give("pod")
+    before = {path.name: path.read_bytes() for path in network.directory.rglob("*") if path.is_file()}
+    error = network.refusal("ADD", "pod")
+    assert error["code"] == 122 and "10.1.0.2" in error["msg"] and "pod eth0" in error["msg"]
+    after = {path.name: path.read_bytes() for path in network.directory.rglob("*") if path.is_file()}
+    assert after == before
+
+
+def test_asking_again_after_a_lost_answer_leaks_nothing(network):
+    # A runtime that has no answer deletes and asks anew.
+    for _ in range(3):
+        network.give("pod")
+        assert network.refusal("ADD", "pod")["code"] == 122
+        network.take_back("pod")
+        assert network.held() == {}
+    assert checked(network.directory) == {}
+
+
+def test_an_answer_that_cannot_be_given_takes_no_address(network):
+    network.give("other")
+    failed = network.end("ADD", "pod", redirect=">/dev/full")
+    assert failed.status == 1
+    assert checked(network.directory) == {"10.1.0.2": "other eth0"}
+
+
+def test_the_second_add_in_a_full_pool_names_the_address_too(network):
+    network.keys["subnet"] = "10.1.0.0/30"
+    network.give("pod")
+    assert network.refusal("ADD", "pod")["code"] == 122
+    assert network.refusal("ADD", "other")["code"] == 120
+
+
+def test_del_succeeds_when_repeated_and_for_what_never_was(network):
+    network.take_back("never")
+    assert not network.directory.exists()
+    network.give("pod")
+    for _ in range(2):
+        network.take_back("pod", namespace="")
+    assert checked(network.directory) == {}
+
+
+def test_del_needs_no_pools(network):
+    network.give("pod")
+    network.keys["subnet"] = "nonsense"
+    network.take_back("pod")
+    assert network.held() == {}
+
+
+@pytest.mark.parametrize("change, said", [
+    ("nothing", None), ("removed", "holds no address"), ("container", "holds no address"),
+    ("interface", "holds no address"), ("address", "not in the result"),
+    ("result", "10.1.0.9"),
+])
+def test_check_compares_address_container_and_interface(network, change, said):
+    network.give("pod")
+    lease = network.directory / "10.1.0.2"
+    if change == "removed":
+        lease.unlink()
+    if change == "container":
+        lease.write_bytes(b"other\r\neth0")
+    if change == "interface":
+        lease.write_bytes(b"pod\r\neth1")
+    if change == "address":
+        lease.rename(network.directory / "10.1.0.9")
+    if change == "result":
+        network.results["pod"]["ips"].append({"address": "10.1.0.9/24"})
+    if said is None:
+        network.check("pod")
+        return
+    error = network.refusal("CHECK", "pod", prevResult=network.results["pod"])
+    assert error["code"] == 102
+    assert said in error["msg"]
+
+
+def test_gc_keeps_the_valid_attachments_and_what_it_does_not_understand(network):
+    for pod in ["one", "two", "three"]:
+        network.give(pod)
+    network.give("one", interface="eth1")
+    (network.directory / "10.1.0.200").write_text("of an old host-local")
+    network.collect("one", "three")
+    assert network.held() == {"10.1.0.2": "one eth0", "10.1.0.4": "three eth0",
+                              "10.1.0.200": "of an old host-local"}
+
+
+def test_gc_without_the_list_frees_nothing(network):
+    network.give("pod")
+    assert network.refusal("GC")["code"] == 7
+    assert network.held() == {"10.1.0.2": "pod eth0"}
+
+
+def test_gc_goes_on_after_an_error_and_reports_it(network):
+    for pod in ["one", "two", "three"]:
+        network.give(pod)
+    target = network.directory / "attachments" / "two:eth0"
+    target.unlink()
+    target.mkdir()
+    error = network.refusal("GC", **{"cni.dev/valid-attachments": []})
+    assert error["code"] == 5 and "two:eth0" in error["msg"]
+    assert "10.1.0.2" not in network.held() and "10.1.0.4" not in network.held()
+
+
+# STATUS
+
+def snapshot(network):
+    return {str(path): (path.stat().st_mtime_ns, path.is_file() and path.read_bytes())
+            for path in [network.directory, *network.directory.rglob("*")]}
+
+
+def test_status_says_when_the_next_add_would_fail(network):
+    network.keys["subnet"] = "10.1.0.0/29"
+    network.call("STATUS")
+    assert not network.directory.exists()
+    for n in range(5):
+        network.call("STATUS")
+        network.give(f"pod{n}")
+    before = snapshot(network)
+    error = network.refusal("STATUS")
+    assert error["code"] == 50 and "5 of 5" in error["details"]
+    assert snapshot(network) == before
+    assert network.refusal("ADD", "next")["code"] == 120
+    network.take_back("pod3")
+    network.call("STATUS")
+
+
+def test_status_takes_no_lock(network):
+    network.give("pod")
+    with open(network.directory / "lock") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        network.call("STATUS")
+
+
+def test_status_says_that_the_cluster_file_is_missing(network):
+    network.keys["clusterFile"] = "/run/none.json"
+    error = network.refusal("STATUS")
+    assert error["code"] == 50 and "/run/none.json" in error["msg"]
+
+
+def test_status_counts_on_what_an_add_would_have_back_from_that_pool_only(network):
+    network.configuration["ipam"] = {
+        "type": "humanz-ipam", "ranges": [[{"subnet": "10.1.0.0/30"}], [{"subnet": "10.2.0.0/29"}]]}
+    network.give("pod")
+    error = network.refusal("STATUS")
+    assert error["code"] == 50 and "10.1.0.0/30" in error["msg"]
+    forget_boot(network, "pod")
+    network.call("STATUS")
+    # An old lease of the other pool is of no use.
+    (network.directory / "10.1.0.2").write_bytes(b"new\r\neth0")
+    assert network.refusal("STATUS")["code"] == 50
+    assert network.refusal("ADD", "other")["code"] == 120
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_status_says_that_the_store_cannot_be_written(network, made):
+    node = network.node
+    node.path("/run/disk").mkdir()
+    node.run("mount", "-t", "tmpfs", "tmpfs", "/run/disk")
+    network.keys["dataDir"] = "/run/disk/leases"
+    if made:
+        network.give("pod")
+    network.call("STATUS")
+    node.run("mount", "-o", "remount,ro", "/run/disk")
+    assert network.refusal("STATUS")["code"] == 50
+    assert network.refusal("ADD", "next")["code"] == 5
+    node.run("mount", "-o", "remount,rw", "/run/disk")
+    network.call("STATUS")
+
+
+# A disk that is full or cannot be written
+
+@pytest.mark.parametrize("options", ["size=64k", "nr_inodes=32"])
+def test_a_full_disk_is_an_error_and_loses_nothing(network, options):
+    node = network.node
+    node.path("/run/disk").mkdir()
+    node.run("mount", "-t", "tmpfs", "-o", options, "tmpfs", "/run/disk")
+    network.keys["dataDir"] = "/run/disk"
+    given = {}
+    for n in range(100):
+        try:
+            given[network.give(f"pod{n}")[0]] = f"pod{n} eth0"
+        except AssertionError as refused:
+            assert refused.error["code"] == 5 and "space" in refused.error["msg"]
+            break
+    assert 2 < len(given) < 100
+    assert checked(network.directory) == given
+    assert network.refusal("STATUS")["code"] == 50
+    assert network.refusal("ADD", "again")["code"] == 5
+    assert checked(network.directory) == given
+    # What is there can be looked at and freed, and then there is room again.
+    network.check("pod0")
+    for pod in ["pod0", "pod1"]:
+        network.take_back(pod)
+    assert len(network.give("again")) == 1
+    assert len(checked(network.directory)) == len(given) - 1
+
+
+def test_host_local_s_store_on_a_full_disk_can_be_freed_from(network):
+    node = network.node
+    node.path("/run/disk").mkdir()
+    node.run("mount", "-t", "tmpfs", "-o", "nr_inodes=8", "tmpfs", "/run/disk")
+    network.keys["dataDir"] = "/run/disk"
+    network.directory.mkdir()
+    (network.directory / "lock").touch()
+    for n in range(2, 7):
+        (network.directory / f"10.1.0.{n}").write_bytes(b"pod%d\r\neth0" % n)
+    network.take_back("pod3")
+    assert len(network.held()) == 4 and "10.1.0.3" not in network.held()
+    (network.directory / "full").touch()
+    Tool(node).release("net", "10.1.0.5", store="/run/disk")
+    assert len(network.held()) == 3 and "10.1.0.5" not in network.held()
+
+
+def test_a_store_that_cannot_be_written_can_be_checked(network):
+    node = network.node
+    node.path("/run/disk").mkdir()
+    node.run("mount", "-t", "tmpfs", "tmpfs", "/run/disk")
+    network.keys["dataDir"] = "/run/disk"
+    network.give("pod")
+    (network.directory / "foreign").touch()
+    (network.directory / "foreign").unlink()
+    node.run("mount", "-o", "remount,ro", "/run/disk")
+    network.check("pod")
+    for verb in ["ADD", "DEL"]:
+        error = network.refusal(verb, "other" if verb == "ADD" else "pod")
+        assert error["code"] == 5 and "ead-only" in error["msg"]
+    node.run("mount", "-o", "remount,rw", "/run/disk")
+    network.check("pod")
+
+
+def opened(network, verb, *options):
+    """Makes a call under strace; gives its answer and its system calls, with the paths of files."""
+    return answer_and_trace(network, verb, "pod", "-y", *options)
+
+
+def place(trace, *words):
+    """Where the last call is that has all the words."""
+    places = [place for place, line in enumerate(trace) if all(word in line for word in words)]
+    assert places, words
+    return places[-1]
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name_and_the_name_before_the_answer(network):
+    _, trace = opened(network, "ADD")
+    lease, record = place(trace, "fsync(", "/.lease>"), place(trace, "fsync(", "/.new>")
+    named = place(trace, "renameat", '"pod:eth0"')
+    kept = place(trace, "fsync(", "/attachments>")
+    claimed = place(trace, "linkat", '"10.1.0.2"')
+    done = place(trace, "fsync(", "/net>")
+    assert lease < record < named < kept < claimed < done < place(trace, "write(1")
+    # A lease is gone for good before the file that leads to it.
+    _, trace = opened(network, "DEL")
+    freed = place(trace, "unlinkat", '"10.1.0.2"')
+    forgotten = place(trace, "unlinkat", '"pod:eth0"')
+    assert any(freed < n < forgotten and "fsync(" in line and "/net>" in line
+               for n, line in enumerate(trace))
+    assert forgotten < place(trace, "fsync(", "/net>")
+
+
+def test_before_linux_5_6_the_store_is_found_step_by_step(network):
+    result, trace = opened(network, "ADD", "-e", "inject=openat2:error=ENOSYS")
+    assert "INJECTED" in trace[place(trace, "openat2")]
+    assert result["ips"][0]["address"] == "10.1.0.2/24"
+    opened(network, "CHECK", "-e", "inject=openat2:error=ENOSYS")
+    opened(network, "DEL", "-e", "inject=openat2:error=ENOSYS")
+    assert checked(network.directory) == {}
+
+
+# The lock
+
+def test_a_store_that_stays_locked_is_error_11_in_ten_seconds(network):
+    network.give("pod")
+
+    def hold_back_alarms():
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
+
+    with open(network.directory / "lock") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        start = time.monotonic()
+        waiting = [
+            network.start(verb, "pod", preexec_fn=prepare)
+            for verb, prepare in [("ADD", None), ("DEL", None), ("CHECK", None),
+                                  ("DEL", hold_back_alarms)]]
+        for plugin in waiting:
+            plugin.give(network.configuration)
+        for plugin in waiting:
+            error = plugin.end(timeout=30).refused(11)
+            assert "lock" in error["details"]
+        assert 9 < time.monotonic() - start < 20
+    # The same calls as above succeed when the lock is free.
+    network.take_back("pod")
+
+
+def test_a_call_that_waits_goes_on_when_the_lock_is_free(network):
+    network.give("pod")
+    with open(network.directory / "lock") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        plugin = network.start("DEL", "pod", namespace="")
+        plugin.give(network.configuration)
+        time.sleep(0.3)
+        assert plugin.is_running()
+    plugin.end(timeout=5).succeeded()
+    assert network.held() == {}
+
+
+# Leases that were left behind
+
+def test_leases_of_an_earlier_boot_are_had_back_when_the_pool_is_exhausted(network):
+    network.keys["subnet"] = "10.1.0.0/29"
+    for n in range(5):
+        network.give(f"pod{n}")
+    assert network.refusal("ADD", "next")["code"] == 120
+    forget_boot(network, "pod1", "pod3")
+    assert network.give("next") == ["10.1.0.3"]
+    assert network.held() == {"10.1.0.2": "pod0 eth0", "10.1.0.3": "next eth0",
+                              "10.1.0.4": "pod2 eth0", "10.1.0.6": "pod4 eth0"}
+    log = network.node.path(LOG).read_text()
+    for address, pod in [("10.1.0.3", "pod1"), ("10.1.0.5", "pod3")]:
+        assert re.search(f"reclaims {address} of {pod} eth0: the boot it was made in is over", log)
+
+
+def test_leases_of_an_earlier_boot_stay_while_there_is_room(network):
+    network.give("pod")
+    forget_boot(network, "pod")
+    network.give("other")
+    assert network.held() == {"10.1.0.2": "pod eth0", "10.1.0.3": "other eth0"}
+
+
+def test_an_address_that_is_asked_for_is_had_back_from_an_earlier_boot(network):
+    network.give("pod")
+    forget_boot(network, "pod")
+    network.configuration["runtimeConfig"] = {"ips": ["10.1.0.2"]}
+    assert network.give("same") == ["10.1.0.2"]
+    assert network.held() == {"10.1.0.2": "same eth0"}
+
+
+@pytest.mark.parametrize("namespace", [True, False])
+@pytest.mark.parametrize("link", [True, False])
+def test_a_lease_is_had_back_only_if_namespace_and_link_are_both_gone(node, namespace, link):
+    network = Leases(node, caller="humanz-bridge", subnet="10.1.0.0/30")
+    network.give("pod")
+    name = record(network, "pod")["hostInterface"]
+    if namespace:
+        node.add_pod("pod")
+    if link:
+        node.run("ip", "link", "add", name, "type", "veth", "peer", "name", "other")
+    if namespace or link:
+        assert network.refusal("ADD", "next")["code"] == 120
+        assert network.held() == {"10.1.0.2": "pod eth0"}
+    else:
+        assert network.give("next") == ["10.1.0.2"]
+        assert "are gone" in node.path(LOG).read_text()
+
+
+def test_of_a_caller_whose_links_are_not_known_nothing_is_had_back_in_the_same_boot(node):
+    network = Leases(node, caller="bridge", subnet="10.1.0.0/30")
+    network.give("pod")
+    assert network.refusal("ADD", "next")["code"] == 120
+
+
+def test_what_is_known_of_an_attachment_survives_a_foreign_change(node, tmp_path):
+    # On a disk, where the two files of a lease are some time apart.
+    network = Leases(node, subnet="10.1.0.0/24", dataDir=str(tmp_path))
+    network.give("pod")
+    before = record(network, "pod")
+    (network.directory / "foreign").touch()
+    network.give("other")
+    assert record(network, "pod") == before
+    assert "bootID" in before
+
+
+def test_what_is_known_is_forgotten_where_somebody_else_leased_the_address_since(network):
+    network.give("pod")
+    lease = network.directory / "10.1.0.2"
+    lease.unlink()
+    time.sleep(0.02)
+    lease.write_bytes(b"pod\r\neth0")
+    network.give("other")
+    assert record(network, "pod").keys() == {"addresses", "time"}
+    network.take_back("pod")
+    assert network.held() == {"10.1.0.3": "other eth0"}
+
+
+def test_a_new_boot_looks_the_store_through_once(network):
+    # Whatever a loss of power kept of the attachments' files, every lease can be freed.
+    for pod in ["pod", "other"]:
+        network.give(pod)
+    for file in (network.directory / "attachments").iterdir():
+        file.write_bytes(b"")
+    os.utime(network.directory, ns=(1, 1))
+    network.take_back("pod")
+    assert checked(network.directory) == {"10.1.0.3": "other eth0"}

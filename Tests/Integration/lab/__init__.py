@@ -1,0 +1,1 @@
+"""What the rooms of tests share: nodes, plugins, clusters, traffic, runtimes."""

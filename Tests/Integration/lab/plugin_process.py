@@ -1,0 +1,112 @@
+"""The one way in which tests call a plugin: environment and stdin in, exit status, stdout and stderr out."""
+
+import json
+import os
+import subprocess
+
+from lab.isolated_node import PLUGINS
+
+
+class Ended:
+    """How a plugin ended and what it printed, as bytes."""
+
+    def __init__(self, status, stdout, stderr):
+        self.status = status
+        self.stdout = stdout
+        self.stderr = stderr
+
+    @property
+    def json(self):
+        """The one JSON value on stdout."""
+        return json.loads(self.stdout)
+
+    @property
+    def error(self):
+        """The CNI error on stdout: one object with nothing else in it, after a failure."""
+        assert self.status != 0, f"succeeded: {self}"
+        error = json.loads(self.stdout)
+        assert set(error) <= {"cniVersion", "code", "msg", "details"}, f"{self}"
+        assert isinstance(error["code"], int) and error["msg"], f"{self}"
+        return error
+
+    def succeeded(self):
+        assert self.status == 0, f"{self}"
+        return self
+
+    def refused(self, code, *words):
+        """The error, which has a code and says certain words."""
+        error = self.error
+        said = f"{error['msg']} {error.get('details', '')}"
+        assert error["code"] == code, f"{self}"
+        for word in words:
+            assert str(word) in said, f"{word} is not in: {self}"
+        return error
+
+    def __str__(self):
+        return f"status {self.status}, stdout {self.stdout[:2000]!r}, stderr {self.stderr[:2000]!r}"
+
+
+class Started:
+    """A plugin that was started and waits for its configuration on stdin."""
+
+    def __init__(self, process):
+        self.process = process
+
+    def give(self, stdin):
+        """Writes the configuration, bytes or a value for JSON, and closes stdin."""
+        self.process.stdin.write(_bytes(stdin))
+        self.process.stdin.close()
+        self.process.stdin = None
+
+    def is_running(self):
+        return self.process.poll() is None
+
+    def end(self, stdin=None, timeout=60):
+        """Waits for the end; the configuration may be given here."""
+        try:
+            printed, said = self.process.communicate(_bytes(stdin), timeout)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.communicate()
+            raise
+        return Ended(self.process.returncode, printed, said)
+
+
+def _bytes(stdin):
+    return stdin if isinstance(stdin, (bytes, type(None))) else json.dumps(stdin).encode()
+
+
+def attachment(verb, pod=None, interface="eth0", namespace=None):
+    """The CNI_ variables of a call; without a pod, of one that is about no attachment.
+
+    namespace: the pod's own where it is None, and none where it is empty.
+    """
+    variables = {"CNI_COMMAND": verb}
+    if pod is not None:
+        variables |= {"CNI_CONTAINERID": pod, "CNI_IFNAME": interface}
+        namespace = f"/run/netns/{pod}" if namespace is None else namespace
+    return variables | ({"CNI_NETNS": namespace} if namespace else {})
+
+
+def start_plugin(node, plugin, variables, under=(), redirect="", **options):
+    """Starts a plugin on a node with these CNI_ variables and no others; one that is None is left out.
+
+    `under` is a command to run it under, such as strace; `redirect` is as a shell writes it, `>&-`
+    for a closed stdout; `options` are subprocess.Popen's.
+    """
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("CNI_")}
+    environment |= {name: value for name, value in ({"CNI_PATH": PLUGINS} | variables).items()
+                    if value is not None}
+    command = [*under, f"{PLUGINS}/{plugin}"]
+    if redirect:
+        command = ["bash", "-c", f'exec "$0" "$@" {redirect}', *command]
+    options = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, **options}
+    return Started(subprocess.Popen(
+        node.entered(*command), stderr=subprocess.PIPE, env=environment, **options))
+
+
+def run_plugin(node, plugin, variables, stdin, timeout=60, **options):
+    """Runs a plugin to its end: see `start_plugin`. Where `stdin` is None, it is /dev/null."""
+    if stdin is None:
+        options["stdin"] = subprocess.DEVNULL
+    return start_plugin(node, plugin, variables, **options).end(stdin, timeout)

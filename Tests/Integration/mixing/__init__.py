@@ -1,0 +1,1 @@
+"""Our plugins among the reference plugins, in every place."""

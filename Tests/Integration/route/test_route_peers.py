@@ -1,0 +1,174 @@
+"""humanz-route: the node's routes to its peers, beside those that others made."""
+
+import json
+
+import pytest
+
+from lab.attachment import Network, Refused
+from lab.cluster import NETWORKS
+from lab.uplinked import check, status
+
+def test_a_peer_that_went_away_loses_its_route_and_the_others_keep_theirs(host):
+    host.add(host.network(host.peer(2), host.peer(3)))
+    host.add(host.network(host.peer(3)))
+    assert host.ours() == {host.subnet(3): host.via(3)}
+
+
+def test_routes_of_another_network_are_not_pruned(host):
+    other = {"4": "10.99.0.0/24", "6": "fd00:99::/64"}[host.version]
+    host.node.run("ip", f"-{host.version}", "route", "add", other, "via", host.via(9),
+                  "proto", "72")
+    host.add(host.network(host.peer(2)))
+    assert host.ours() == {other: host.via(9), host.subnet(2): host.via(2)}
+
+
+def test_several_next_hops_make_one_route(host):
+    network = host.network(host.peer(2, host.via(2), host.via(3)))
+    host.add(network)
+    assert host.ours() == {host.subnet(2): [host.via(2), host.via(3)]}
+    assert check(network) == status(network) == (0, "")
+
+
+def test_of_several_next_hops_those_that_are_on_link_serve(host):
+    far = {"4": "198.18.0.1", "6": "fd00:98::1"}[host.version]
+    network = host.network(host.peer(2, host.via(2), far))
+    host.add(network)
+    assert host.ours() == {host.subnet(2): host.via(2)}
+    assert far in status(network)[1]
+
+
+def test_the_mtu_of_a_peer_is_its_routes(host):
+    network = host.network(host.peer(2, mtu=1400))
+    host.add(network)
+    [route] = host.routes(host.subnet(2))
+    assert "mtu 1400" in host.node.run(
+        "ip", f"-{host.version}", "route", "show", host.subnet(2)).stdout
+    host.node.run("ip", f"-{host.version}", "route", "replace", host.subnet(2),
+                  "via", host.via(2), "proto", "72", "mtu", "1300")
+    assert check(network)[0] == 102 and "node2" in check(network)[1]
+    host.add(network)
+    assert check(network) == (0, "")
+
+
+def test_a_next_hop_that_is_not_on_link_fails_no_pod_and_is_named(host):
+    far = {"4": "198.18.0.1", "6": "fd00:98::1"}[host.version]
+    network = host.network(host.peer(2, far), host.peer(3), logFile="/run/tmp/log")
+    host.add(network)
+    assert host.ours() == {host.subnet(3): host.via(3)}
+    for code, (found, text) in ((51, status(network)), (102, check(network))):
+        assert found == code
+        assert "node2" in text and far in text and "not on-link" in text
+    assert "not on-link" in host.node.path("/run/tmp/log").read_text()
+
+
+def test_a_next_hop_behind_a_router_is_not_on_link(host):
+    behind = {"4": "198.18.0.1", "6": "fd00:98::1"}[host.version]
+    host.node.run("ip", f"-{host.version}", "route", "add", "default", "via", host.via(254))
+    network = host.network(host.peer(2, behind))
+    host.add(network)
+    assert host.ours() == {}
+    assert "not on-link" in status(network)[1]
+
+
+def test_a_link_that_a_peer_names_and_is_not_there_is_named(host):
+    network = host.network(host.peer(2, dev="uplink"), host.peer(3, dev="uplink9"))
+    host.add(network)
+    assert host.ours() == {host.subnet(2): host.via(2)}
+    assert "uplink9" in status(network)[1]
+
+
+def test_a_node_that_the_list_names_too_is_none_of_its_own_peers(host):
+    network = host.network(host.peer(1), host.peer(2))
+    host.add(network)
+    assert host.ours() == {host.subnet(2): host.via(2)}
+    assert check(network) == status(network) == (0, "")
+
+
+@pytest.mark.parametrize("metric", [None, 50, 2000])
+def test_somebody_elses_route_to_a_peer_survives_everything_and_is_named(host, metric):
+    words = [host.subnet(2), "via", host.via(7)] + (["metric", str(metric)] if metric else [])
+    host.node.run("ip", f"-{host.version}", "route", "add", *words)
+    [before] = [route for route in host.routes(host.subnet(2)) if route["gateway"] == host.via(7)]
+    network = host.network(host.peer(2), host.peer(3))
+    host.add(network)
+    for found, text in (status(network), check(network)):
+        assert found in (51, 102)
+        assert "node2" in text and "somebody else's" in text and host.via(7) in text
+    host.add(network)
+    host.add(host.network(host.peer(3)))
+    network.delete("pod")
+    network.collect()
+    assert before in host.routes(host.subnet(2))
+
+
+def test_the_rest_of_the_network_is_unreachable_unless_that_is_switched_off(host):
+    kind = lambda: [route["dst"] for route in host.routes("type", "unreachable")]
+    host.add(host.network(host.peer(2)))
+    assert kind() == [NETWORKS[host.version]]
+    host.add(host.network(host.peer(2), unreachable=False))
+    assert kind() == []
+
+
+def test_a_network_that_is_on_a_link_of_the_node_has_no_rest(host):
+    own = host.subnet(1)
+    network = host.network()
+    network.configuration["network"] = own
+    host.add(network)
+    assert check(network) == status(network) == (0, "")
+
+
+def test_a_node_without_pods_is_ready_for_what_the_next_add_makes(host):
+    network = host.network(host.peer(2))
+    assert status(network) == (0, "")
+    far = {"4": "198.18.0.1", "6": "fd00:98::1"}[host.version]
+    assert status(host.network(host.peer(2, far)))[0] == 51
+
+
+# The cluster file
+
+def test_the_peers_come_from_the_cluster_file(host):
+    network = host.network(clusterFile="/run/humanz/cluster.json")
+    del network.configuration["peers"]
+    with pytest.raises(Refused) as refused:
+        host.add(network)
+    assert refused.value.error["code"] == 11
+    assert "humanz-route sync" in refused.value.error["details"]
+    assert status(network)[0] == 50
+    network.call("DEL", "pod")
+    folder = host.node.path("/run/humanz")
+    folder.mkdir(exist_ok=True)
+
+    def write(*numbers):
+        (folder / "cluster.json").write_text(json.dumps({
+            "node": "node1", "subnets": [host.subnet(1)],
+            "peers": [{"name": f"node{number}", "subnet": host.subnet(number),
+                       "via": [host.via(number)]} for number in numbers]}))
+    write(2, 3)
+    host.add(network)
+    assert host.ours() == {host.subnet(number): host.via(number) for number in (2, 3)}
+    write(3)
+    assert host.subnet(2) in status(network)[1]
+    host.add(network)
+    assert host.ours() == {host.subnet(3): host.via(3)}
+
+
+@pytest.mark.parametrize("keys, key", [
+    ({"peers": [{"subnet": "10.244.2.0/24"}]}, "peers[0].via"),
+    ({"peers": [{"via": "192.168.0.2"}]}, "peers[0].subnet"),
+    ({"peers": [{"subnet": "10.244.2.1/24", "via": "192.168.0.2"}]}, "peers[0].subnet"),
+    ({"peers": [{"subnet": "10.244.2.0/24", "via": ["192.168.0.2", "fd00::1"]}]}, "peers[0].via[1]"),
+    ({"peers": [{"subnet": "10.99.2.0/24", "via": "192.168.0.2"}]}, "peers[0].subnet"),
+    ({"peers": [{"subnet": "10.244.2.0/24", "via": "192.168.0.2", "dev": "a/b"}]}, "peers[0].dev"),
+    ({"network": ["10.244.0.0/16", "10.99.0.1/16"]}, "network[1]"),
+    ({"clusterFile": "cluster.json"}, "clusterFile"),
+    ({"clusterFile": "/run/humanz/cluster.json", "peers": []}, "clusterFile"),
+    ({"routes": [{"gw": "10.244.1.1"}]}, "routes[0].dst"),
+    ({"forward": "yes"}, "forward"),
+])
+def test_a_key_with_a_value_it_cannot_have_is_named(node, keys, key):
+    network = Network(node, "humanz-route", version="1.1.0",
+                      **{"network": "10.244.0.0/16", **keys})
+    with pytest.raises(Refused) as refused:
+        network.call("STATUS")
+    assert refused.value.error["code"] == 7
+    assert f'"{key}"' in refused.value.error["msg"]

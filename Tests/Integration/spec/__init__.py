@@ -1,0 +1,1 @@
+"""What the CNI specification asks, and input that it does not allow."""

@@ -1,0 +1,1 @@
+"""Kubernetes' nodes made into the cluster file and the routes."""

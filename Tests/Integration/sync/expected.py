@@ -1,0 +1,49 @@
+"""What a sync on node1 is told of the cluster, and what it makes of that."""
+
+import json
+
+from lab.cluster import CLUSTER_FILE, subnets, told, uplinks
+from lab.tool import Tool, command
+
+SYNC = command("sync", "--node", "node1")
+
+
+def sync(node, input, *words, check=True):
+    return Tool(node).sync("node1", input, *words, check=check)
+
+
+def member(number, families=("4",), **options):
+    """A node of the cluster, as Kubernetes tells of it."""
+    return told(number, families, **options)
+
+
+def peers(*numbers, families=("4",)):
+    """The peers in the cluster file, which has them by subnet."""
+    return [{"name": f"node{number}", "subnet": subnets(number, [family])[0],
+             "via": uplinks(number, [family])} for family in families for number in numbers]
+
+
+def content(*numbers, families=("4",)):
+    """The cluster file with these peers."""
+    return {"node": "node1", "subnets": subnets(1, families),
+            "peers": peers(*numbers, families=families)}
+
+
+def expected(*numbers, families=("4",)):
+    """The routes to these peers."""
+    return {peer["subnet"]: peer["via"][0] for peer in peers(*numbers, families=families)}
+
+
+def routes(node):
+    """The routes of protocol 72, destination to next hop."""
+    return {route["dst"]: route["gateway"] for family in ("-4", "-6")
+            for route in node.ip(family, "route", "show", "proto", "72")}
+
+
+def cluster_file(node, path=CLUSTER_FILE):
+    return json.loads(node.path(path).read_text())
+
+
+def inode(node):
+    """Which file the cluster file is: another one after each time it is written."""
+    return node.path(CLUSTER_FILE).stat().st_ino

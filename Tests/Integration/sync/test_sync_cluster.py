@@ -1,0 +1,139 @@
+"""Nodes whose peers and subnets come from Kubernetes: `sync` and the chain together."""
+
+import pytest
+
+from lab.attachment import Network, Refused
+from lab.cluster import CLUSTER_FILE, Cluster, by_families, from_kubernetes, subnets, told
+
+
+def stage(member, **keys):
+    """The route stage alone, for what runtimes of today do not call."""
+    return Network(member.node, "humanz-route", "1.1.0", name="humanz", network=member.networks,
+                   clusterFile=CLUSTER_FILE, **keys)
+
+
+def complaint(member):
+    """What STATUS says; empty where all is well."""
+    code, words = stage(member).complaint("STATUS")
+    assert code in (0, 51), words
+    return words
+
+
+@by_families
+def test_one_file_serves_every_node_and_who_leaves_is_forgotten(families):
+    everyone = [told(number, families) for number in (1, 2, 3)]
+    with Cluster(families, from_kubernetes) as cluster:
+        for member in cluster:
+            member.sync(*everyone)
+            member.add_pod()
+        assert cluster.all_reach_all()
+        for member in cluster:
+            member.chain.check(member.pod)
+            assert complaint(member) == ""
+            own = [address.rsplit(".", 1)[0] if "." in address else address.rsplit("::", 1)[0]
+                   for address in member.addresses()]
+            assert own == [subnet.removesuffix(".0/24").removesuffix("::/64")
+                           for subnet in subnets(member.number, families)]
+
+        first, second, third = cluster
+        foreign = []
+        for family in families:
+            # By hand, to the same destination: it survives what becomes of ours.
+            words = [f"-{family}", "route", "add", subnets(3, [family])[0], "dev", "lo",
+                     "proto", "static", "metric", "9000"]
+            first.node.run("ip", *words)
+            foreign.append(subnets(3, [family])[0])
+        lost = third.addresses()
+        cluster.kill(third)
+        for member in (first, second):
+            member.sync(*everyone[:2])
+        assert set(first.routes()) == set(subnets(2, families))
+        assert cluster.all_reach_all()
+        for family, destination in zip(families, foreign):
+            assert [route.get("protocol") for route in first.node.ip(
+                f"-{family}", "route", "show", destination)] == ["static"]
+        for address in lost:
+            lookup = second.node.run("ip", "route", "get", address, check=False)
+            assert "No route to host" in lookup.stderr
+
+
+@by_families
+def test_add_and_sync_want_the_same_routes(families):
+    everyone = [told(number, families) for number in (1, 2, 3)]
+    with Cluster(families, from_kubernetes, count=1) as (first,):
+        first.sync(*everyone)
+        before = first.routes()
+        first.add_pod()
+        assert first.routes() == before
+        # With the rest of the network refused by the ADD, and a route less and one more.
+        fourth = told(4, families)
+        first.sync(everyone[0], everyone[2], fourth)
+        after = first.routes()
+        assert set(after) == {*subnets(3, families), *subnets(4, families)}
+        first.chain.add("more")
+        assert first.routes() == after
+        assert complaint(first) == ""
+
+
+def test_before_the_first_sync_an_add_is_to_be_tried_again():
+    families = ["4"]
+    with Cluster(families, from_kubernetes, count=1) as (first,):
+        with pytest.raises(Refused) as refused:
+            first.add_pod()
+        assert CLUSTER_FILE in refused.value.error["msg"] and refused.value.error["code"] == 11
+        first.chain.delete(first.pod)
+        first.sync(told(1, families), told(2, families))
+        first.add_pod()
+        assert first.routes() == {"10.244.2.0/24": "192.168.0.2"}
+
+
+def test_drift_is_named_by_status_and_healed_by_the_next_sync():
+    families = ["4"]
+    everyone = [told(number, families) for number in (1, 2, 3)]
+    with Cluster(families, from_kubernetes, count=1) as (first,):
+        first.sync(*everyone)
+        first.add_pod()
+        for words, name in [
+                (["ip", "route", "delete", "10.244.2.0/24"], "node2"),
+                (["ip", "route", "replace", "10.244.3.0/24", "via", "192.168.0.9", "proto", "72"], "node3"),
+                (["sysctl", "-qw", "net.ipv4.ip_forward=0"], "forwarding"),
+                (["sh", "-c", "ip link set uplink down; ip link set uplink up"], "node2")]:
+            first.node.run(*words)
+            assert name in complaint(first)
+            first.sync(*everyone)
+            assert complaint(first) == ""
+
+
+def test_an_add_that_has_read_the_old_file_does_not_undo_a_sync():
+    families = ["4"]
+    with Cluster(families, from_kubernetes, count=1) as (first,):
+        first.sync(told(1, families), told(2, families))
+        first.add_pod()
+        # Each message to the kernel takes a while, so that the sync comes between file and routes.
+        slow = stage(first).start("ADD", first.pod, under=[
+            "strace", "-o", "/run/tmp/trace", "-e", "trace=openat,sendto",
+            "-e", "inject=sendto:delay_enter=200000"])
+        result = {**first.chain.results[first.pod], "routes": []}
+        slow.give({**stage(first).configuration, "prevResult": result})
+        trace = first.node.path("/run/tmp/trace")
+        while not (trace.exists() and CLUSTER_FILE in trace.read_text()):
+            assert slow.is_running()
+        first.sync(told(1, families), told(4, families))
+        slow.end().succeeded()
+        assert first.routes() == {"10.244.4.0/24": "192.168.0.4"}
+
+
+@pytest.mark.parametrize("program", [None, "iptables-nft", "iptables-legacy"])
+def test_a_node_that_was_synced_is_ready_for_its_first_pod(program):
+    families = ["4"]
+    with Cluster(families, from_kubernetes, count=1) as (first,):
+        if program:
+            first.node.run(program, "-P", "FORWARD", "DROP")
+        with pytest.raises(Refused) as refused:
+            stage(first, ipMasq=True).call("STATUS")
+        assert refused.value.error["code"] == 50
+        first.sync(told(1, families), told(2, families))
+        # Firewall and masquerade are the first ADD's to make: who waits for them waits for ever.
+        stage(first, ipMasq=True).call("STATUS")
+        first.add_pod()
+        stage(first, ipMasq=True).call("STATUS")

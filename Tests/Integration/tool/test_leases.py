@@ -1,0 +1,93 @@
+"""The commands that show who holds each address, and free one."""
+
+import re
+
+import pytest
+
+from lab.lease_store import Leases, checked, forget_boot, record
+from lab.tool import WRONG_USAGE, Tool
+
+
+@pytest.fixture
+def network(node):
+    return Leases(node, version="1.1.0", subnet="10.1.0.0/24")
+
+
+def test_leases_prints_a_line_for_each_lease_and_one_for_each_pool(network):
+    network.configuration["ipam"] = {
+        "type": "humanz-ipam", "ranges": [[{"subnet": "10.1.0.0/28"}], [{"subnet": "fd00::/64"}]]}
+    for pod in ["one", "two"]:
+        network.give(pod)
+    forget_boot(network, "two")
+    lines = Tool(network.node).leases("net").splitlines()
+    assert lines[0] == "network net"
+    assert lines[1].split() == ["ADDRESS", "CONTAINER", "INTERFACE", "SINCE", "STATE"]
+    rows = [re.split(r"  +", line) for line in lines[2:6]]
+    assert [(row[0], row[1], row[2], row[4]) for row in rows] == [
+        ("10.1.0.2", "one", "eth0", "held"),
+        ("10.1.0.3", "two", "eth0", "stale: the boot it was made in is over"),
+        ("fd00::2", "one", "eth0", "held"),
+        ("fd00::3", "two", "eth0", "stale: the boot it was made in is over")]
+    assert [row[3] for row in rows[:2]] == [record(network, pod)["time"] for pod in ["one", "two"]]
+    assert lines[6:] == ["10.1.0.0/28: 2 of 13 used (15 %)",
+                         "fd00::/64: 2 of 18446744073709551614 used (0 %)"]
+
+
+def test_leases_as_json(network):
+    network.give("one")
+    (network.directory / "10.1.0.9").write_text("foreign")
+    answer = Tool(network.node).leases(as_json=True)
+    assert [report["network"] for report in answer] == ["net"]
+    first, second = answer[0]["leases"]
+    assert first == {"address": "10.1.0.2", "containerID": "one", "interface": "eth0",
+                     "since": record(network, "one")["time"], "state": "held"}
+    assert second["address"] == "10.1.0.9" and "containerID" not in second
+    assert answer[0]["pools"] == [{"pool": "10.1.0.0/24", "used": 2, "total": 253}]
+
+
+def test_leases_of_all_networks_and_of_none(node):
+    tool = Tool(node)
+    assert tool.call("leases", "--json").stdout.strip() == "[]"
+    for name in ["b", "a"]:
+        Leases(node, name, subnet="10.1.0.0/24").give("pod")
+    answer = tool.leases(as_json=True)
+    assert sorted(report["network"] for report in answer) == ["a", "b"]
+    failed = tool.call("leases", "c", check=False)
+    assert failed.returncode == 1 and "\"c\"" in failed.stderr
+
+
+def test_leases_of_a_store_elsewhere(network):
+    network.keys["dataDir"] = "/run/elsewhere"
+    network.give("pod")
+    printed = Tool(network.node).leases("net", store="/run/elsewhere")
+    assert "10.1.0.2" in printed
+
+
+def test_release_frees_an_address_whoever_holds_it(network):
+    network.configuration["ipam"] = {
+        "type": "humanz-ipam", "ranges": [[{"subnet": "10.1.0.0/28"}], [{"subnet": "fd00::/64"}]]}
+    network.give("pod")
+    (network.directory / "10.1.0.9").write_text("foreign")
+    tool = Tool(network.node)
+    said = tool.release("net", "10.1.0.2")
+    assert said == "10.1.0.2 was held by pod eth0 and is free now\n"
+    assert record(network, "pod")["addresses"] == ["fd00::2"]
+    tool.release("net", "10.1.0.9")
+    assert network.held() == {"fd00::2": "pod eth0"}
+    tool.release("net", "fd00::2")
+    assert checked(network.directory) == {}
+    failed = tool.call("release", "net", "10.1.0.2", check=False)
+    assert failed.returncode == 1 and "not leased" in failed.stderr
+
+
+@pytest.mark.parametrize("words", [
+    ["release", "net"], ["release", "net", "x"], ["release", "../net", "10.1.0.2"], ["leases", "a", "b"],
+    ["leases", "--nonsense"], ["leases", "--data-dir"], ["leases", "--data-dir", "run/x"]])
+def test_a_command_that_cannot_be_understood_fails(node, words):
+    failed = Tool(node).call(*words, check=False)
+    assert failed.returncode == WRONG_USAGE[words[0]] and failed.stderr and not failed.stdout
+
+
+def test_a_command_that_there_is_not_fails(node):
+    failed = Tool(node).unknown("leases", "nonsense")
+    assert failed.returncode == WRONG_USAGE["leases"] and failed.stderr and not failed.stdout

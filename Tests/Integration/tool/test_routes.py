@@ -1,0 +1,41 @@
+"""The command that shows the routes: each destination of a network with its state."""
+
+import json
+
+from lab.cluster import NETWORKS
+from lab.tool import Tool
+
+
+def test_routes_shows_each_destination_with_its_state(host):
+    far = {"4": "198.18.0.1", "6": "fd00:98::1"}[host.version]
+    host.node.run("ip", f"-{host.version}", "route", "add", host.subnet(5), "via", host.via(7))
+    host.node.run("ip", f"-{host.version}", "route", "add", host.subnet(6), "via", host.via(7))
+    network = host.network(host.peer(2), host.peer(3), host.peer(4, far), host.peer(5))
+    host.add(network)
+    host.node.run("ip", f"-{host.version}", "route", "delete", host.subnet(3))
+    program = "iptables-nft" if host.version == "4" else "ip6tables-nft"
+    host.node.run(program, "-P", "FORWARD", "DROP")
+    host.node.path("/run/tmp/net.conflist").write_text(json.dumps({
+        "cniVersion": "1.1.0", "name": "net",
+        "plugins": [{key: value for key, value in network.configuration.items()
+                     if key not in ("cniVersion", "name")}]}))
+    tool = Tool(host.node)
+    report = tool.routes("/run/tmp/net.conflist", as_json=True)
+    states = {row["destination"]: row["state"] for row in report["routes"]}
+    assert {number: states[host.subnet(number)] for number in range(2, 7)} == {
+        2: "installed", 3: "missing", 4: "not on-link", 5: "conflicting", 6: "foreign"}
+    assert {"family": f"IPv{host.version}", "state": "on"} in report["forwarding"]
+    [drop] = [row for row in report["forward"] if row["policy"] == "drop"]
+    assert drop["drops"] == ["net"] and "FORWARD" in drop["chain"]
+    assert {row["device"] for row in report["reversePathFilter"]} >= {"uplink"}
+    text = tool.routes("/run/tmp/net.conflist")
+    for words in [(host.subnet(2), host.via(2), "uplink", "installed"),
+                  (host.subnet(4), far, "not on-link")]:
+        assert any(all(word in line for word in words) for line in text.splitlines())
+
+
+def test_routes_without_any_configuration_lists_what_the_suite_made(host):
+    host.add(host.network(host.peer(2)))
+    report = Tool(host.node).routes(as_json=True)
+    assert {row["destination"] for row in report["routes"]} == {
+        host.subnet(2), NETWORKS[host.version]}
