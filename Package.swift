@@ -68,7 +68,8 @@ let package = Package(
     program(
       "humanz-bridge", "Embedded", "System", "Addresses", "CNI", "Netlink", "Netfilter", "Node"),
     program(
-      "humanz-ipam", "Embedded", "System", "Addresses", "CNI", "Netlink", "Node", "Leases", "Routes"),
+      "humanz-ipam", "Embedded", "System", "Addresses", "CNI", "Netlink", "Node", "Leases", "Routes"
+    ),
     program(
       "humanz-route", "Embedded", "System", "Addresses", "CNI", "Netlink", "Node", "Routes"),
     program(

@@ -2,10 +2,10 @@ import Embedded
 
 /// An IPv4 or IPv6 address.
 ///
-/// The value is the address read as one big-endian number, so that "the next address" is plus one
-/// and a range of any size is two numbers.
+/// The value is the address as one number in network byte order: the next address is one more, and a
+/// range of any size is two numbers.
 public struct IPAddress: Equatable, Sendable {
-  /// The address families the suite knows.
+  /// The address families of the suite.
   public enum Family: Equatable, Sendable {
     case v4, v6
 
@@ -28,7 +28,7 @@ public struct IPAddress: Equatable, Sendable {
   }
 
   /// Reads the text form: dotted decimal without leading zeros, or RFC 4291 section 2.2 without a
-  /// zone. An IPv4-mapped IPv6 address is taken for the IPv4 address in it, as Go's `net` does.
+  /// zone. An IPv4-mapped IPv6 address is read as the IPv4 address in it, as Go's `net` does.
   public init?(_ text: String) { self.init(ascii: Array(text.utf8)[...]) }
 
   /// Reads the bytes of the text form.
@@ -43,18 +43,18 @@ public struct IPAddress: Equatable, Sendable {
     }
   }
 
-  /// Reads the network byte order form of 4 or 16 bytes.
+  /// Reads 4 or 16 bytes in network byte order.
   public init?(bytes: some Collection<UInt8>) {
     guard bytes.count == 4 || bytes.count == 16 else { return nil }
     self.init(bytes.count == 4 ? .v4 : .v6, bytes.reduce(0) { $0 << 8 | UInt128($1) })
   }
 
-  /// The 4 or 16 bytes in network byte order, as a netlink attribute carries them.
+  /// The 4 or 16 bytes in network byte order, as in a netlink attribute.
   public var bytes: [UInt8] {
     stride(from: family.bits - 8, through: 0, by: -8).map { UInt8(truncatingIfNeeded: value >> $0) }
   }
 
-  /// The address `distance` above this one; nil past the end of the family.
+  /// The address `distance` above this one; nil past the last address of the family.
   public func advanced(by distance: UInt128) -> IPAddress? {
     let (sum, overflow) = value.addingReportingOverflow(distance)
     guard !overflow, family == .v6 || sum <= 0xffff_ffff else { return nil }
@@ -83,7 +83,7 @@ extension IPAddress: CustomStringConvertible {
       + Array(texts[zeros.upperBound...]).joined(separator: ":")
   }
 
-  /// The first of the longest runs of zero groups, empty where there is none.
+  /// The first of the longest runs of zero groups; empty where there is none.
   private static func longestRunOfZeros(_ groups: [UInt16]) -> Range<Int> {
     var longest = 0..<0
     var start = 0
@@ -110,7 +110,7 @@ extension IPAddress {
         value = value << 8 | octet
         (octet, digits, dots) = (0, 0, dots + 1)
       } else {
-        // A zero stands alone.
+        // No leading zeros.
         guard let digit = decimalDigit(byte), digits == 0 || octet > 0 else { return nil }
         octet = octet * 10 + UInt128(digit)
         digits += 1

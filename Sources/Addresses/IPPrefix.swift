@@ -2,8 +2,7 @@ import Embedded
 
 /// An address with a prefix length, as in `100.100.1.2/24`.
 ///
-/// The host bits are kept: the specification writes a pod's address so. A network is a prefix whose
-/// host bits are zero.
+/// The host bits are kept, as in a result's `address`. A network is a prefix whose host bits are zero.
 public struct IPPrefix: Equatable, Sendable {
   public let address: IPAddress
   /// The number of leading bits that name the network: 0 to 32 or 128.
@@ -29,7 +28,7 @@ public struct IPPrefix: Equatable, Sendable {
       length = length * 10 + Int(digit)
       guard length <= address.family.bits else { return nil }
     }
-    // A zero stands alone.
+    // No leading zeros.
     guard digits.count == 1 || digits.count > 1 && digits.first != UInt8(ascii: "0") else {
       return nil
     }
@@ -48,7 +47,7 @@ public struct IPPrefix: Equatable, Sendable {
 
   public var family: IPAddress.Family { address.family }
 
-  /// The bits that are not the network's, as a mask.
+  /// The host bits, as a mask.
   private var hostMask: UInt128 {
     let bits = family.bits - length
     return bits == 0 ? 0 : UInt128.max &>> UInt128(truncatingIfNeeded: 128 - bits)
@@ -62,10 +61,10 @@ public struct IPPrefix: Equatable, Sendable {
   /// Whether the host bits are zero.
   public var isNetwork: Bool { address.value & hostMask == 0 }
 
-  /// The lowest address of the network, the network's own.
+  /// The lowest address of the network: the network address.
   public var first: IPAddress { network.address }
 
-  /// The highest address of the network; in IPv4 up to /30 its broadcast address.
+  /// The highest address of the network: for IPv4 up to /30 the broadcast address.
   public var last: IPAddress { IPAddress(family, address.value | hostMask) }
 
   public func contains(_ other: IPAddress) -> Bool {
@@ -83,7 +82,7 @@ public struct IPPrefix: Equatable, Sendable {
 }
 
 extension IPPrefix: Comparable {
-  /// By address, then the wider one first.
+  /// By address, then the shorter prefix first.
   public static func < (left: IPPrefix, right: IPPrefix) -> Bool {
     left.address == right.address ? left.length < right.length : left.address < right.address
   }

@@ -2,7 +2,7 @@ import Embedded
 
 /// A 48-bit hardware address (IEEE 802).
 public struct MACAddress: Equatable, Sendable {
-  /// The six bytes, in the order they are sent and written.
+  /// The six bytes, in the order in which they are sent.
   public let bytes: [UInt8]
 
   /// - Precondition: there are six bytes.
@@ -28,10 +28,10 @@ public struct MACAddress: Equatable, Sendable {
     self.bytes = bytes
   }
 
-  /// Whether the address can be an interface's: not a group's, and not all zero.
+  /// Whether an interface can have the address: it is neither multicast nor all zero.
   public var isUsable: Bool { bytes[0] & 1 == 0 && bytes != [0, 0, 0, 0, 0, 0] }
 
-  /// A locally administered unicast address whose other 46 bits are taken from `seed`.
+  /// A locally administered unicast address. The other 46 bits are taken from `seed`.
   public static func local(_ seed: UInt64) -> MACAddress {
     var bytes = (0..<6).map { UInt8(truncatingIfNeeded: seed >> (8 * UInt64($0))) }
     bytes[0] = bytes[0] & 0xfc | 0x02

@@ -11,9 +11,9 @@ public struct CNIError: Error, Equatable {
     public init(rawValue: UInt32) { self.rawValue = rawValue }
     private init(_ value: UInt32) { rawValue = value }
 
-    /// The configuration's `cniVersion` is none of ours, or the verb is newer than it.
+    /// The configuration's `cniVersion` is not supported, or is older than the verb.
     public static let incompatibleVersion = Code(1)
-    /// A key is known but its value asks for what is not there.
+    /// A known key asks for something that this node does not have.
     public static let unsupportedField = Code(2)
     /// The container or its namespace does not exist.
     public static let unknownContainer = Code(3)
@@ -21,11 +21,11 @@ public struct CNIError: Error, Equatable {
     public static let invalidEnvironment = Code(4)
     /// A file could not be read or written.
     public static let io = Code(5)
-    /// The input is not JSON, or a result in it is not one.
+    /// The input is not JSON, or a plugin's output is not a result.
     public static let undecodable = Code(6)
-    /// A key of the configuration has a value that cannot be.
+    /// A key of the configuration has an invalid value.
     public static let invalidConfiguration = Code(7)
-    /// Something is busy; the same call may succeed later.
+    /// Something is busy, or not there yet; the same call may succeed later.
     public static let tryAgainLater = Code(11)
     /// STATUS: the next ADD could not be served.
     public static let notAvailable = Code(50)
@@ -33,20 +33,20 @@ public struct CNIError: Error, Equatable {
     public static let limitedConnectivity = Code(51)
     /// The kernel refused a request.
     public static let kernel = Code(100)
-    /// What ADD is to make is already there.
+    /// What ADD would make already exists.
     public static let exists = Code(101)
     /// CHECK: what ADD made is missing or changed.
     public static let checkFailed = Code(102)
-    /// The delegate could not be run, or answered neither a result nor an error.
+    /// A delegate could not be run, or printed neither a result nor an error.
     public static let delegate = Code(103)
-    /// GC went on past several errors; the details list them.
+    /// A verb went on after several errors; the details list them.
     public static let several = Code(104)
   }
 
   public let code: Code
   /// One sentence naming the key, the variable or the kernel object.
   public var message: String
-  /// What lies behind it: both sides of a comparison, the kernel's own words, what to do.
+  /// What the message does not say: both sides of a comparison, what to do. May be empty.
   public var details: String
 
   public init(_ code: Code, _ message: String, details: String = "") {
@@ -63,7 +63,7 @@ public struct CNIError: Error, Equatable {
         ("msg", .string(message)), ("details", details.isEmpty ? nil : .string(details))))
   }
 
-  /// Reads an error a plugin printed; nil where the value is not one.
+  /// Reads an error that a plugin printed; nil for any other value.
   public init?(_ json: JSON) {
     guard let object = json.object, let code = object["code"]?.int,
       let code = UInt32(exactly: code),
@@ -72,7 +72,7 @@ public struct CNIError: Error, Equatable {
     self.init(Code(rawValue: code), message, details: object["details"]?.string ?? "")
   }
 
-  /// One error for those that a verb went on past: the only one itself, or one that lists them all.
+  /// One error for several: the only one itself, or one that lists them all. nil for none.
   public static func combined(_ errors: [CNIError]) -> CNIError? {
     guard let first = errors.first, errors.count > 1 else { return errors.first }
     let sameCode = errors.allSatisfy { $0.code == first.code }

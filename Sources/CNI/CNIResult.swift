@@ -1,24 +1,24 @@
 import Addresses
 import Embedded
 
-/// What ADD made: interfaces, addresses, routes and DNS, in the form of no version in particular.
+/// What ADD made: interfaces, addresses, routes and DNS, independent of the protocol version.
 ///
-/// Reading takes any version's form, writing gives any; what one form cannot say is left out there.
-/// The whole and each entry keep the object they came in, so that fields we do not know come out as
-/// they went in, and all of them in their places.
+/// It is read from the form of any version and written in any; what a form cannot express is left out.
+/// The result and each entry keep the object they were read from: fields that we do not know come out
+/// unchanged and in their places.
 /// Source: specification section 5, "Success"; for 0.1.0 and 0.2.0, their own section "Result".
 public struct CNIResult: Equatable {
   public var interfaces: [ResultInterface] = []
   public var ips: [ResultIP] = []
   public var routes: [ResultRoute] = []
-  /// `nameservers`, `domain`, `search` and `options`, as they came; nil where there are none.
+  /// `nameservers`, `domain`, `search` and `options`, unchanged; nil where there are none.
   public var dns: JSONObject?
-  /// The object it came in. What we know in it only keeps its place.
+  /// The object it was read from. It gives the order of the fields, and those that we do not know.
   private var fields = JSONObject()
 
   public init() {}
 
-  /// The interface that belongs to a namespace and has a name, with its index in `interfaces`.
+  /// The interface of a name in a namespace, with its index in `interfaces`.
   public func interface(
     _ name: InterfaceName, sandbox: String
   ) -> (index: Int, interface: ResultInterface)? {
@@ -35,8 +35,8 @@ public struct ResultInterface: Equatable {
   fileprivate var fields: JSONObject
 
   /// - Parameters:
-  ///   - mtu: in bytes; part of a result from 1.1.0 on, so nil before.
-  ///   - sandbox: the path of the namespace it is in; nil for one of the node's.
+  ///   - mtu: in bytes; only results from 1.1.0 on have it.
+  ///   - sandbox: the path of its network namespace; nil for an interface of the node.
   public init(name: InterfaceName, mac: MACAddress?, mtu: Int? = nil, sandbox: String? = nil) {
     fields = JSONObject(
       ("name", .string(name.description)), ("mac", mac.map { .string($0.description) }),
@@ -44,9 +44,9 @@ public struct ResultInterface: Equatable {
   }
 
   public var name: String { fields["name"]?.string ?? "" }
-  /// nil where there is none or it is not an Ethernet address.
+  /// nil where it is absent or not an Ethernet address.
   public var mac: MACAddress? { fields["mac"]?.string.flatMap { MACAddress($0) } }
-  /// The path of the namespace it is in; nil for one of the node's.
+  /// The path of its network namespace; nil for an interface of the node.
   public var sandbox: String? {
     guard let sandbox = fields["sandbox"]?.string, !sandbox.isEmpty else { return nil }
     return sandbox
@@ -59,7 +59,7 @@ public struct ResultIP: Equatable {
   public var gateway: IPAddress? {
     didSet { fields["gateway"] = gateway.map { .string($0.description) } }
   }
-  /// The index in `interfaces`; nil where the result does not say, as an IPAM delegate's.
+  /// The index in `interfaces`; nil in the result of an IPAM delegate.
   public var interface: Int? {
     didSet { fields["interface"] = interface.map { .number($0) } }
   }
@@ -75,13 +75,13 @@ public struct ResultIP: Equatable {
   }
 }
 
-/// An entry of `routes`. Its further fields are those of 1.1.0.
+/// An entry of `routes`.
 public struct ResultRoute: Equatable {
   public let destination: IPPrefix
   public let gateway: IPAddress?
   /// In bytes.
   public let mtu: UInt32?
-  /// The maximal segment size to advertise, in bytes.
+  /// The largest TCP segment to announce, in bytes.
   public let advmss: UInt32?
   public let priority: UInt32?
   public let table: UInt32?
@@ -97,7 +97,7 @@ public struct ResultRoute: Equatable {
       ("dst", .string(destination.description)), ("gw", gateway.map { .string($0.description) }))
   }
 
-  /// Reads a route object, of a result or of a configuration.
+  /// Reads a route of a result or of a configuration.
   /// - Throws: error 7 naming the key.
   public init(_ keys: Keys) throws(CNIError) {
     guard let destination = try keys.prefix("dst") else {
@@ -120,8 +120,8 @@ public struct ResultRoute: Equatable {
 // MARK: - Reading
 
 extension CNIResult {
-  /// Reads a result in the form of its own `cniVersion`, or of `version` where it names none.
-  /// - Throws: error 7 naming the key, 1 for a version we do not speak.
+  /// Reads a result in the form of its own `cniVersion`, or of `version` where it has none.
+  /// - Throws: error 7 naming the key, 1 for a version that is not supported.
   public init(_ keys: Keys, version: ProtocolVersion) throws(CNIError) {
     let version = keys.has("cniVersion") ? try NetworkConfiguration.version(keys) : version
     fields = keys.object
@@ -141,11 +141,12 @@ extension CNIResult {
       try keys.list("routes")?.map { (entry) throws(CNIError) in try ResultRoute(entry) } ?? []
   }
 
-  /// Reads what can be read, and leaves the rest out.
+  /// Reads what is valid, and leaves the rest out.
   init(readable keys: Keys, version: ProtocolVersion) {
-    let version = (try? NetworkConfiguration.version(keys)).flatMap {
-      keys.has("cniVersion") ? $0 : nil
-    } ?? version
+    let version =
+      (try? NetworkConfiguration.version(keys)).flatMap {
+        keys.has("cniVersion") ? $0 : nil
+      } ?? version
     fields = keys.object
     if version.hasPairResult {
       for key in ["ip4", "ip6"] {
@@ -155,7 +156,7 @@ extension CNIResult {
       }
       return
     }
-    // An entry that is not an object keeps its place: the others are known by their index.
+    // An entry that is not an object keeps its place: entries are referred to by their index.
     for entry in (try? keys.array("interfaces")) ?? [] {
       interfaces.append(ResultInterface(fields: entry.object ?? JSONObject()))
     }
@@ -214,7 +215,7 @@ extension CNIResult {
     return .object(object)
   }
 
-  /// The first address of a family with the family's routes: all that 0.1.0 and 0.2.0 can say.
+  /// The first address of a family with the family's routes: all that 0.1.0 and 0.2.0 can express.
   private func pair(_ family: IPAddress.Family) -> JSON? {
     guard var pair = ips.first(where: { $0.address.family == family })?.fields else { return nil }
     let routes = routes.filter { $0.destination.family == family }.map { JSON.object($0.fields) }
@@ -226,7 +227,7 @@ extension CNIResult {
 }
 
 extension JSONObject {
-  /// An empty list stays as it came, mostly absent.
+  /// Sets a list; an empty one is left as it was read, usually absent.
   fileprivate mutating func set(_ key: String, _ entries: [JSON]) {
     if !entries.isEmpty { self[key] = .array(entries) }
   }

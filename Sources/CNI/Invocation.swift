@@ -2,7 +2,7 @@ import Addresses
 import Embedded
 import System
 
-/// What the runtime asks for: CNI_COMMAND (specification section 2).
+/// What the runtime wants done: CNI_COMMAND (specification section 2).
 public enum Verb: String, CaseIterable, Sendable {
   case add = "ADD"
   case del = "DEL"
@@ -34,12 +34,12 @@ public enum Verb: String, CaseIterable, Sendable {
 public struct Invocation {
   public let verb: Verb
   public let configuration: NetworkConfiguration
-  /// The configuration as it stood on stdin, which a delegate is given unchanged.
+  /// The configuration as it was on stdin. A delegate gets it unchanged.
   public let input: [UInt8]
   private let argumentsText: String
   /// The attachment; nil in GC and STATUS.
   public let attachment: Attachment?
-  /// CNI_NETNS; nil where it is unset or empty, as DEL allows.
+  /// CNI_NETNS; nil where it is unset or empty, which DEL allows.
   public let namespace: String?
 
   /// - Throws: error 4 for the environment, 1 for a verb newer than the configuration's version, and
@@ -119,7 +119,7 @@ private func parse<Value>(
 
 /// CNI_ARGS: `KEY=VALUE` pairs with `;` between (specification section 2).
 ///
-/// Keys we do not know do no harm, with or without `IgnoreUnknown`.
+/// Unknown keys are ignored, with or without `IgnoreUnknown`.
 public struct CNIArguments {
   private let pairs: [(key: String, value: String)]
 
@@ -129,7 +129,8 @@ public struct CNIArguments {
       let bytes = Array(pair.utf8)
       guard let equals = bytes.firstIndex(of: UInt8(ascii: "=")) else {
         throw CNIError(
-          .invalidEnvironment, "CNI_ARGS has \"\(pair)\", expected KEY=VALUE pairs with ';' between")
+          .invalidEnvironment, "CNI_ARGS has \"\(pair)\", expected KEY=VALUE pairs with ';' between"
+        )
       }
       pairs.append(
         (

@@ -1,12 +1,12 @@
 import Embedded
 
-/// A JSON value that comes out as it went in: members keep their order, numbers their spelling.
+/// A JSON value that is written as it was read: members keep their order, numbers their spelling.
 ///
 /// Source: RFC 8259. See `JSON.init(parsing:)` for what is accepted.
 public enum JSON: Equatable {
   case null
   case bool(Bool)
-  /// A number as it was written, `1`, `1.0` and `1e0` being three.
+  /// A number as it was written: `1`, `1.0` and `1e0` are different values.
   case number(String)
   case string(String)
   case array([JSON])
@@ -22,7 +22,7 @@ public enum JSON: Equatable {
     if case .bool(let value) = self { value } else { nil }
   }
 
-  /// The number where it is a whole one that `Int` holds and is written without fraction or exponent.
+  /// The number, if it is written without fraction and exponent and fits `Int`.
   public var int: Int? {
     if case .number(let spelling) = self { Int(spelling) } else { nil }
   }
@@ -35,7 +35,7 @@ public enum JSON: Equatable {
     if case .object(let object) = self { object } else { nil }
   }
 
-  /// What the value is, for a person: "a string", "an object".
+  /// The type of the value, for messages: "a string", "an object".
   public var kind: String {
     switch self {
     case .null: "null"
@@ -50,7 +50,7 @@ public enum JSON: Equatable {
 
 /// The members of a JSON object in the order they were written; no name occurs twice.
 ///
-/// Looking a member up costs the number of members: objects in CNI have a handful.
+/// A lookup goes through the members: objects in CNI have few.
 public struct JSONObject: Equatable {
   public struct Member: Equatable {
     public let name: String
@@ -77,8 +77,8 @@ public struct JSONObject: Equatable {
 
   public var isEmpty: Bool { members.isEmpty }
 
-  /// The value of a member. Setting keeps an existing member's place and appends a new one; setting
-  /// nil removes it. Names are the same when their code points are, as RFC 8259 section 8.3 advises.
+  /// The value of a member. Setting a value keeps the place of an existing member and appends a new
+  /// one; setting nil removes the member. Names are compared by code points (RFC 8259 section 8.3).
   public subscript(name: String) -> JSON? {
     get { index(of: name).map { members[$0].value } }
     set {
@@ -91,7 +91,7 @@ public struct JSONObject: Equatable {
     }
   }
 
-  /// The object with one member under another name, in its place.
+  /// The object with one member renamed in its place.
   func renaming(_ name: String, to newName: String) -> JSONObject {
     JSONObject(
       members: members.compactMap { member in

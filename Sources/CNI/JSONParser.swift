@@ -1,7 +1,7 @@
 import Embedded
 import System
 
-/// Why a text is not the JSON we accept, and where: line and column count from 1, columns in bytes.
+/// Why and where a text is not JSON. Line and column count from 1; columns are bytes.
 public struct JSONError: Error, Equatable, CustomStringConvertible {
   public let problem: String
   public let line: Int
@@ -11,12 +11,12 @@ public struct JSONError: Error, Equatable, CustomStringConvertible {
 }
 
 extension JSON {
-  /// The deepest nesting that is read.
+  /// The deepest nesting that is accepted.
   public static let depthLimit = 512
 
-  /// Reads one JSON text (RFC 8259): UTF-8 without byte order mark, nothing but white space around
-  /// it. Refused besides: a member name that occurs twice in an object, nesting deeper than
-  /// `depthLimit`, an unpaired surrogate, and more than `sizeLimit` bytes. Cost: one pass.
+  /// Reads one JSON text (RFC 8259): UTF-8 without byte order mark, with only white space around it.
+  /// Also refused: a member name that occurs twice in an object, nesting deeper than `depthLimit`, an
+  /// unpaired surrogate, and more than `sizeLimit` bytes. Cost: one pass.
   public init(parsing text: [UInt8], sizeLimit: Int = 16 << 20) throws(JSONError) {
     guard text.count <= sizeLimit else {
       throw JSONError(problem: "more than \(sizeLimit) bytes", line: 1, column: 1)
@@ -78,7 +78,7 @@ private struct JSONParser {
       guard peek == UInt8(ascii: "\"") else { throw error("a member name in quotes is expected") }
       let start = position
       let name = try string()
-      // Few members: compare with each. Many: sorting below keeps hostile input from costing n².
+      // With many members, sorting below finds duplicates: comparing each pair would take n² steps.
       if members.count < 32, members.contains(where: { $0.name.isSame(as: name) }) {
         throw error("the member name \"\(name)\" occurs twice in one object", at: start)
       }
@@ -166,7 +166,7 @@ private struct JSONParser {
     throw error("the text ends inside a string")
   }
 
-  /// Reads what follows a backslash; returns the character's UTF-8 bytes.
+  /// Reads the rest of an escape; returns the character's UTF-8 bytes.
   private mutating func escape() throws(JSONError) -> [UInt8] {
     guard let byte = peek else { throw error("the text ends inside a string") }
     position += 1

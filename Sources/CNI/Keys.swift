@@ -3,13 +3,13 @@ import Embedded
 
 /// The keys of one object of a configuration, read by type.
 ///
-/// Every error is error 7 and names the key by its whole path, as in `ipam.ranges[0][1].subnet`.
-/// A key that is `null` counts as absent.
+/// Every error is error 7 and names the key by its whole path, such as `ipam.ranges[0][1].subnet`.
+/// A key whose value is `null` counts as absent.
 public struct Keys {
   public let object: JSONObject
   private let place: String
-  /// In the array that `place` names. A path is put together where an error needs it: a cluster file
-  /// has thousands of objects.
+  /// The index in the array that `place` names. Paths are composed only for errors: a cluster file has
+  /// thousands of objects.
   private let index: Int?
 
   public init(_ object: JSONObject, path: String = "") {
@@ -22,7 +22,7 @@ public struct Keys {
     self.index = index
   }
 
-  /// Where the object stands in the configuration: empty at the top.
+  /// The object's path in the configuration; empty at the top.
   public var path: String { index.map { "\(place)[\($0)]" } ?? place }
 
   /// The whole path of a key of this object.
@@ -31,7 +31,7 @@ public struct Keys {
     return path.isEmpty ? key : "\(path).\(key)"
   }
 
-  /// The error that a key of this object has a value it cannot have.
+  /// The error for an invalid value of a key of this object.
   public func invalid(_ key: String, _ problem: String) -> CNIError {
     CNIError(.invalidConfiguration, "key \"\(path(of: key))\" \(problem)")
   }
@@ -43,7 +43,7 @@ public struct Keys {
     return try string(value, key)
   }
 
-  /// C sees a string end at a NUL: where it is a path, another file would be meant.
+  /// A NUL is refused: for C it ends the string, and a path would name another file.
   private func string(_ value: JSON, _ key: String) throws(CNIError) -> String {
     guard let string = value.string else { throw mismatch(key, "a string", value) }
     guard string.utf8.withContiguousStorageIfAvailable({ $0.contains(0) }) != true else {
@@ -107,10 +107,10 @@ public struct Keys {
     return strings
   }
 
-  /// One string or a list of them, each of which stands for a value.
+  /// One string or a list of them, each standing for a value.
   /// - Parameters:
   ///   - expected: for the message: "an IP address".
-  ///   - take: takes a string; false refuses it.
+  ///   - take: takes a string; returns false to refuse it.
   @inline(never)
   public func each(
     _ key: String, as expected: @autoclosure () -> String, _ take: (String) -> Bool
@@ -146,7 +146,7 @@ public struct Keys {
     return networks
   }
 
-  /// An array whose elements are read by a function that is given each one's path.
+  /// An array whose elements are read by a function, which gets each element's path.
   public func elements<Element>(
     _ key: String, _ read: (JSON, String) throws(CNIError) -> Element
   ) throws(CNIError) -> [Element]? {
@@ -158,7 +158,7 @@ public struct Keys {
     return elements
   }
 
-  /// A string that stands for a value: an address, a prefix, a name.
+  /// A string that stands for a value, such as an address, a prefix or a name.
   /// - Parameter expected: for the message: "an IP address".
   public func parsed<Value>(
     _ key: String, as expected: String, _ parse: (String) -> Value?
@@ -187,7 +187,7 @@ public struct Keys {
     return prefix
   }
 
-  /// `dns` as it came, its members of the types they must have (specification section 5).
+  /// `dns` unchanged, after its members' types are checked (specification section 5).
   public func dns() throws(CNIError) -> JSONObject? {
     guard let dns = try keys("dns") else { return nil }
     _ = try dns.string("domain")

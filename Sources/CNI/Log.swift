@@ -2,11 +2,11 @@ import CNetlink
 import Embedded
 import System
 
-/// The log: one line for each call of a plugin, for a person.
+/// The log: one line for each call of a plugin.
 ///
-/// What cannot be logged never fails a call, so nothing here throws.
+/// Nothing here throws: a failure to log must not fail a call.
 public struct Log {
-  /// Where the tutorial's plugin wrote.
+  /// The file that the tutorial's plugin wrote to.
   public static let defaultPath = "/var/log/humanz_cni.log"
 
   /// nil: nothing is logged.
@@ -15,9 +15,9 @@ public struct Log {
   /// - Parameter path: the configuration's `logFile`; empty for no log.
   public init(path: String) { self.path = path.isEmpty ? nil : path }
 
-  /// Appends one line, the time before it, in one write: lines of concurrent calls stay whole. The
-  /// file is made readable for root alone. What is no plain file, or one that has another name, is
-  /// not written to: somebody may have put a link in its place.
+  /// Appends one line that begins with the time. One write keeps lines of concurrent calls whole. The
+  /// file is made readable for root only. Nothing is written to a link, a device or a file with a second
+  /// name: somebody else may have put it there.
   public func write(_ line: String) {
     guard let path else { return }
     let flags = O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY
@@ -27,7 +27,7 @@ public struct Log {
   }
 }
 
-/// What the line of one call says.
+/// The line of one call.
 struct LogEntry {
   private var line: String
   private var log = Log(path: Log.defaultPath)

@@ -1,8 +1,8 @@
 import Addresses
 import Embedded
 
-/// A container ID: an alphanumeric, then alphanumerics, `_`, `.` and `-` (specification section 2);
-/// at most 128 bytes, so that a link's alias holds it whole.
+/// A container ID: an alphanumeric, then alphanumerics, `_`, `.` and `-` (specification section 2).
+/// At most 128 bytes, so that it fits into a link's alias.
 public struct ContainerID: Equatable, Sendable, CustomStringConvertible {
   public static let limit = 128
   public let description: String
@@ -19,7 +19,7 @@ public struct ContainerID: Equatable, Sendable, CustomStringConvertible {
 }
 
 /// The name of a network: an alphanumeric, then alphanumerics, `_`, `.` and `-` (specification
-/// section 1); at most 96 bytes, so that a link's alias holds it whole. It is never a path.
+/// section 1). At most 96 bytes, so that it fits into a link's alias. It is never a path.
 public struct NetworkName: Equatable, Sendable, CustomStringConvertible {
   public static let limit = 96
   public let description: String
@@ -45,7 +45,7 @@ private func isIdentifier(_ text: String, limit: Int) -> Bool {
   }
 }
 
-/// One interface of one container on one network: what ADD makes and DEL removes.
+/// One interface of one container: what ADD makes and DEL removes on a network.
 public struct Attachment: Equatable, Sendable {
   public let containerID: ContainerID
   public let interface: InterfaceName

@@ -1,22 +1,22 @@
 import Addresses
 import Embedded
 
-/// The configuration a runtime hands to one plugin on stdin.
+/// The configuration that a runtime gives to one plugin on stdin.
 ///
 /// Source: specification section 1, "Network configuration format", and section 3, "Deriving request
 /// configuration from plugin configuration".
 public struct NetworkConfiguration {
-  /// Every key as it came, known to us or not.
+  /// All keys, also those that we do not know.
   public let keys: Keys
   public let version: ProtocolVersion
   public let name: NetworkName
-  /// The plugin the configuration is for; a delegate sees the name of the one that called it.
+  /// The plugin that the configuration is for. A delegate finds its caller's name here.
   public let type: String
   /// The log that `logFile` asks for.
   public let log: Log
 
-  /// Reads and checks what every plugin needs.
-  /// - Throws: error 6 for what is not JSON, 1 for a version we do not speak, 7 for a bad key.
+  /// Reads the keys that every plugin needs.
+  /// - Throws: error 6 for what is not JSON, 1 for a version that is not supported, 7 for a key.
   public init(parsing text: [UInt8]) throws(CNIError) {
     try self.init(try NetworkConfiguration.object(parsing: text))
   }
@@ -78,7 +78,7 @@ public struct NetworkConfiguration {
     return version
   }
 
-  /// The `ipam` section; nil where it is absent or has no `type`, which asks for no addresses.
+  /// The `ipam` section; nil where it is absent or has no `type`: then no addresses are wanted.
   public var ipam: Keys? {
     get throws(CNIError) {
       guard let ipam = try keys.keys("ipam"), let type = try ipam.string("type"), !type.isEmpty
@@ -87,8 +87,8 @@ public struct NetworkConfiguration {
     }
   }
 
-  /// What the runtime handed over for a capability, nil where it did not or where the configuration
-  /// (in case it still has its `capabilities`) does not declare it. Section 3.
+  /// The runtime's values for a capability; nil where there are none, or where the configuration still
+  /// has its `capabilities` and does not declare this one. Section 3.
   public func runtimeConfig(_ capability: String) throws(CNIError) -> Keys? {
     guard let runtimeConfig = try keys.keys("runtimeConfig"), runtimeConfig.has(capability) else {
       return nil
@@ -99,7 +99,7 @@ public struct NetworkConfiguration {
     return runtimeConfig
   }
 
-  /// The `args.cni` object, whose keys win over CNI_ARGS.
+  /// The `args.cni` object. Its keys override CNI_ARGS.
   public var cniArguments: Keys? {
     get throws(CNIError) { try keys.keys("args")?.keys("cni") }
   }

@@ -2,7 +2,7 @@
 public enum ProtocolVersion: Int, CaseIterable, Comparable, Sendable, CustomStringConvertible {
   case v010, v020, v030, v031, v040, v100, v110
 
-  /// What is spoken where nothing says otherwise: the newest.
+  /// The newest version, used where the input names none.
   public static let newest = v110
 
   public var description: String {
@@ -28,7 +28,7 @@ public enum ProtocolVersion: Int, CaseIterable, Comparable, Sendable, CustomStri
     left.rawValue < right.rawValue
   }
 
-  /// All of them as a person or a message wants them: `0.1.0, 0.2.0, …`.
+  /// All versions, for messages: `0.1.0, 0.2.0, …`.
   public static var list: String { allCases.map { $0.description }.joined(separator: ", ") }
 
   /// Whether results are one `ip4` and one `ip6` instead of lists.

@@ -1,6 +1,6 @@
-// `"…\(x)…"` by calls. The standard library's versions of these are inlined at every use, about a
-// hundred bytes for each piece of each message: a quarter of a plugin's code. The same functions
-// declared here take precedence wherever this module is imported, and are never inlined.
+// String interpolation by function calls. The standard library's versions of these functions are inlined
+// at every use, about a hundred bytes for each piece of each message: a quarter of a program's code. The
+// same functions declared here take precedence where this module is imported, and are never inlined.
 extension DefaultStringInterpolation {
   @inline(never)
   public mutating func appendLiteral(_ literal: String) { write(literal) }

@@ -1,6 +1,6 @@
 extension Array where Element: Comparable {
-  /// Whether a sorted array has an element, by binary search. (Embedded Swift's `Set` would need a
-  /// newer C library than the plugins ask for.)
+  /// Whether a sorted array has an element, by binary search. (`Set` would need hashing, and hashing a
+  /// function that the programs do without.)
   public func containsSorted(_ element: Element) -> Bool {
     var (low, high) = (0, count)
     while low < high {

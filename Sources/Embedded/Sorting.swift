@@ -1,7 +1,8 @@
 extension Array {
-  /// The elements in order, those that are equal as they were. Cost: one look where they are in order.
+  /// The elements in ascending order; equal ones keep their order. Cost: one pass if they are in order
+  /// already, otherwise n log n comparisons.
   ///
-  /// One sorting for all types: the standard library's is 4 KB of a plugin for each type.
+  /// All types share one sorting function: the standard library's adds 4 KB to a program for each type.
   public func inOrder(by isBefore: (Element, Element) -> Bool) -> [Element] {
     guard let order = order(of: count, by: { isBefore(self[$0], self[$1]) }) else { return self }
     return order.map { self[$0] }
@@ -13,8 +14,8 @@ extension Array where Element: Comparable {
   public func inOrder() -> [Element] { inOrder { $0 < $1 } }
 }
 
-/// The order of so many things, each known by its index; nil where they are in order. A merge sort,
-/// from runs of one up.
+/// The order of `count` elements, as their indices; nil if they are in order already. A bottom-up merge
+/// sort.
 @inline(never)
 private func order(of count: Int, by isBefore: (Int, Int) -> Bool) -> [Int]? {
   var isInOrder = true

@@ -1,9 +1,9 @@
 #if hasFeature(Embedded)
   import CNetlink
 
-  /// `==` and `<` of strings, by their bytes: in place of the standard library's function of this
-  /// symbol, which would bring normalization, 10 KB, into each plugin for texts that are not ASCII.
-  /// (A strong symbol takes the place of the library's weak one where a program is linked.)
+  /// Compares strings by bytes for `==` and `<`. It replaces the standard library's function of this
+  /// symbol, which adds Unicode normalization, 10 KB, to each program: the linker prefers this strong
+  /// symbol to the library's weak one. The symbol's name is that of Swift 6.3.
   @_silgen_name(
     "$es22_stringCompareInternal__9expectingSbs11_StringGutsV_ADs01_E16ComparisonResultOtF")
   public func compareStrings(_ left: String, _ right: String, expectingLess: Bool) -> Bool {

@@ -1,8 +1,7 @@
 extension String {
   /// The parts of a text between the occurrences of an ASCII character.
   ///
-  /// The standard library's `split` on a string cuts between what a reader takes for characters, and
-  /// brings their rules into each plugin; no separator here is part of anything longer.
+  /// The standard library's `split` works on grapheme clusters and adds their tables to each program.
   public func fields(
     separatedBy separator: Unicode.Scalar, omittingEmpty: Bool = true
   ) -> [String] {
@@ -13,7 +12,7 @@ extension String {
 }
 
 extension [String] {
-  /// In the order of their bytes, the same in every build.
+  /// Sorted by bytes, the same in every build.
   @inline(never)
   public func sortedByBytes() -> [String] {
     inOrder { $0.utf8.lexicographicallyPrecedes($1.utf8) }

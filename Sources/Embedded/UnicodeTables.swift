@@ -1,8 +1,7 @@
 #if hasFeature(Embedded)
-  // What the standard library asks about Unicode scalars when it compares strings. Every name and
-  // value here is compared by its code points (as RFC 8259 section 8.3 advises for JSON), so the
-  // answer is that no scalar has another form: it stands in for 36 KB of tables in each plugin. The
-  // module is one of its own, so that its symbols and the library's never meet in one object file.
+  // The Unicode tables of the standard library's string functions. All strings here are compared by code
+  // points (as RFC 8259 section 8.3 advises for JSON), so every answer is "no other form". This replaces
+  // 36 KB of tables in each program.
 
   @_cdecl("_swift_stdlib_getNormData")
   public func normalizationData(_ scalar: UInt32) -> UInt16 { 0 }

@@ -32,7 +32,9 @@ public struct Allocation {
   /// Leases one address of each range set, in the order of the sets.
   /// - Returns: the addresses with their prefix lengths and gateways.
   /// - Parameter report: gets a sentence for each lease that was left behind and is reclaimed.
-  public func make(in store: inout LeaseStore, report: (String) -> Void) throws(StoreError) -> [ResultIP] {
+  public func make(in store: inout LeaseStore, report: (String) -> Void) throws(StoreError)
+    -> [ResultIP]
+  {
     // Before anything is looked for: a full pool must not hide that the attachment has an address.
     let held = try storeFiles { () throws(SystemError) in try store.addresses(of: attachment) }
     guard held.isEmpty else { throw .holds(attachment, held) }

@@ -75,7 +75,9 @@ extension Directory {
       return Lease(address: address, holder: Holder(bytes))
     } catch {
       // A folder, a link or a socket of that name: whoever put it there wants the address kept.
-      guard [.isDirectory, .tooManySymbolicLinkLevels, .noSuchAddressOrDevice].contains(error.errno) else { throw error }
+      guard
+        [.isDirectory, .tooManySymbolicLinkLevels, .noSuchAddressOrDevice].contains(error.errno)
+      else { throw error }
       return Lease(address: address, holder: .unknown("what is no file"))
     }
   }

@@ -42,7 +42,9 @@ public struct RangeSet: Equatable {
   }
 
   /// The range an address is in.
-  public func range(of address: IPAddress) -> AddressRange? { ranges.first { $0.contains(address) } }
+  public func range(of address: IPAddress) -> AddressRange? {
+    ranges.first { $0.contains(address) }
+  }
 
   /// The spans in the order in which they are tried: from the address after `last` round to `last`
   /// itself; from the start where `last` is nil or in no range.

@@ -1,11 +1,11 @@
 import CNetlink
 import Embedded
 
-/// What is set for a link as the port of a bridge; nil for what stays, or is not known.
+/// The settings of a bridge's port. nil: left unchanged in a request, unknown in an answer.
 public struct BridgePort: Equatable, Sendable {
   /// Whether a frame may leave through the port it came in by.
   public var hairpin: Bool?
-  /// Whether the port can only speak with ports that are not isolated, and the bridge itself.
+  /// Whether the port exchanges frames only with ports that are not isolated, and with the bridge itself.
   public var isolated: Bool?
   /// Whether the bridge learns addresses from the port's frames.
   public var learning: Bool?
@@ -31,7 +31,7 @@ public struct BridgePort: Equatable, Sendable {
 }
 
 extension Request {
-  /// Changes what is set for a link as the port of a bridge. It must be one already.
+  /// Changes the settings of a bridge's port. The link must be a port already.
   ///
   /// Equivalent to: `ip link set dev veth0 type bridge_slave hairpin on isolated on learning off`.
   /// Message: RTM_NEWLINK.

@@ -2,13 +2,13 @@ import Addresses
 import CNetlink
 import Embedded
 
-/// VLANs that a bridge, or one of its ports, lets through.
+/// VLANs of a bridge or one of its ports.
 public struct BridgeVLAN: Equatable, Sendable {
   /// 1 to 4094.
   public var ids: ClosedRange<UInt16>
-  /// Whether frames that come in without a tag are taken to be of it; for one VLAN only.
+  /// Whether incoming frames without a tag belong to it; for a single VLAN.
   public var isPVID: Bool
-  /// Whether frames go out without the tag.
+  /// Whether outgoing frames lose their tag.
   public var isUntagged: Bool
 
   public init(_ ids: ClosedRange<UInt16>, isPVID: Bool = false, isUntagged: Bool = false) {
@@ -19,10 +19,10 @@ public struct BridgeVLAN: Equatable, Sendable {
 }
 
 extension Request {
-  /// Has a bridge keep VLANs apart.
+  /// Turns VLAN filtering of a bridge on or off.
   ///
   /// Equivalent to: `ip link set dev cni0 type bridge vlan_filtering 1`. Message: RTM_NEWLINK.
-  /// - Throws: (when performed) Operation not supported where the kernel was built without.
+  /// The kernel answers EOPNOTSUPP if it was built without VLAN filtering.
   public static func filterVLANs(bridge: LinkReference, _ isOn: Bool = true) -> Request {
     var request = Request(
       "set VLAN filtering of bridge \(bridge)", RTM_NEWLINK, link: bridge, header: ifinfomsg())
@@ -33,7 +33,7 @@ extension Request {
     return request
   }
 
-  /// Lets VLANs through a bridge's port or, with `onBridge`, to the bridge itself.
+  /// Adds VLANs to a bridge's port or, with `onBridge`, to the bridge itself.
   ///
   /// Equivalent to: `bridge vlan add dev veth0 vid 10-20 pvid untagged self`. Message: RTM_SETLINK
   /// of AF_BRIDGE.
@@ -43,7 +43,7 @@ extension Request {
     bridgeVLAN("add", RTM_SETLINK, index, vlan, onBridge: onBridge)
   }
 
-  /// Lets VLANs through no longer.
+  /// Removes VLANs from a bridge's port or, with `onBridge`, from the bridge itself.
   ///
   /// Equivalent to: `bridge vlan del dev veth0 vid 10-20 self`. Message: RTM_DELLINK of AF_BRIDGE.
   public static func deleteBridgeVLAN(
@@ -83,7 +83,7 @@ extension Request {
 }
 
 extension Socket where Family == RouteFamily {
-  /// The VLANs that a bridge or one of its ports lets through, ranges as the kernel joins them.
+  /// The VLANs of a bridge or one of its ports, in the ranges that the kernel forms.
   ///
   /// Equivalent to: `bridge -compressvlans vlan show dev veth0`. Message: RTM_GETLINK of AF_BRIDGE
   /// with NLM_F_DUMP.

@@ -1,34 +1,32 @@
 import CNetlink
 import System
 
-/// What a socket does whatever its family: it sends datagrams of messages and tells the answers
-/// apart.
+/// A netlink socket of any family: sends messages in datagrams and matches the answers.
 ///
-/// The kernel does what a message asks before `sendmsg` returns, so every answer is waiting by then:
-/// nothing here blocks, and nothing is left over for the next call.
+/// The kernel carries out a message before `sendmsg` returns, so all answers are waiting by then: nothing
+/// here blocks, and nothing is left over for the next call.
 public struct Connection: ~Copyable {
   private let socket: OpaquePointer
   private let buffer: UnsafeMutableRawBufferPointer
 
-  /// How much goes into one `sendmsg`. The kernel answers each message that fails while it works,
-  /// and the answers must find room in the socket's receive buffer (208 KiB, about 270 of them).
+  /// The limits of one `sendmsg`. The kernel answers each message that fails, and all answers must fit
+  /// into the socket's receive buffer (208 KiB, about 270 answers).
   private static let messagesAtOnce = 128
   private static let bytesAtOnce = 64 << 10
 
   /// The corresponding C function is `mnl_socket_open2`.
   ///
-  /// The socket is not bound: the kernel gives it an address with the first message, and answers are
-  /// told apart by their sequence number.
+  /// The socket is not bound: the kernel gives it an address with the first message.
   init(family: Int32) throws(NetlinkError) {
     let flags = Int32(SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
     guard let socket = mnl_socket_open2(family, flags) else {
       throw .last("open a netlink socket")
     }
     self.socket = socket
-    // The kernel fills 32 KiB of a dump at once, if there is room for it.
+    // The kernel fills up to 32 KiB of a dump at once.
     buffer = .allocate(byteCount: 32768, alignment: 16)
-    // A kernel without one of them does without: errors lose their sentence, answers are longer,
-    // or a dump is filtered by us alone.
+    // On a kernel that lacks one of them, errors have no text, answers are longer, or a dump is
+    // filtered only here.
     for option in [NETLINK_EXT_ACK, NETLINK_CAP_ACK, NETLINK_GET_STRICT_CHK] {
       var on: Int32 = 1
       mnl_socket_setsockopt(socket, option, &on, socklen_t(MemoryLayout<Int32>.size))
@@ -40,7 +38,7 @@ public struct Connection: ~Copyable {
     buffer.deallocate()
   }
 
-  /// Sends requests in as few datagrams as may be.
+  /// Sends requests in as few datagrams as possible.
   borrowing func perform(_ requests: [Request]) throws(NetlinkError) -> [Failure] {
     var failures: [Failure] = []
     var first = 0
@@ -58,8 +56,8 @@ public struct Connection: ~Copyable {
     return failures
   }
 
-  /// Sends some of the requests in one datagram and reads the answers. Only one is to be
-  /// acknowledged: errors come unasked.
+  /// Sends some of the requests in one datagram and reads the answers. Only one asks for an
+  /// acknowledgement: errors are answered without.
   borrowing func exchange(
     _ requests: [Request], _ range: Range<Int>, acknowledging last: Int
   ) throws(NetlinkError) -> [Failure] {
@@ -86,7 +84,7 @@ public struct Connection: ~Copyable {
         isAnswered = isAnswered || index == last
       }
     }
-    // A refusal as a whole (a batch of nf_tables without the privilege) is the one answer there is.
+    // A batch of nf_tables may be refused as a whole: then there is one answer.
     if !isAnswered && failures.isEmpty { throw NetlinkError.lostAnswer(requests[last].attempt) }
     return failures
   }
@@ -99,7 +97,7 @@ public struct Connection: ~Copyable {
     return answer
   }
 
-  /// Asks for all objects of a kind, and again where they changed meanwhile.
+  /// Asks for all objects of a kind, and again if they changed during the dump.
   /// - Returns: the messages of the answer.
   borrowing func dump(_ request: Request) throws(NetlinkError) -> [UInt8] {
     for _ in 0..<100 {
@@ -149,7 +147,7 @@ public struct Connection: ~Copyable {
 
 extension Connection {
   private enum Received: Equatable {
-    /// So many bytes of the buffer.
+    /// The number of bytes in the buffer.
     case datagram(Int)
     /// The kernel had to drop some (ENOBUFS).
     case overrun

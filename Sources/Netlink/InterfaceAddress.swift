@@ -4,16 +4,16 @@ import Embedded
 
 /// An address on a link.
 public struct InterfaceAddress: Equatable, Sendable {
-  /// The address, with the length of the network it is in.
+  /// The address with the prefix length of its network.
   public var prefix: IPPrefix
-  /// The link's.
+  /// The link.
   public var index: LinkIndex
-  /// IPv6: usable at once, without asking whether another has it (duplicate address detection,
-  /// RFC 4862 section 5.4). For addresses that an allocator gives out once.
+  /// IPv6: usable at once, without duplicate address detection (RFC 4862 section 5.4). For addresses
+  /// that an allocator gives to one holder only.
   public var skipsDAD: Bool
-  /// IPv6, read only: not usable yet, duplicate address detection is under way.
+  /// IPv6, read only: not usable yet, duplicate address detection is running.
   public var isTentative: Bool
-  /// IPv6, read only: not usable, another has it.
+  /// IPv6, read only: not usable, another interface has it.
   public var isDuplicate: Bool
 
   public init(prefix: IPPrefix, index: LinkIndex, skipsDAD: Bool = false) {
@@ -26,7 +26,7 @@ public struct InterfaceAddress: Equatable, Sendable {
 }
 
 extension Request {
-  /// Puts an address on a link; one that is there stays.
+  /// Puts an address on a link; an existing one stays.
   ///
   /// Equivalent to: `ip address replace 10.1.2.3/24 broadcast + dev LINK`, for IPv6 with `nodad`.
   /// Message: RTM_NEWADDR.
@@ -89,7 +89,7 @@ extension InterfaceAddress {
     guard RTM_NEWADDR ~= message.type, let header = message.header(ifaddrmsg.self) else {
       return nil
     }
-    // IFA_ADDRESS is the other end's on a point-to-point link; IPv6 has IFA_LOCAL only there.
+    // On a point-to-point link IFA_ADDRESS is the other end's. IPv6 has IFA_LOCAL only there.
     var address: IPAddress?
     var local: IPAddress?
     var flags = UInt32(header.ifa_flags)

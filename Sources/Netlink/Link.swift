@@ -3,33 +3,33 @@ import CNetlink
 import Embedded
 import System
 
-/// A link as the kernel describes it.
+/// A link, as the kernel reports it.
 public struct Link: Equatable, Sendable {
   public var index: LinkIndex
   public var name: InterfaceName
   /// `bridge`, `veth`, `vlan`; nil for hardware and the loopback.
   public var kind: String?
-  /// nil for links without one of six bytes.
+  /// nil for a link whose address does not have six bytes.
   public var mac: MACAddress?
   /// In bytes.
   public var mtu: Int
-  /// Set up by the administrator.
+  /// Administratively up (IFF_UP).
   public var isUp: Bool
-  /// Up with a carrier.
+  /// Up and with a carrier (IFF_RUNNING).
   public var isRunning: Bool
   public var isPromiscuous: Bool
-  /// The index of the bridge whose port it is.
+  /// The bridge whose port it is.
   public var master: LinkIndex?
   public var alias: String?
-  /// The other end of a pair, or the link whose VLAN this is: its index in its own namespace.
+  /// The other end of a pair, or the parent of a VLAN link: its index in its own namespace.
   public var peerIndex: LinkIndex?
-  /// This namespace's number for the one the other end is in; nil where that is this one.
+  /// The other end's network namespace, as a number of this one; nil where both are in this one.
   public var peerNamespaceID: Int32?
-  /// What is set for it as the port of a bridge.
+  /// Its settings as a bridge's port.
   public var port: BridgePort?
   /// Of a `vlan` link.
   public var vlanID: UInt16?
-  /// Of a bridge; nil where the kernel cannot.
+  /// Of a bridge; nil where the kernel has no VLAN filtering.
   public var filtersVLANs: Bool?
 }
 
@@ -63,8 +63,8 @@ extension Socket where Family == RouteFamily {
     }
   }
 
-  /// All links of the namespace, or the ports of a bridge. A name that no configuration can have,
-  /// with control characters in it, is left out.
+  /// All links of the namespace, or the ports of a bridge. Links with control characters in their names
+  /// are left out.
   ///
   /// Equivalent to: `ip -details link show master cni0`. Message: RTM_GETLINK with NLM_F_DUMP, the
   /// bridge as IFLA_MASTER.
@@ -134,7 +134,7 @@ extension Link {
       case IFLA_INFO_DATA where kind == "vlan":
         vlanID = attribute.nested.first(IFLA_VLAN_ID)?.uint16
       case IFLA_INFO_DATA where kind == "bridge":
-        // A kernel without says that filtering is off, but nothing of the VLAN of new ports.
+        // A kernel without VLAN filtering reports it as off, but reports no VLAN for new ports.
         if attribute.nested.first(IFLA_BR_VLAN_DEFAULT_PVID) != nil {
           filtersVLANs = attribute.nested.first(IFLA_BR_VLAN_FILTERING)?.uint8 == 1
         }
@@ -147,6 +147,6 @@ extension Link {
 }
 
 extension InterfaceName {
-  /// Stands in a link that is still being read.
+  /// The name of a link that is still being read.
   fileprivate static let unnamed = InterfaceName("-")!
 }

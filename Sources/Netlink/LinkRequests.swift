@@ -2,12 +2,12 @@ import Addresses
 import CNetlink
 import Embedded
 
-/// How a request names a link that exists.
+/// How a request names an existing link.
 public enum LinkReference: Equatable, Sendable, CustomStringConvertible {
   case index(LinkIndex)
   case name(InterfaceName)
 
-  /// The name, or the number where there is nothing better.
+  /// The name, or the index where the name is not known.
   public var description: String {
     switch self {
     case .index(let index): "number \(index)"
@@ -16,16 +16,16 @@ public enum LinkReference: Equatable, Sendable, CustomStringConvertible {
   }
 }
 
-/// What a pair of virtual Ethernet links is made with; both ends are made down.
+/// A pair of virtual Ethernet links to be made. Both ends are made down.
 public struct VethPair: Equatable, Sendable {
   /// The end in the namespace of the socket.
   public var name: InterfaceName
   public var mac: MACAddress
   /// In bytes, for both ends; nil for the kernel's 1500.
   public var mtu: Int?
-  /// The index of the bridge that the end is to be a port of.
+  /// The bridge that this end becomes a port of.
   public var master: LinkIndex?
-  /// The other end, made where it is to be: no link is ever moved between namespaces.
+  /// The other end. It is made in its namespace: a link is never moved between namespaces.
   public var peerName: InterfaceName
   public var peerMAC: MACAddress
   /// The open file descriptor of the other end's network namespace.
@@ -45,23 +45,23 @@ public struct VethPair: Equatable, Sendable {
   }
 }
 
-/// What is to be different about a link; nil for what stays.
+/// Changes of a link; nil leaves a property unchanged.
 public struct LinkChange: Equatable, Sendable {
   public var up: Bool?
-  /// The link must be named by its index to be given another name, and be down.
+  /// A new name: the link must be referred to by its index, and be down.
   public var name: InterfaceName?
   public var mac: MACAddress?
   /// In bytes.
   public var mtu: Int?
   /// The bridge to be a port of.
   public var master: LinkIndex?
-  /// At most 255 bytes; empty takes it away.
+  /// At most 255 bytes; an empty alias removes it.
   public var alias: String?
   public var promiscuous: Bool?
-  /// Gives the link no IPv6 link-local address. It must come before the change that brings it up.
+  /// Whether the link gets no IPv6 link-local address when it comes up.
   public var withoutLinkLocal: Bool
-  /// Has the link send a gratuitous ARP for each of its IPv4 addresses whenever it comes up or is
-  /// given a MAC address, be it the one it has.
+  /// Whether the link sends a gratuitous ARP for each of its IPv4 addresses whenever it comes up or its
+  /// MAC address is set, also to the same address.
   public var announces: Bool
 
   public init(
@@ -95,7 +95,7 @@ extension Request {
     return request
   }
 
-  /// Creates both ends of a pair in one message, one of them in another namespace.
+  /// Creates both ends of a pair in one message, the peer in another namespace.
   ///
   /// Equivalent to: `ip link add name veth0 address MAC mtu 1500 master cni0 type veth
   /// peer name eth0 address MAC mtu 1500 netns POD`. Message: RTM_NEWLINK.
@@ -118,11 +118,11 @@ extension Request {
     return request
   }
 
-  /// Creates a link that carries one VLAN of another, down.
+  /// Creates a link for one VLAN of another link, down.
   ///
   /// Equivalent to: `ip link add link cni0 name cni0.100 type vlan id 100`. Message: RTM_NEWLINK.
   /// - Parameters:
-  ///   - parent: the index of the link whose VLAN it is.
+  ///   - parent: the link whose VLAN it is.
   ///   - id: 1 to 4094.
   public static func addVLAN(
     _ name: InterfaceName, parent: LinkIndex, id: UInt16, mac: MACAddress? = nil, mtu: Int? = nil
@@ -184,7 +184,7 @@ extension Request {
     Request("delete link \(link)", RTM_DELLINK, link: link, header: ifinfomsg())
   }
 
-  /// Begins a message about a link that exists.
+  /// Begins a message about an existing link.
   init(
     _ attempt: String, _ type: some KernelConstant, flags: Int32 = 0, link: LinkReference,
     header: ifinfomsg

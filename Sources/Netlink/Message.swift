@@ -1,10 +1,10 @@
 import CNetlink
 import System
 
-/// A message from the kernel, lent to the closure that reads it.
+/// A message from the kernel, valid only inside the closure that reads it.
 ///
-/// What it says about its own lengths is not believed: everything here stays inside the buffer, and
-/// what does not fit is not there.
+/// Lengths in the message are not trusted: everything here stays inside the buffer, and what does not fit
+/// counts as absent.
 public struct Message {
   let bytes: UnsafeRawBufferPointer
 
@@ -69,7 +69,7 @@ struct Messages: Sequence, IteratorProtocol {
   }
 }
 
-/// The attributes in a stretch of a message; it ends where the next one does not fit.
+/// The attributes in a part of a message, up to the first that does not fit.
 public struct Attributes: Sequence, IteratorProtocol {
   private var rest: UnsafeRawBufferPointer
 
@@ -95,11 +95,11 @@ public struct Attributes: Sequence, IteratorProtocol {
   }
 }
 
-/// One attribute of a message: nil is what its payload is too short for.
+/// One attribute of a message. Its values are nil where the payload is too short.
 public struct Attribute {
   /// Without NLA_F_NESTED and NLA_F_NET_BYTEORDER.
   public let type: UInt16
-  /// Whether it bears NLA_F_NESTED. Not every nest of the kernel's does.
+  /// Whether NLA_F_NESTED is set. The kernel does not set it on every nest.
   public let isNest: Bool
   public let payload: UnsafeRawBufferPointer
 
@@ -108,26 +108,26 @@ public struct Attribute {
   public var uint16: UInt16? { value(UInt16.self) }
   public var uint32: UInt32? { value(UInt32.self) }
   public var int32: Int32? { value(Int32.self) }
-  /// In network byte order, as netfilter has its integers.
+  /// Read in network byte order, which netfilter uses for integers.
   public var bigEndianUInt32: UInt32? { uint32.map { UInt32(bigEndian: $0) } }
 
-  /// The text up to its zero.
+  /// The text up to the first zero byte.
   public var string: String { String(decoding: payload.prefix { $0 != 0 }, as: UTF8.self) }
 
   /// The payload read as attributes.
   public var nested: Attributes { Attributes(payload) }
 
-  /// The attributes behind a structure that the payload begins with.
+  /// The attributes after a structure at the start of the payload.
   public func attributes<Header>(after _: Header.Type) -> Attributes {
     Attributes(payload, from: MemoryLayout<Header>.size)
   }
 
-  /// A structure of the kernel's.
+  /// A kernel structure.
   public func value<Value: BitwiseCopyable>(_: Value.Type) -> Value? {
     guard payload.count >= MemoryLayout<Value>.size else { return nil }
     return payload.loadUnaligned(as: Value.self)
   }
 }
 
-/// MNL_ALIGN: netlink puts everything at multiples of four.
+/// Rounds up to a multiple of four, as MNL_ALIGN does.
 func aligned(_ length: Int) -> Int { (length + 3) & ~3 }

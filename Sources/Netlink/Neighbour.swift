@@ -2,14 +2,14 @@ import Addresses
 import CNetlink
 import Embedded
 
-/// Which hardware address an IP address on a link has: an entry of the ARP or neighbour cache.
+/// The hardware address of an IP address on a link: an entry of the ARP or neighbour cache.
 public struct Neighbour: Equatable, Sendable {
   public var address: IPAddress
   /// The link's.
   public var index: LinkIndex
-  /// nil while it is being asked for, or nobody answered.
+  /// nil while it is being resolved, or where no host answered.
   public var mac: MACAddress?
-  /// Set by hand, for good.
+  /// Set by an administrator; it does not expire.
   public var isPermanent: Bool
 
   public init(
@@ -22,14 +22,14 @@ public struct Neighbour: Equatable, Sendable {
   }
 }
 
-/// Behind which port of a bridge a hardware address is: an entry of its forwarding database.
+/// The port behind which a bridge finds a hardware address: an entry of its forwarding database.
 public struct ForwardingEntry: Equatable, Sendable {
   public var mac: MACAddress
-  /// The port's.
+  /// The port.
   public var index: LinkIndex
-  /// The bridge's.
+  /// The bridge.
   public var master: LinkIndex?
-  /// Set by hand or the port's own, and not learned from a frame.
+  /// Set by an administrator, or the port's own address; not learned from a frame.
   public var isPermanent: Bool
   public var vlan: UInt16?
 
@@ -46,7 +46,7 @@ public struct ForwardingEntry: Equatable, Sendable {
 }
 
 extension Request {
-  /// Forgets an entry of the neighbour cache.
+  /// Deletes an entry of the neighbour cache.
   ///
   /// Equivalent to: `ip neighbour delete 10.1.2.3 dev LINK`. Message: RTM_DELNEIGH.
   public static func deleteNeighbour(_ address: IPAddress, index: LinkIndex) -> Request {

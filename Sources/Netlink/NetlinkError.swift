@@ -2,16 +2,15 @@ import CNetlink
 import Embedded
 import System
 
-/// What the kernel refused: the attempt, its error number and, where it gave one, its own sentence.
+/// What the kernel refused: the attempt, the error number and, if the kernel gave one, its own text.
 ///
-/// Everything in this module that fails, fails with this: requests, but also namespaces, sysctls
-/// and packet sockets.
+/// Everything in this module throws it: requests, namespaces and sysctls.
 public struct NetlinkError: Error, Equatable, CustomStringConvertible {
   /// What was attempted on what, as it follows "cannot": `create link veth12`.
   public let attempt: String
   /// The kernel's error number, positive.
   public let errno: Errno
-  /// The extended acknowledgement (`NLMSGERR_ATTR_MSG`), or what else explains the number.
+  /// The extended acknowledgement (`NLMSGERR_ATTR_MSG`), or another explanation.
   public let text: String?
 
   public init(attempt: String, errno: Errno, text: String? = nil) {
@@ -36,7 +35,7 @@ public struct NetlinkError: Error, Equatable, CustomStringConvertible {
     return text.map { "\(reason) (\($0))" } ?? reason
   }
 
-  /// Whether the object of the attempt is not there: what a deletion can be content with.
+  /// Whether the object of the attempt does not exist: for a deletion this is success.
   public var isMissing: Bool {
     switch errno.rawValue {
     case ENOENT, ENOTDIR, ENODEV, ENXIO, ESRCH, EADDRNOTAVAIL: true
@@ -44,6 +43,6 @@ public struct NetlinkError: Error, Equatable, CustomStringConvertible {
     }
   }
 
-  /// Whether the object of the attempt is there already.
+  /// Whether the object of the attempt already exists.
   public var exists: Bool { errno == .fileExists }
 }

@@ -2,26 +2,27 @@ import CNetlink
 import Embedded
 import System
 
-/// A network namespace that is held open, and closes itself. See network_namespaces(7).
+/// An open network namespace. It closes itself. See network_namespaces(7).
 public struct NetworkNamespace: ~Copyable {
   public let fileDescriptor: Int32
   private let path: String
 
   /// Opens the namespace at a path such as `/run/netns/NAME` or `/proc/PID/ns/net`.
-  /// - Throws: `isMissing` where there is nothing at the path; `isNotANamespace` where there is
-  ///   something else.
+  /// - Throws: an error with `isMissing` where there is nothing at the path, with `isNotANamespace`
+  ///   where there is something else.
   public init(path: String) throws(NetlinkError) {
     try self.init(opening: path, isKnown: false)
   }
 
   private init(opening path: String, isKnown: Bool) throws(NetlinkError) {
     let attempt = "open network namespace \(path)"
-    // O_NONBLOCK: what is at the path may be a pipe that nobody writes to.
+    // O_NONBLOCK: the path may lead to a pipe without a writer.
     let descriptor = path.withCString { humanz_open($0, O_RDONLY | O_NONBLOCK, 0) }
     guard descriptor >= 0 else { throw .last(attempt) }
     guard isKnown || isNetworkNamespace(descriptor) else {
       close(descriptor)
-      throw NetlinkError(attempt: attempt, errno: .invalidArgument, text: NetlinkError.notANamespace)
+      throw NetlinkError(
+        attempt: attempt, errno: .invalidArgument, text: NetlinkError.notANamespace)
     }
     fileDescriptor = descriptor
     self.path = path
@@ -34,7 +35,7 @@ public struct NetworkNamespace: ~Copyable {
     try NetworkNamespace(opening: "/proc/thread-self/ns/net", isKnown: true)
   }
 
-  /// Whether it is the one the calling thread is in.
+  /// Whether the calling thread is in this namespace.
   public var isCallers: Bool {
     var own = stat()
     var callers = stat()
@@ -44,14 +45,14 @@ public struct NetworkNamespace: ~Copyable {
     return own.st_dev == callers.st_dev && own.st_ino == callers.st_ino
   }
 
-  /// Opens a socket that speaks to this namespace from wherever it is used.
+  /// Opens a socket to this namespace, which can be used from any namespace.
   public borrowing func openRouteSocket() throws(NetlinkError) -> RouteSocket {
     try run { () throws(NetlinkError) in try RouteSocket() }
   }
 
-  /// Runs `body` with the calling thread inside the namespace: for sockets, and for `/proc/sys/net`,
-  /// which shows the namespace of the thread that looks. A thread that cannot come back must not go
-  /// on as if it had: the process ends.
+  /// Runs `body` with the calling thread inside the namespace: for opening sockets, and for
+  /// `/proc/sys/net`, which belongs to the reading thread's namespace. If the thread cannot return, the
+  /// process ends: it must not go on in the wrong namespace.
   ///
   /// Equivalent to: `nsenter --net=PATH ...`. The corresponding C function is `setns`.
   public borrowing func run<Value: ~Copyable>(
@@ -65,7 +66,8 @@ public struct NetworkNamespace: ~Copyable {
     return try body()
   }
 
-  /// As `run`, inside a new network namespace, which goes when nothing that `body` opened is left.
+  /// As `run`, inside a new network namespace. It is removed when the last thing that `body` opened in
+  /// it is closed.
   ///
   /// Equivalent to: `unshare --net ...`. The corresponding C function is `unshare`.
   public static func runInNew<Value: ~Copyable>(
@@ -93,6 +95,6 @@ private func isNetworkNamespace(_ descriptor: Int32) -> Bool {
 extension NetlinkError {
   fileprivate static let notANamespace = "it is not a network namespace"
 
-  /// Whether a path that should lead to a network namespace leads to something else.
+  /// Whether the path leads to something other than a network namespace.
   public var isNotANamespace: Bool { text == NetlinkError.notANamespace }
 }

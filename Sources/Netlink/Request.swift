@@ -3,20 +3,20 @@ import CNetlink
 /// One netlink message to the kernel, as a value: it can be built, compared and batched without a
 /// socket.
 ///
-/// A request is written like the attribute list it is:
+/// A request is built by adding attributes in order:
 ///
 ///     var request = Request(
 ///       "create bridge cni0", RTM_NEWLINK, flags: NLM_F_CREATE | NLM_F_EXCL, header: ifinfomsg())
 ///     request.put(IFLA_IFNAME, "cni0")
 ///     request.nest(IFLA_LINKINFO) { $0.put(IFLA_INFO_KIND, "bridge") }
 public struct Request: Equatable, Sendable {
-  /// What the message is to do, as it follows "cannot" in an error.
+  /// What the message does, as it follows "cannot" in an error.
   public let attempt: String
-  /// At least as long as the message; zero behind it.
+  /// The message, followed by zeros.
   private var storage: [UInt8]
 
   /// Begins a message with the header of its family (`ifinfomsg`, `rtmsg`, `nfgenmsg`, ...).
-  /// NLM_F_REQUEST is always set; acknowledgement and sequence are the socket's.
+  /// NLM_F_REQUEST is always set. The socket sets the acknowledgement flag and the sequence number.
   /// - Parameters:
   ///   - attempt: as it follows "cannot": `create bridge cni0`.
   ///   - type: RTM_NEWLINK and the like.
@@ -61,13 +61,14 @@ extension Request {
     put(type, Array(text.utf8) + [0])
   }
 
-  /// Adds a structure of the kernel's, in the host's byte order as it lies in memory.
+  /// Adds a kernel structure as it is in memory.
   public mutating func put<Value: BitwiseCopyable>(_ type: some KernelConstant, value: Value) {
     withUnsafeBytes(of: value) { put(type, raw: $0) }
   }
 
-  /// Adds an attribute made of those that `body` adds. The corresponding C functions are
-  /// `mnl_attr_nest_start` and `mnl_attr_nest_end`, whose pointer would not survive growing.
+  /// Adds an attribute that contains those that `body` adds. The corresponding C functions are
+  /// `mnl_attr_nest_start` and `mnl_attr_nest_end`; they keep a pointer, which a growing message
+  /// invalidates.
   public mutating func nest(_ type: some KernelConstant, _ body: (inout Request) -> Void) {
     let start = bytes.count
     put(UInt32(NLA_F_NESTED) | type.number, raw: UnsafeRawBufferPointer(start: nil, count: 0))
@@ -75,8 +76,8 @@ extension Request {
     measure(from: start)
   }
 
-  /// Adds a structure that begins with its own length, and the attributes that belong to it, as
-  /// RTA_MULTIPATH has for each next hop.
+  /// Adds a structure that begins with its own length, followed by its attributes, as RTA_MULTIPATH has
+  /// for each next hop.
   public mutating func put<Header: BitwiseCopyable>(
     measured header: Header, _ body: (inout Request) -> Void
   ) {
@@ -86,7 +87,7 @@ extension Request {
     measure(from: start)
   }
 
-  /// Writes the length of what began at `start` there, as `mnl_attr_nest_end` does.
+  /// Writes a length at `start`: that of everything from there on, as `mnl_attr_nest_end` does.
   private mutating func measure(from start: Int) {
     let length = bytes.count - start
     precondition(length <= Int(UInt16.max), "an attribute's length has 16 bits")
@@ -95,7 +96,7 @@ extension Request {
     }
   }
 
-  /// Adds the family's header of a message inside an attribute, as VETH_INFO_PEER has one.
+  /// Adds a family's header, also inside an attribute, as in VETH_INFO_PEER.
   public mutating func put<Header: BitwiseCopyable>(header: Header) {
     reserve(MemoryLayout<Header>.size + Int(MNL_ALIGNTO))
     withMessage { message, _ in
@@ -121,8 +122,8 @@ extension Request {
     }
   }
 
-  /// Lends the message to libmnl, with the size of the storage it may fill. An array's elements
-  /// begin at a multiple of 16, which is alignment enough.
+  /// Gives libmnl a pointer to the message and the size of its storage. An array's elements are aligned
+  /// to 16 bytes, more than libmnl needs.
   @discardableResult
   private mutating func withMessage<Value>(
     _ body: (UnsafeMutablePointer<nlmsghdr>, Int) -> Value
@@ -135,8 +136,8 @@ extension Request {
 
 // MARK: - Constants
 
-/// A number from the kernel's headers: C's anonymous enumerations come to Swift as `Int`, its macros
-/// as `Int32` and its named enumerations as types of their own. A message takes them all.
+/// A number from the kernel's headers. Swift imports C's anonymous enumerations as `Int`, its macros as
+/// `Int32` and its named enumerations as types of their own; a message takes all of them.
 public protocol KernelConstant {
   var number: UInt32 { get }
 }
@@ -170,7 +171,7 @@ public func bigEndian<Integer: FixedWidthInteger>(_ value: Integer) -> [UInt8] {
   withUnsafeBytes(of: value.bigEndian) { Array($0) }
 }
 
-/// Lets a `switch` over an attribute's type name the kernel's constants.
+/// Lets a `switch` over an attribute's type use the kernel's constants.
 public func ~= (constant: some KernelConstant, value: UInt16) -> Bool {
   constant.number == value
 }

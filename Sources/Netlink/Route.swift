@@ -1,25 +1,25 @@
 import Addresses
 import CNetlink
 
-/// A route of one of the kernel's tables.
+/// A route in one of the kernel's tables.
 public struct Route: Equatable, Sendable {
-  /// The suite's own route protocol: `ip route show proto 72` lists exactly what it made.
+  /// The suite's own route protocol: `ip route show proto 72` lists exactly the routes it made.
   public static let humanz: UInt8 = 72
-  /// RTPROT_KERNEL: what comes and goes with a link's address.
+  /// RTPROT_KERNEL: added and removed by the kernel with a link's address.
   public static let kernel = UInt8(RTPROT_KERNEL)
-  /// RTPROT_RA: learned from a router's advertisement.
+  /// RTPROT_RA: learned from a router advertisement.
   public static let routerAdvertisement = UInt8(RTPROT_RA)
   /// RT_TABLE_MAIN.
   public static let mainTable: UInt32 = 254
 
-  /// What becomes of a packet (RTN_UNICAST and the like).
+  /// What happens to a packet (RTN_UNICAST and the like).
   public enum Kind: UInt8, Sendable {
     case unicast = 1
     case local = 2
     case broadcast = 3
     case anycast = 4
     case multicast = 5
-    /// Dropped in silence.
+    /// Dropped without an answer.
     case blackhole = 6
     /// Refused: no route to host.
     case unreachable = 7
@@ -27,21 +27,21 @@ public struct Route: Equatable, Sendable {
     case prohibit = 8
     case `throw` = 9
 
-    /// Whether packets go on by a next hop or a device.
+    /// Whether packets are sent to a next hop or a device.
     var hasNextHops: Bool { rawValue < Kind.blackhole.rawValue }
   }
 
   /// A network: its host bits are zero.
   public var destination: IPPrefix
   public var kind: Kind
-  /// One, several (multipath), or none for a kind that drops.
+  /// One; several (multipath); none for a kind that drops packets.
   public var nextHops: [NextHop]
-  /// Who made it (RTPROT_BOOT and the like).
+  /// The routing protocol that made it (RTPROT_BOOT and the like).
   public var proto: UInt8
-  /// RT_SCOPE_LINK and the like; nil for what `ip route` would choose. IPv6 has none.
+  /// RT_SCOPE_LINK and the like; nil for the scope that `ip route` would choose. IPv6 has none.
   public var scope: UInt8?
   public var table: UInt32
-  /// The metric: lower goes first. nil for the kernel's choice: 0, for IPv6 1024.
+  /// The metric; the lowest wins. nil for the kernel's default: 0, for IPv6 1024.
   public var priority: UInt32?
   /// In bytes; nil for the link's.
   public var mtu: UInt32?
@@ -68,8 +68,8 @@ public struct Route: Equatable, Sendable {
     self.source = source
   }
 
-  /// Whether a route that was read from the kernel is what this one asks for. What this one leaves
-  /// open (nil) may be anything.
+  /// Whether a route read from the kernel is what this one asks for. A property that is nil here may have
+  /// any value there.
   public func isInstalled(as other: Route) -> Bool {
     func agree<Value: Equatable>(_ asked: Value?, _ found: Value?) -> Bool {
       asked == nil || asked == found
@@ -88,13 +88,13 @@ public struct Route: Equatable, Sendable {
 
 /// Where a route's packets go next.
 public struct NextHop: Equatable, Sendable {
-  /// nil: the destination is on the link itself. An IPv4 route may have an IPv6 gateway.
+  /// nil: the destination is on the link. An IPv4 route may have an IPv6 gateway.
   public var gateway: IPAddress?
-  /// The link's index; nil for the one that reaches the gateway.
+  /// nil for the link that reaches the gateway.
   public var device: LinkIndex?
-  /// Take the gateway to be on the link, even where no route says so.
+  /// Whether the gateway counts as on-link although no route says so.
   public var onLink: Bool
-  /// This one's share among several: 1 to 256.
+  /// The share of this next hop among several: 1 to 256.
   public var weight: Int
 
   public init(
@@ -108,7 +108,7 @@ public struct NextHop: Equatable, Sendable {
 }
 
 extension Route: CustomStringConvertible {
-  /// As `ip route` writes it, links by number.
+  /// As `ip route` writes it, with link numbers instead of names.
   public var description: String {
     var words = kind == .unicast ? [] : [kind.name]
     words.append(destination.length == 0 ? "default" : destination.description)

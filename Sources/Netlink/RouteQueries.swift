@@ -4,10 +4,10 @@ import Embedded
 import System
 
 extension Socket where Family == RouteFamily {
-  /// The routes of a table, or of all (nil). A table that does not exist has none.
+  /// The routes of a table, or of all tables (nil). A missing table has no routes.
   ///
-  /// Equivalent to: `ip route show table main proto 72`. Message: RTM_GETROUTE with NLM_F_DUMP; the
-  /// kernel leaves out what does not match, and so does this where it could not.
+  /// Equivalent to: `ip route show table main proto 72`. Message: RTM_GETROUTE with NLM_F_DUMP. The
+  /// kernel filters the routes; what an older kernel does not filter is filtered here.
   @inline(never)
   public borrowing func routes(
     _ family: IPAddress.Family, proto: UInt8? = nil, table: UInt32? = Route.mainTable
@@ -25,7 +25,7 @@ extension Socket where Family == RouteFamily {
     }
   }
 
-  /// How the kernel would route a packet to an address; nil where it would refuse to. The answer's
+  /// The route that the kernel would choose for a packet to an address; nil where it has none. Its
   /// destination is the address alone.
   ///
   /// Equivalent to: `ip route get ADDRESS`. Message: RTM_GETROUTE.
@@ -36,7 +36,7 @@ extension Socket where Family == RouteFamily {
       return route.flatMap { $0.kind.hasNextHops ? $0 : nil }
     } catch {
       switch error.errno.rawValue {
-      // No route, and the kinds unreachable, prohibit and blackhole.
+      // No route, or a route of kind unreachable, prohibit or blackhole.
       case ENETUNREACH, EHOSTUNREACH, EACCES: return nil
       case EINVAL where error.text == nil: return nil
       default: throw error
@@ -59,7 +59,7 @@ extension Request {
     var header = rtmsg()
     header.rtm_family = address.family.number
     header.rtm_dst_len = UInt8(address.family.bits)
-    // IPv6 names the table unasked, and refuses to be asked.
+    // IPv6 always reports the table, and refuses the flag.
     if address.family == .v4 { header.rtm_flags = UInt32(RTM_F_LOOKUP_TABLE) }
     var request = Request("look up the route to \(address)", RTM_GETROUTE, header: header)
     request.put(RTA_DST, address.bytes)
@@ -68,7 +68,7 @@ extension Request {
 }
 
 extension Route {
-  /// Reads RTM_NEWROUTE; nil for anything else, and for entries of the kernel's route cache.
+  /// Reads RTM_NEWROUTE; nil for anything else.
   init?(_ message: Message) {
     guard RTM_NEWROUTE ~= message.type, let header = message.header(rtmsg.self),
       let family = IPAddress.Family(number: header.rtm_family),
@@ -97,7 +97,7 @@ extension Route {
       default: hop.read(attribute)
       }
     }
-    // IPv6 names the loopback as the device of a route that drops.
+    // IPv6 reports the loopback as the device of a route that drops packets.
     guard kind.hasNextHops else { return }
     if nextHops.isEmpty { nextHops = [hop] }
   }
@@ -114,7 +114,8 @@ extension NextHop {
       let length = Int(header.rtnh_len)
       guard (headerSize...rest.count).contains(length) else { break }
       var hop = NextHop(
-        device: LinkIndex(header.rtnh_ifindex), onLink: Int32(header.rtnh_flags) & RTNH_F_ONLINK != 0,
+        device: LinkIndex(header.rtnh_ifindex),
+        onLink: Int32(header.rtnh_flags) & RTNH_F_ONLINK != 0,
         weight: Int(header.rtnh_hops) + 1)
       for attribute in Attributes(
         UnsafeRawBufferPointer(rebasing: rest[..<length]), from: headerSize)

@@ -3,22 +3,22 @@ import CNetlink
 import Embedded
 
 extension Request {
-  /// Makes a route, in one step in place of one to the same destination with the same metric.
+  /// Makes a route. It replaces a route to the same destination with the same metric in one step.
   ///
   /// Equivalent to: `ip route replace 10.2.0.0/24 via 192.0.2.2 proto 72`. Message: RTM_NEWROUTE.
   public static func replaceRoute(_ route: Route) -> Request {
     newRoute("set", NLM_F_CREATE | NLM_F_REPLACE, route)
   }
 
-  /// Makes a route; refused where there is one to the same destination with the same metric.
+  /// Makes a route. The kernel refuses it if one to the same destination with the same metric exists.
   ///
   /// Equivalent to: `ip route add 10.2.0.0/24 via 192.0.2.2 proto 72`. Message: RTM_NEWROUTE.
   public static func addRoute(_ route: Route) -> Request {
     newRoute("add", NLM_F_CREATE | NLM_F_EXCL, route)
   }
 
-  /// Removes a route. Only one of its kind, protocol, table and next hops is removed; its metric and
-  /// scope count where they are given.
+  /// Removes a route. Kind, protocol, table and next hops must be the route's, and metric and scope too
+  /// where they are given.
   ///
   /// Equivalent to: `ip route delete 10.2.0.0/24 via 192.0.2.2 proto 72`. Message: RTM_DELROUTE.
   public static func deleteRoute(_ route: Route) -> Request {
@@ -42,13 +42,13 @@ extension Request {
     return request
   }
 
-  /// Begins a message about a route with all that identifies it but its next hops.
+  /// Begins a message about a route, with everything but its next hops and metrics.
   private init(_ verb: String, _ type: Int, flags: Int32, _ route: Route, scope: UInt8) {
     let destination = route.destination.network
     var header = rtmsg()
     header.rtm_family = destination.family.number
     header.rtm_dst_len = UInt8(destination.length)
-    // The table's number has 8 bits here; RTA_TABLE has them all.
+    // The header has 8 bits for the table's number; larger ones go into RTA_TABLE.
     header.rtm_table = UInt8(exactly: route.table) ?? UInt8(RT_TABLE_UNSPEC.rawValue)
     header.rtm_protocol = route.proto
     header.rtm_scope = destination.family == .v4 ? scope : UInt8(RT_SCOPE_UNIVERSE.rawValue)
@@ -92,7 +92,7 @@ extension Request {
 }
 
 extension Route {
-  /// What `ip route` gives a route that says nothing: the link's where nothing is between.
+  /// The scope that `ip route` chooses: the link's for a destination without a gateway.
   fileprivate var defaultScope: UInt8 {
     switch kind {
     case .local: UInt8(RT_SCOPE_HOST.rawValue)

@@ -19,8 +19,8 @@ public enum NetfilterFamily: NetlinkFamily {
 public typealias RouteSocket = Socket<RouteFamily>
 public typealias NetfilterSocket = Socket<NetfilterFamily>
 
-/// A netlink socket, typed by its family. It belongs to the network namespace in which it was
-/// opened, wherever its thread goes later, and closes itself.
+/// A netlink socket, typed by its family. It speaks to the network namespace in which it was opened, also
+/// after its thread has entered another. It closes itself.
 public struct Socket<Family: NetlinkFamily>: ~Copyable {
   private let connection: Connection
 
@@ -29,31 +29,31 @@ public struct Socket<Family: NetlinkFamily>: ~Copyable {
     connection = try Connection(family: Family.number)
   }
 
-  /// Has the kernel carry out a request.
+  /// Sends a request to the kernel.
   @inline(never)
   public borrowing func perform(_ request: Request) throws(NetlinkError) {
     try perform([request])
   }
 
-  /// Has the kernel carry out requests in order, in one system call up to 128 of them. They are not
-  /// a transaction: one that fails stops none behind it.
+  /// Sends requests to the kernel in order, up to 128 in one system call. They are not a transaction: a
+  /// failure does not stop the requests behind it.
   /// - Throws: the first failure.
   @inline(never)
   public borrowing func perform(_ requests: [Request]) throws(NetlinkError) {
     if let failure = try failures(performing: requests).first { throw failure.error }
   }
 
-  /// As `perform`, for when one failure must not hide the others.
-  /// - Returns: what failed, in order.
-  /// - Throws: where the socket itself failed.
+  /// As `perform`, for a caller that needs all failures.
+  /// - Returns: the failures, in order.
+  /// - Throws: if the socket itself failed.
   @inline(never)
   public borrowing func failures(performing requests: [Request]) throws(NetlinkError) -> [Failure] {
     try connection.perform(requests)
   }
 
   /// Asks for one object.
-  /// - Parameter read: makes a value of the answer; nil for a message that is not one.
-  /// - Returns: nil where the kernel answered with nothing that `read` took.
+  /// - Parameter read: makes a value of a message; nil for a message that does not have one.
+  /// - Returns: nil if no message of the answer had a value.
   public borrowing func get<Value>(
     _ request: Request, _ read: (Message) -> Value?
   ) throws(NetlinkError) -> Value? {
@@ -61,7 +61,7 @@ public struct Socket<Family: NetlinkFamily>: ~Copyable {
     return answer.withUnsafeBytes { Messages($0).lazy.compactMap(read).first }
   }
 
-  /// Asks for all objects of a kind. A dump during which the objects changed is repeated.
+  /// Asks for all objects of a kind. The dump is repeated if the objects changed meanwhile.
   /// - Parameter read: makes a value of a message; nil leaves it out.
   public borrowing func dump<Value>(
     _ request: Request, _ read: (Message) -> Value?
@@ -79,11 +79,11 @@ public struct Failure {
 }
 
 extension Socket where Family == NetfilterFamily {
-  /// Has nf_tables carry out requests as one transaction: all of them or none.
+  /// Sends requests to nf_tables as one transaction: all are carried out or none.
   ///
   /// Equivalent to: `nft -f FILE`. Messages: NFNL_MSG_BATCH_BEGIN, the requests, NFNL_MSG_BATCH_END.
-  /// - Parameter generation: of the ruleset that the requests were made for.
-  /// - Throws: the first failure; ERESTART where the ruleset is of another generation by now.
+  /// - Parameter generation: the generation of the ruleset that the requests were made for.
+  /// - Throws: the first failure; ERESTART if the ruleset has another generation by now.
   @inline(never)
   public borrowing func commit(
     _ requests: [Request], generation: UInt32? = nil
@@ -91,7 +91,7 @@ extension Socket where Family == NetfilterFamily {
     guard let first = requests.first else { return }
     let batch =
       [.beginBatch(first.attempt, generation: generation)] + requests + [.endBatch(first.attempt)]
-    // Kernels before 6.10 acknowledge nothing about the batch itself: the last request speaks for it.
+    // Kernels before 6.10 do not acknowledge the batch itself, so the last request asks for it.
     let failures = try connection.exchange(batch, 0..<batch.count, acknowledging: requests.count)
     if let failure = failures.first { throw failure.error }
   }

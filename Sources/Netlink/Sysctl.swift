@@ -2,11 +2,11 @@ import CNetlink
 import Embedded
 import System
 
-/// The kernel's settings under `/proc/sys`. Those under `net` are the calling thread's network
-/// namespace's. See sysctl(8).
+/// The kernel's settings under `/proc/sys`. Those under `net` belong to the calling thread's network
+/// namespace. See sysctl(8).
 public enum Sysctl {
-  /// The value of a key such as `net/ipv4/ip_forward`, without the line's end; nil where there is no
-  /// such key. Its parts are separated by slashes, so that an interface's name may have dots.
+  /// The value of a key such as `net/ipv4/ip_forward`, without the newline; nil where there is no such
+  /// key. Slashes separate the parts of the key, so that an interface's name may have dots.
   ///
   /// Equivalent to: `sysctl -n net/ipv4/ip_forward`.
   public static func read(_ key: String) -> String? {
@@ -21,7 +21,8 @@ public enum Sysctl {
   public static func write(_ key: String, _ value: String) throws(NetlinkError) {
     let attempt = "set sysctl \(key) to \(value)"
     guard let path = path(key) else {
-      throw NetlinkError(attempt: attempt, errno: .invalidArgument, text: "it leads out of /proc/sys")
+      throw NetlinkError(
+        attempt: attempt, errno: .invalidArgument, text: "it leads out of /proc/sys")
     }
     do throws(SystemError) {
       try FileDescriptor(path: path, flags: O_WRONLY).writeAll(path, Array(value.utf8))
@@ -30,7 +31,7 @@ public enum Sysctl {
     }
   }
 
-  /// nil for a key that could lead elsewhere.
+  /// nil for a key that could lead out of /proc/sys.
   private static func path(_ key: String) -> String? {
     strstr("/\(key)/", "/../") == nil ? "/proc/sys/\(key)" : nil
   }

@@ -54,7 +54,8 @@ extension Undo.Step {
       lock.unlock()
     case .bridge(let name):
       guard let lock = try? NodeLock(.exclusive) else { return }
-      if let bridge = try? node.link(name), (try? node.links(master: bridge.index))?.isEmpty == true {
+      if let bridge = try? node.link(name), (try? node.links(master: bridge.index))?.isEmpty == true
+      {
         try? node.perform([.deleteLink(.index(bridge.index))])
       }
       lock.unlock()

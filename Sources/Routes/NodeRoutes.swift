@@ -64,7 +64,9 @@ public struct NodeRoutes {
 
   /// What is wrong, each as a sentence.
   /// - Parameter healable: whether to name what the next ADD heals.
-  public func complaints(healable: Bool = true, on node: borrowing Node) throws(CNIError) -> [String] {
+  public func complaints(healable: Bool = true, on node: borrowing Node) throws(CNIError)
+    -> [String]
+  {
     try findings(on: node).filter { healable || $0.repair == nil }.map { $0.message }
   }
 

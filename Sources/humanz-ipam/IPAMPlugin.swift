@@ -140,7 +140,8 @@ extension CNIResult {
 
 extension Pod {
   /// The requests that take addresses off an interface.
-  fileprivate borrowing func requestsToRemove(_ ips: [ResultIP], from interface: Link) -> [Request] {
+  fileprivate borrowing func requestsToRemove(_ ips: [ResultIP], from interface: Link) -> [Request]
+  {
     ips.map { .deleteAddress(InterfaceAddress(prefix: $0.address, index: interface.index)) }
   }
 

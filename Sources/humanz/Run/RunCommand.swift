@@ -108,7 +108,8 @@ private struct Options {
     let name = namespace.fields(separatedBy: "/").last
     let containerID = self.containerID ?? name.flatMap { ContainerID($0) }
     guard let containerID else {
-      throw CNIError(UsageError.code, "--container-id is required: \(namespace) is not a container ID")
+      throw CNIError(
+        UsageError.code, "--container-id is required: \(namespace) is not a container ID")
     }
     return RuntimeAttachment(
       attachment: Attachment(containerID: containerID, interface: interface),
