@@ -78,6 +78,18 @@ static inline int humanz_openat(int directory, const char *path, int flags, mode
 /// signal(number, SIG_IGN)
 static inline void humanz_signal_ignore(int number) { signal(number, SIG_IGN); }
 
+/// signal(number, handler), but no system call is resumed after it. (The member of `struct sigaction`
+/// has another name in each C library.)
+static inline void humanz_signal_interrupt(int number, void (*handler)(int)) {
+  struct sigaction action = {.sa_handler = handler};
+  sigaction(number, &action, NULL);
+}
+
+// glibc makes these values of an enumeration, musl integers.
+static const int humanz_sock_cloexec = SOCK_CLOEXEC;
+static const int humanz_sock_nonblock = SOCK_NONBLOCK;
+static const int humanz_sock_raw = SOCK_RAW;
+
 /// openat2(directory, path, {flags, 0, resolve}); ENOSYS before Linux 5.6
 static inline int humanz_openat2(int directory, const char *path, int flags, uint64_t resolve) {
   struct open_how how = {.flags = (uint64_t)(flags | O_CLOEXEC), .resolve = resolve};
