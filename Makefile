@@ -5,6 +5,7 @@
 #                 ARCH=arm64 builds for arm64, into bin-arm64/
 #                 STATIC=0 links them with the system's libc and libmnl
 #   make test     unit tests, then integration tests against bin/
+#   make test-arm64  the programs for arm64, in qemu's emulation
 #   make bench    our chain and its neighbours, measured side by side
 #   make lint     the formatter's and the interpreters' own checks
 #   make install  DESTDIR=… CNI_BIN_DIR=/opt/cni/bin CNI_CONF_DIR=/etc/cni/net.d
@@ -16,7 +17,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: build test bench lint demo install clean needs-build needs-demo needs-test needs-bench
+.PHONY: build test test-arm64 bench lint demo install clean needs-build needs-demo needs-test needs-bench
 
 PLUGINS := humanz-bridge humanz-ipam humanz-route
 PYTHON := /usr/bin/python3
@@ -30,6 +31,7 @@ HOST := $(patsubst x86_64,amd64,$(patsubst aarch64,arm64,$(shell uname -m)))
 ARCH ?= $(HOST)
 BIN := $(if $(filter $(HOST),$(ARCH)),bin,bin-$(ARCH))
 STATIC ?= 1
+export STATIC
 ifeq ($(HUMANZ_EMBEDDED),0)
 STATIC := 0
 endif
@@ -56,6 +58,7 @@ NEEDS_DEMO := iproute2 iputils-ping curl python3 procps
 NEEDS_TEST := $(NEEDS_DEMO) libmnl-dev pkg-config python3-pytest python3-hypothesis containernetworking-plugins \
   busybox-static nftables iptables strace arping binutils podman containerd runc python3-grpcio \
   bird2 frr gcc systemd $(if $(shell command -v kubectl),,kubernetes-client)
+NEEDS_TEST_ARM64 := $(NEEDS_TEST) qemu-user-static
 NEEDS_BENCH := gcc libmnl-dev iproute2 python3 containernetworking-plugins nftables iptables
 
 needs-build:
@@ -78,6 +81,11 @@ build: needs-build
 test: needs-test build
 	swift test
 	$(PYTHON) -m pytest -q Tests/Integration
+
+test-arm64: build
+	@Scripts/install-missing $(NEEDS_TEST_ARM64)
+	$(MAKE) build ARCH=arm64
+	$(PYTHON) -m pytest -q Tests/Integration/static/test_arm64.py
 
 bench: needs-bench build
 	$(MAKE) -C Benchmarks

@@ -65,14 +65,14 @@ static inline int humanz_errno(void) { return errno; }
 /// errno = number
 static inline void humanz_set_errno(int number) { errno = number; }
 
-/// open(path, flags, mode)
-static inline int humanz_open(const char *path, int flags, mode_t mode) {
-  return open(path, flags | O_CLOEXEC, mode);
-}
-
 /// openat(directory, path, flags, mode)
 static inline int humanz_openat(int directory, const char *path, int flags, mode_t mode) {
   return openat(directory, path, flags | O_CLOEXEC, mode);
+}
+
+/// open(path, flags, mode). (musl's `open` sets close-on-exec by a second system call.)
+static inline int humanz_open(const char *path, int flags, mode_t mode) {
+  return humanz_openat(AT_FDCWD, path, flags, mode);
 }
 
 /// signal(number, SIG_IGN)

@@ -7,7 +7,7 @@
   nonisolated(unsafe) private var heap = Heap()
 
   private func orNoMemory(_ block: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
-    if block == nil { __errno_location().pointee = ENOMEM }
+    if block == nil { humanz_set_errno(ENOMEM) }
     return block
   }
 
