@@ -1,8 +1,11 @@
 # The commands of the suite. Each installs what it needs and is missing, and may be repeated.
 #
 #   make demo     the tutorial's network in namespaces, built and shown working
-#   make build    the release programs into bin/
+#   make build    the release programs into bin/: static, with musl and libmnl in them
+#                 ARCH=arm64 builds for arm64, into bin-arm64/
+#                 STATIC=0 links them with the system's libc and libmnl
 #   make test     unit tests, then integration tests against bin/
+#   make test-arm64  the programs for arm64, in qemu's emulation
 #   make bench    our chain and its neighbours, measured side by side
 #   make lint     the formatter's and the interpreters' own checks
 #   make install  DESTDIR=… CNI_BIN_DIR=/opt/cni/bin CNI_CONF_DIR=/etc/cni/net.d
@@ -14,7 +17,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: build test bench lint demo install clean needs-build needs-demo needs-test needs-bench
+.PHONY: build test test-arm64 bench lint demo install clean needs-build needs-demo needs-test needs-bench
 
 PLUGINS := humanz-bridge humanz-ipam humanz-route
 PYTHON := /usr/bin/python3
@@ -23,20 +26,39 @@ CNI_BIN_DIR ?= /opt/cni/bin
 CNI_CONF_DIR ?= /etc/cni/net.d
 UNIT_DIR ?= /lib/systemd/system
 
+# This machine's architecture, and the one to build for, by Debian's names.
+HOST := $(patsubst x86_64,amd64,$(patsubst aarch64,arm64,$(shell uname -m)))
+ARCH ?= $(HOST)
+BIN := $(if $(filter $(HOST),$(ARCH)),bin,bin-$(ARCH))
+STATIC ?= 1
+export STATIC
+ifeq ($(HUMANZ_EMBEDDED),0)
+STATIC := 0
+endif
+
+ifneq ($(STATIC),0)
+TRIPLE_amd64 := x86_64-unknown-none-elf
+TRIPLE_arm64 := aarch64-none-none-elf
+LIBRARIES := $(CURDIR)/.build-static-deps/$(ARCH)
+KEYRING := debian-archive-keyring
+RELEASE := -c release --triple $(TRIPLE_$(ARCH))
+NEEDS_BUILD := $(if $(wildcard /usr/share/keyrings/$(KEYRING).gpg),,$(KEYRING))
+build: export HUMANZ_STATIC_LIBRARIES := $(LIBRARIES)
+else
+$(if $(filter-out $(HOST),$(ARCH)),$(error ARCH=$(ARCH) is built statically only))
+# The plugins' libraries are the system's: nothing is looked for beside the plugins.
+RELEASE := -c release --disable-local-rpath
 ifeq ($(HUMANZ_EMBEDDED),0)
 export HUMANZ_EMBEDDED
-RELEASE := -c release --static-swift-stdlib --scratch-path .build-static
-else
-RELEASE := -c release
+RELEASE += --static-swift-stdlib --scratch-path .build-ordinary
 endif
-# The plugins' libraries are the system's: nothing is looked for beside the plugins.
-RELEASE += --disable-local-rpath
-
 NEEDS_BUILD := libmnl-dev pkg-config
+endif
 NEEDS_DEMO := iproute2 iputils-ping curl python3 procps
-NEEDS_TEST := $(NEEDS_DEMO) python3-pytest python3-hypothesis containernetworking-plugins \
+NEEDS_TEST := $(NEEDS_DEMO) libmnl-dev pkg-config python3-pytest python3-hypothesis containernetworking-plugins \
   busybox-static nftables iptables strace arping binutils podman containerd runc python3-grpcio \
   bird2 frr gcc systemd $(if $(shell command -v kubectl),,kubernetes-client)
+NEEDS_TEST_ARM64 := $(NEEDS_TEST) qemu-user-static
 NEEDS_BENCH := gcc libmnl-dev iproute2 python3 containernetworking-plugins nftables iptables
 
 needs-build:
@@ -49,15 +71,21 @@ needs-bench:
 	@Scripts/install-missing $(NEEDS_BENCH)
 
 build: needs-build
+	$(if $(LIBRARIES),Scripts/static-libraries $(ARCH) $(LIBRARIES))
 	swift build $(RELEASE)
-	mkdir -p bin
+	mkdir -p $(BIN)
 	for program in $(PLUGINS) humanz; do \
-	  install -m 0755 "$$(swift build $(RELEASE) --show-bin-path)/$$program" bin/; \
+	  install -m 0755 "$$(swift build $(RELEASE) --show-bin-path)/$$program" $(BIN)/; \
 	done
 
 test: needs-test build
 	swift test
 	$(PYTHON) -m pytest -q Tests/Integration
+
+test-arm64: build
+	@Scripts/install-missing $(NEEDS_TEST_ARM64)
+	$(MAKE) build ARCH=arm64
+	$(PYTHON) -m pytest -q Tests/Integration/static/test_arm64.py
 
 bench: needs-bench build
 	$(MAKE) -C Benchmarks
@@ -72,7 +100,7 @@ demo: needs-demo build
 
 install: build
 	install -d -m 0755 "$(DESTDIR)$(CNI_BIN_DIR)" "$(DESTDIR)$(CNI_CONF_DIR)"
-	for program in $(PLUGINS); do install -m 0755 "bin/$$program" "$(DESTDIR)$(CNI_BIN_DIR)/"; done
+	for program in $(PLUGINS); do install -m 0755 "$(BIN)/$$program" "$(DESTDIR)$(CNI_BIN_DIR)/"; done
 	for file in conflists/*.conflist; do \
 	  install -m 0644 "$$file" "$(DESTDIR)$(CNI_CONF_DIR)/$$(basename "$$file").example"; \
 	done
@@ -83,4 +111,4 @@ install: build
 	done
 
 clean:
-	rm -rf .build .build-* bin
+	rm -rf .build .build-* bin bin-*

@@ -8,6 +8,37 @@ import PackageDescription
 // standard library for its triple.
 let embedded = Context.environment["HUMANZ_EMBEDDED"] != "0"
 
+// With HUMANZ_STATIC_LIBRARIES (the folder that Scripts/static-libraries makes), the release build is linked
+// statically with musl and libmnl. The Makefile sets it, and names the triple that goes with it: one without
+// an operating system, because the toolchain has no embedded standard library for Linux with musl.
+let staticLibraries = embedded ? Context.environment["HUMANZ_STATIC_LIBRARIES"] : nil
+
+var staticSources: [String] = []
+var staticLinking: [String] = []
+if let staticLibraries {
+  let headers = [staticLibraries + "/musl", staticLibraries + "/include"]
+  let clang = ["-D__linux__=1", "-nostdlibinc"] + headers.flatMap { ["-isystem", $0] }
+  staticSources = ["-DHUMANZ_STATIC"] + clang.flatMap { ["-Xcc", $0] }
+
+  let libraries = ["crt1.o", "crti.o", "libmnl.a", "libc.a", "libgcc.a", "crtn.o"]
+  // The module Memory has these, under names that the compiler does not reserve. The C library itself
+  // calls some by the second name.
+  let replaced =
+    ["malloc", "calloc", "realloc", "free"].flatMap {
+      ["\($0)=humanz_\($0)", "__libc_\($0)=humanz_\($0)"]
+    }
+    + ["posix_memalign", "aligned_alloc", "memalign", "malloc_usable_size"].map {
+      "\($0)=humanz_\($0)"
+    }
+  // Debian's libmnl needs it of glibc, for a function that prints messages and that nobody calls.
+  let missing = ["__fprintf_chk=abort"]
+  let linker =
+    libraries.map { staticLibraries + "/lib/" + $0 } + (replaced + missing).map { "--defsym=" + $0 }
+  staticLinking =
+    ["-nostdlib", "-static"].flatMap { ["-Xclang-linker", $0] }
+    + linker.flatMap { ["-Xlinker", $0] }
+}
+
 let sources: [SwiftSetting] =
   embedded
   ? [
@@ -19,7 +50,7 @@ let sources: [SwiftSetting] =
         // with a copy of the function numbers them in its own order, and the linker keeps one array for
         // all modules: constants were exchanged (Swift 6.3.1).
         "-Xllvm", "-sil-disable-pass=object-outliner",
-      ], .when(configuration: .release)),
+      ] + staticSources, .when(configuration: .release)),
   ] : []
 
 // One section a function lets the linker drop what no verb reaches: half of a program's size.
@@ -30,7 +61,7 @@ let executables: [LinkerSetting] =
       [
         "-enable-experimental-feature", "Embedded", "-use-ld=lld", "-Xlinker", "--gc-sections",
         "-Xlinker", "--icf=all", "-Xlinker", "--as-needed", "-Xlinker", "-s",
-      ], .when(configuration: .release))
+      ] + staticLinking, .when(configuration: .release))
   ] : []
 
 /// A library that the programs are made of.
@@ -41,7 +72,7 @@ func module(_ name: String, _ dependencies: Target.Dependency...) -> Target {
 /// A program: a stage of the chain, or the tool for people.
 func program(_ name: String, _ dependencies: Target.Dependency...) -> Target {
   .executableTarget(
-    name: name, dependencies: dependencies + ["CNetlink"],
+    name: name, dependencies: dependencies + ["CNetlink", "Memory"],
     exclude: name.hasPrefix("humanz-") ? ["README.md"] : [], swiftSettings: sources,
     linkerSettings: executables)
 }
@@ -55,7 +86,10 @@ let package = Package(
     .library(name: "Node", targets: ["Node"]),
   ],
   targets: [
-    .systemLibrary(name: "CNetlink", pkgConfig: "libmnl", providers: [.apt(["libmnl-dev"])]),
+    .systemLibrary(
+      name: "CNetlink", pkgConfig: staticLibraries == nil ? "libmnl" : nil,
+      providers: [.apt(["libmnl-dev"])]),
+    module("Memory"),
     module("Embedded"),
     module("System", "Embedded"),
     module("Addresses", "Embedded"),
@@ -75,6 +109,7 @@ let package = Package(
     program(
       "humanz", "Embedded", "System", "Addresses", "CNI", "Netlink", "Netfilter", "Node", "Leases",
       "Routes"),
+    .testTarget(name: "MemoryTests", dependencies: ["Memory", "CNetlink"]),
     .testTarget(name: "CNITests", dependencies: ["CNI"]),
     .testTarget(name: "NetlinkTests", dependencies: ["Netlink", "Netfilter", "CNI", "CNetlink"]),
     .testTarget(name: "BridgeTests", dependencies: ["humanz-bridge", "Netlink", "CNI"]),

@@ -65,18 +65,30 @@ static inline int humanz_errno(void) { return errno; }
 /// errno = number
 static inline void humanz_set_errno(int number) { errno = number; }
 
-/// open(path, flags, mode)
-static inline int humanz_open(const char *path, int flags, mode_t mode) {
-  return open(path, flags | O_CLOEXEC, mode);
-}
-
 /// openat(directory, path, flags, mode)
 static inline int humanz_openat(int directory, const char *path, int flags, mode_t mode) {
   return openat(directory, path, flags | O_CLOEXEC, mode);
 }
 
+/// open(path, flags, mode). (musl's `open` sets close-on-exec by a second system call.)
+static inline int humanz_open(const char *path, int flags, mode_t mode) {
+  return humanz_openat(AT_FDCWD, path, flags, mode);
+}
+
 /// signal(number, SIG_IGN)
 static inline void humanz_signal_ignore(int number) { signal(number, SIG_IGN); }
+
+/// signal(number, handler), but no system call is resumed after it. (The member of `struct sigaction`
+/// has another name in each C library.)
+static inline void humanz_signal_interrupt(int number, void (*handler)(int)) {
+  struct sigaction action = {.sa_handler = handler};
+  sigaction(number, &action, NULL);
+}
+
+// glibc makes these values of an enumeration, musl integers.
+static const int humanz_sock_cloexec = SOCK_CLOEXEC;
+static const int humanz_sock_nonblock = SOCK_NONBLOCK;
+static const int humanz_sock_raw = SOCK_RAW;
 
 /// openat2(directory, path, {flags, 0, resolve}); ENOSYS before Linux 5.6
 static inline int humanz_openat2(int directory, const char *path, int flags, uint64_t resolve) {

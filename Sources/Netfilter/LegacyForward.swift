@@ -86,8 +86,7 @@ struct LegacyForward: CustomStringConvertible {
     guard lists("/proc/thread-self/net/\(family == .v4 ? "ip" : "ip6")_tables_names", "filter")
     else { return nil }
     let domain = family == .v4 ? AF_INET : AF_INET6
-    let descriptor = socket(
-      domain, Int32(SOCK_RAW.rawValue | SOCK_CLOEXEC.rawValue), Int32(IPPROTO_RAW))
+    let descriptor = socket(domain, humanz_sock_raw | humanz_sock_cloexec, Int32(IPPROTO_RAW))
     guard descriptor >= 0 else { return nil }
     let socket = FileDescriptor(descriptor)
     // Both families have the same numbers and, but for the entries, the same structures.

@@ -24,9 +24,7 @@ extension FileDescriptor {
 /// a single signal could come just before the call. The corresponding C function is `setitimer`.
 private struct Interruptions: ~Copyable {
   init(after seconds: Int) {
-    var action = sigaction()
-    action.__sigaction_handler.sa_handler = { _ in }
-    sigaction(SIGALRM, &action, nil)
+    humanz_signal_interrupt(SIGALRM) { _ in }
     // The caller of the process may have blocked the signal.
     var alarm = sigset_t()
     sigemptyset(&alarm)

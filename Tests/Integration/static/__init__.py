@@ -1,0 +1,1 @@
+"""The programs as files: what they need of a machine, and the same for arm64."""
