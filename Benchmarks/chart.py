@@ -17,7 +17,7 @@ def text(x: float, y: float, words: str, colour: str = TEXT, anchor: str = "star
 
 
 def colour(row: dict) -> str:
-    return OURS if row["ours"] else FLOOR if row["contestant"] in ("floor", "true") else NEIGHBOUR
+    return OURS if row["ours"] else FLOOR if row["contestant"] in ("floor", "true", "bare") else NEIGHBOUR
 
 
 def bars(title: str, rows: list[tuple[str, str, float, str]]) -> list[str]:
@@ -40,7 +40,7 @@ SHORT = {
     "chain": "humanz, three stages", "pair": "humanz-bridge, -ipam", "reference": "bridge, host-local",
     "chain-masq": "humanz, three stages", "pair-masq": "humanz-bridge, -ipam",
     "ref-masq": "bridge, host-local", "netavark": "netavark", "floor": "the kernel's share",
-    "true": "/bin/true",
+    "true": "/bin/true", "bare": "no C library", "dynamic": "humanz-bridge, dynamic",
 }
 
 

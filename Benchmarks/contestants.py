@@ -32,7 +32,9 @@ class Contestant:
 
     @property
     def ours(self) -> bool:
-        return any(stage.program.name.startswith("humanz-") for stage in self.stages)
+        """Whether it is the release build of ours: the dynamic one is shown beside it."""
+        return any(stage.program.name.startswith("humanz-") for stage in self.stages) and \
+            not any(stage.program.parent.name == "dynamic" for stage in self.stages)
 
     @property
     def missing(self) -> list[str]:
@@ -103,17 +105,32 @@ def floor(tools: Path, base: str) -> Contestant:
     return Contestant("floor", "the floor: kernel objects only, one process", base, (Stage(tools / "floor"),))
 
 
-def starts(plugins: Path) -> list[Contestant]:
+def starts(plugins: Path, tools: Path) -> list[Contestant]:
     """One program each, asked for its version."""
     version = {"cniVersion": "1.0.0"}
     programs = [plugins / "humanz-bridge", plugins / "humanz-ipam", plugins / "humanz-route",
                 REFERENCE / "bridge", REFERENCE / "host-local"]
     return [
         *(Contestant(p.name, p.name, "humanz-bridge", (Stage(p, version),)) for p in programs),
+        Contestant("dynamic", "humanz-bridge, dynamic (STATIC=0)", "humanz-bridge",
+                   (Stage(tools / "dynamic" / "humanz-bridge", version),)),
         Contestant("netavark", "netavark", "humanz-bridge",
                    (Stage(NETAVARK, version, {"VERSION": "version"}),)),
         Contestant("true", "/bin/true", "humanz-bridge", (Stage(Path("/bin/true")),)),
+        Contestant("bare", "a program without a C library", "humanz-bridge", (Stage(tools / "bare"),)),
     ]
+
+
+def queues(plugins: Path, count: int) -> Contestant:
+    """The pair with `count` queues on each end of its links: the kernel's default is the number of CPUs."""
+    return pair(plugins, f"queues-{count}", f"{count} queues", "queues-1", queues=count)
+
+
+def leaked(plugins: Path) -> Contestant:
+    """The chain in the protocol version that has GC."""
+    chained = chain(plugins, "leaked", "chain of three stages", "leaked")
+    return Contestant(chained.name, chained.title, chained.base, tuple(
+        Stage(stage.program, {**stage.configuration, "cniVersion": "1.1.0"}) for stage in chained.stages))
 
 
 def leases(plugins: Path, plugin: str, count: int) -> Contestant:

@@ -6,7 +6,8 @@
 //
 //   rounds COUNT WARMUP             rounds that count, and those before them that do not
 //   pods COUNT AT-ONCE              attachments in a round, and how many of them at a time
-//   verbs VERB...                   in a round, each verb for all pods, then the next verb
+//   verbs VERB...                   in a round, each verb for all pods, then the next verb; GC is one call,
+//                                   which keeps the pod that stays and no other
 //   contestant NAME NODE            NODE: a network namespace by path; its pods: NODE-1, NODE-2, ...
 //   stage PROGRAM CONFIGURATION [VERB=WORD...]
 //                                   of the contestant above; ADD runs the stages in this order, DEL
@@ -168,10 +169,17 @@ static struct stage *stage_of(struct contestant *contestant, struct call *call, 
 }
 
 /// Writes the configuration, with prevResult before its closing brace, as the child's standard input.
-static void compose(struct stage *stage, struct call *call) {
+static void compose(struct stage *stage, struct call *call, const char *verb) {
   struct iovec parts[4] = {{stage->configuration, stage->configuration_length}};
   int count = 1;
-  if (call->previous) {
+  char kept[128];
+  if (!strcmp(verb, "GC")) {
+    int length = snprintf(kept, sizeof kept,
+        ",\"cni.dev/valid-attachments\":[{\"containerID\":\"bench-%d\",\"ifname\":\"eth0\"}]}", pods + 1);
+    parts[0].iov_len--;
+    parts[1] = (struct iovec){kept, length};
+    count = 2;
+  } else if (call->previous) {
     parts[0].iov_len--;
     parts[1] = (struct iovec){",\"prevResult\":", 14};
     parts[2] = (struct iovec){call->previous, strlen(call->previous)};
@@ -199,7 +207,7 @@ static void spawn(struct contestant *contestant, struct call *call, int verb) {
   char *arguments[] = {stage->program, stage->words[verb], pod, NULL};
 
   call->stage_begun = now();
-  compose(stage, call);
+  compose(stage, call, verbs[verb]);
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, call->input, STDIN_FILENO);
@@ -257,6 +265,11 @@ static void finish(struct contestant *contestant, struct call *call, int verb, i
   else if (!strcmp(verbs[verb], "DEL")) {
     free(contestant->results[call->pod]);
     contestant->results[call->pod] = NULL;
+  } else if (!strcmp(verbs[verb], "GC")) {
+    for (int pod = 1; pod <= pods; pod++) {
+      free(contestant->results[pod]);
+      contestant->results[pod] = NULL;
+    }
   }
   if (round < 0) return;
   printf("%s\t%d\t%s\t%d\t%d\t%lld\t%ld", contestant->name, round, verbs[verb], call->pod,
@@ -305,7 +318,7 @@ static void run(struct contestant *contestant, int verb, int round, int first, i
     else
       active--;
   }
-  if (round >= 0 && pods > 1)
+  if (round >= 0 && last > 1)
     printf("%s\t%d\t%s\t0\t%d\t%lld\t0\n", contestant->name, round, verbs[verb], failures,
            (long long)(now() - begun));
 }
@@ -347,7 +360,8 @@ int main(int count, char **arguments) {
   for (int round = -warmup; round < rounds; round++) {
     shuffle(order, contestant_count);
     for (int index = 0; index < contestant_count; index++)
-      for (int verb = 0; verb < verb_count; verb++) run(&contestants[order[index]], verb, round, 1, pods);
+      for (int verb = 0; verb < verb_count; verb++)
+        run(&contestants[order[index]], verb, round, 1, strcmp(verbs[verb], "GC") ? pods : 1);
   }
   run_resident("DEL");
   printf("drive\t0\tself\t0\t0\t0\t%ld\n", own_peak_memory());

@@ -72,7 +72,7 @@ def rows(result: Result) -> list[dict]:
                     name: statistics.median(s.stages[i] for s in good) / 1e6 for i, name in enumerate(names)
                 },
             }
-            if workload.pods > 1:
+            if workload.pods > 1 and verb != "GC":
                 whole = statistics.median(s.nanoseconds for s in calls if not s.pod) / 1e9
                 row["pods_per_second"] = workload.pods / whole
             if workload.name == "start":

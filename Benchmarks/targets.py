@@ -28,36 +28,54 @@ class Figures:
     def peak_memory(self) -> float:
         return max(row["peak_memory_kib"] for row in self.rows.values() if row["ours"])
 
+    def per_second(self, workload: str, verb: str, one: str, other: str) -> float:
+        return (self.rows[workload, one, verb]["pods_per_second"]
+                / self.rows[workload, other, verb]["pods_per_second"])
+
     def floor_and_starts(self) -> float:
-        """The kernel's share of an ADD and three starts; the floor's own time has one of them in it."""
-        return self.median("pod", "floor", "ADD") + 2 * self.median("start", "true", "VERSION")
+        """The kernel's share of an ADD, and three starts of a program without a C library. The floor's own
+        time has one start of a dynamic program in it, which is taken out."""
+        return (self.median("pod", "floor", "ADD") - self.median("start", "true", "VERSION")
+                + 3 * self.median("start", "bare", "VERSION"))
 
 
 def targets(f: Figures) -> Iterator[tuple[str, Callable[[], float], str, float]]:
     """What is asked, how it is measured, `≤` or `≥`, and the bound."""
     yield "start, of the reference bridge's", lambda: f.starts("median_ms") / f.median(
-        "start", "bridge", "VERSION"), "≤", 0.5
-    yield "size of each binary, bytes", lambda: f.starts("bytes"), "≤", 400_000
-    yield "peak memory of any call, KiB", f.peak_memory, "≤", 3 * 1024
+        "start", "bridge", "VERSION"), "≤", 0.13
+    yield "start, of /bin/true's", lambda: f.starts("median_ms") / f.median(
+        "start", "true", "VERSION"), "≤", 0.45
+    yield "size of each stage, bytes", lambda: f.starts("bytes"), "≤", 400_000
+    yield "peak memory of any call, KiB", f.peak_memory, "≤", 2.5 * 1024
     for verb, who, text, bound in [
-        ("ADD", "chain", "ADD of the chain", 0.40),
-        ("ADD", "pair", "ADD like for like", 0.30),
-        ("DEL", "chain", "DEL of the chain", 1.0),
-        ("DEL", "pair", "DEL like for like", 1.0),
+        ("ADD", "chain", "ADD of the chain", 0.34),
+        ("ADD", "pair", "ADD like for like", 0.26),
+        ("DEL", "chain", "DEL of the chain", 0.15),
+        ("DEL", "pair", "DEL like for like", 0.15),
     ]:
         yield (f"{text}, of the reference's",
                lambda verb=verb, who=who: f.ratio("pod", verb, who, "reference"), "≤", bound)
-    for verb, bound in [("ADD", 0.16), ("DEL", 0.35)]:
-        for who, text in [("chain-masq", "of the chain"), ("pair-masq", "like for like")]:
-            yield (f"{verb} {text} with ipMasq, of the reference's with ipMasq",
-                   lambda verb=verb, who=who: f.ratio("pod", verb, who, "ref-masq"), "≤", bound)
+    for verb, who, text, bound in [
+        ("ADD", "chain-masq", "ADD of the chain", 0.14),
+        ("ADD", "pair-masq", "ADD like for like", 0.10),
+        ("DEL", "chain-masq", "DEL of the chain", 0.05),
+        ("DEL", "pair-masq", "DEL like for like", 0.05),
+    ]:
+        yield (f"{text} with ipMasq, of the reference's with ipMasq",
+               lambda verb=verb, who=who: f.ratio("pod", verb, who, "ref-masq"), "≤", bound)
     yield ("ADD like for like with ipMasq, of the same without",
            lambda: f.ratio("pod", "ADD", "pair-masq", "pair"), "≤", 1.1)
-    yield ("200 pods, 32 at a time: pods per second, of the reference's",
-           lambda: f.rows["pods-32", "chain", "ADD"]["pods_per_second"]
-           / f.rows["pods-32", "reference", "ADD"]["pods_per_second"], "≥", 3)
+    for verb, who, text, bound in [
+        ("ADD", "chain", "ADD of the chain", 4), ("ADD", "pair", "ADD like for like", 5),
+        ("DEL", "chain", "DEL of the chain", 4), ("DEL", "pair", "DEL like for like", 4),
+    ]:
+        yield (f"200 pods, 32 at a time: {text}, pods per second, of the reference's",
+               lambda verb=verb, who=who: f.per_second("pods-32", verb, who, "reference"), "≥", bound)
     yield ("ADD of the chain, of the floor and three starts",
-           lambda: f.median("pod", "chain", "ADD") / f.floor_and_starts(), "≤", 2.0)
+           lambda: f.median("pod", "chain", "ADD") / f.floor_and_starts(), "≤", 1.6)
+    yield ("ADD by default on 128 CPUs (one queue), of that with two queues",
+           lambda: f.ratio("queues", "ADD", "queues-1", "queues-2"), "≤", 1.1)
+    yield ("GC of 200 leaked pods, ms", lambda: f.median("leaked", "leaked", "GC"), "≤", 100)
     for verb in ("ADD", "DEL"):
         yield (f"humanz-ipam {verb} at 60,000 leases, of that at 10",
                lambda verb=verb: f.ratio("leases", verb, "humanz-ipam-60000", "humanz-ipam-10"), "≤", 1.3)
@@ -70,14 +88,14 @@ def targets(f: Figures) -> Iterator[tuple[str, Callable[[], float], str, float]]
 def judge(workloads: dict) -> list[dict]:
     judged = []
     for text, measure, relation, bound in targets(Figures(workloads)):
-        asked = f"{relation} {bound:,}" if bound > 100 else f"{relation} {bound:.2f}"
+        asked = f"{relation} {bound:,}" if bound >= 100 else f"{relation} {bound:.2f}"
         try:
             value = measure()
         except (KeyError, ValueError):  # not measured in this run
             judged.append({"text": text, "asked": asked, "measured": "–", "met": False})
             continue
         met = value <= bound if relation == "≤" else value >= bound
-        shown = f"{value:,.0f}" if bound > 100 else f"{value:.2f}"
+        shown = f"{value:,.0f}" if bound >= 100 else f"{value:.2f}"
         judged.append({"text": text, "asked": asked, "measured": shown, "value": value,
                        "met": met})
     return judged

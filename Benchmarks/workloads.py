@@ -11,6 +11,7 @@ AT_ONCE = (1, 8, 32)
 LEASES = (10, 1_000, 4_000, 16_000, 60_000)
 HOST_LOCAL_SLOW = (16_000, 60_000)
 PEERS = (3, 100, 1_000)
+QUEUES = (1, 2, 16, 64, 128)
 
 
 @dataclass(frozen=True)
@@ -43,13 +44,17 @@ def all_workloads(plugins: Path, tools: Path) -> list[Workload]:
         for count in PEERS
     ]
     return [
-        Workload("start", "Start to exit", c.starts(plugins), 300, verbs=("VERSION",), warmup=10),
+        Workload("start", "Start to exit", c.starts(plugins, tools), 300, verbs=("VERSION",), warmup=10),
         Workload("pod", "One pod", [chain, pair, reference, c.floor(tools, "chain"), *masquerading], 150),
         *(
             Workload(f"pods-{at_once}", f"200 pods, {at_once} at a time", [chain, pair, reference], 2,
                      pods=200, at_once=at_once, warmup=1 if at_once == max(AT_ONCE) else 0)
             for at_once in AT_ONCE
         ),
+        Workload("queues", "One pod, by queues of its links",
+                 [c.queues(plugins, count) for count in QUEUES], 60),
+        Workload("leaked", "200 leaked pods", [c.leaked(plugins)], 3, verbs=("ADD", "GC"), pods=200,
+                 at_once=8, warmup=1),
         Workload("leases", "Address management alone", [
             *(c.leases(plugins, "humanz-ipam", count) for count in LEASES),
             *(c.leases(plugins, "host-local", count) for count in LEASES if count not in HOST_LOCAL_SLOW),
