@@ -37,9 +37,9 @@ def test_a_program_needs_no_loader_and_no_library(program):
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_no_page_of_a_program_is_writable_and_executable(program):
     parts = output("readelf", "--wide", "--program-headers", OURS / program)
-    flags = dict(re.findall(r"^ +(LOAD|GNU_STACK) +.* ([R ][W ][E ]) 0x\w+$", parts, re.M))
-    assert set(flags) == {"LOAD", "GNU_STACK"}, parts
-    assert not re.search(r" RWE 0x", parts), parts
+    flags = re.findall(r"^ +(LOAD|GNU_STACK) +.* ([R ][W ][E ]) \S+$", parts, re.M)
+    assert ("GNU_STACK", "RW ") in flags and ("LOAD", "R E") in flags, parts
+    assert not any("W" in flag and "E" in flag for _, flag in flags), parts
 
 
 @static
@@ -47,17 +47,9 @@ def test_no_page_of_a_program_is_writable_and_executable(program):
 def test_a_plugin_answers_version_in_an_empty_root(program, tmp_path):
     shutil.copy(OURS / program, tmp_path)
     done = subprocess.run(
-        ["chroot", tmp_path, f"/{program}"], input="{}", capture_output=True, text=True,
+        ["/usr/sbin/chroot", tmp_path, f"/{program}"], input="{}", capture_output=True, text=True,
         env={"CNI_COMMAND": "VERSION"})
     assert done.returncode == 0 and '"1.1.0"' in done.stdout, done
-
-
-@static
-def test_the_tool_prints_its_version_in_an_empty_root(tmp_path):
-    shutil.copy(OURS / "humanz", tmp_path)
-    done = subprocess.run(
-        ["chroot", tmp_path, "/humanz", "--version"], capture_output=True, text=True, env={})
-    assert done.returncode == 0 and done.stdout.startswith("humanz"), done
 
 
 # A root with the kernel's file systems, /run, and the plugins: an image made from nothing.
@@ -74,6 +66,7 @@ cp -L "$1"/humanz-* $root/plugins
 
 @static
 def test_a_pod_is_attached_and_detached_where_there_is_nothing_but_the_plugins(node):
+    node.add_pod("pod")
     node.run("bash", "-c", _BARE, "bare", PLUGINS)
     network = Network(
         node, isGateway=True, ipMasq=True, logFile="",
