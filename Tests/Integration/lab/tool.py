@@ -7,15 +7,15 @@ from lab.isolated_node import PLUGINS
 
 # How each command begins.
 COMMANDS = {
-    "ports": ["humanz-bridge", "ports"],
-    "leases": ["humanz-ipam", "leases"],
-    "release": ["humanz-ipam", "release"],
-    "routes": ["humanz-route", "routes"],
-    "sync": ["humanz-route", "sync"],
-    "run": ["cni-run"],
+    "ports": ["humanz", "ports"],
+    "leases": ["humanz", "leases"],
+    "release": ["humanz", "release"],
+    "routes": ["humanz", "routes"],
+    "sync": ["humanz", "sync"],
+    "run": ["humanz", "run"],
 }
 # The exit status of a command line that cannot be understood.
-WRONG_USAGE = {**dict.fromkeys(COMMANDS, 1), "run": 2}
+WRONG_USAGE = dict.fromkeys(COMMANDS, 2)
 
 
 def command(name, *words):

@@ -6,7 +6,7 @@ import pytest
 
 from lab.tool import WRONG_USAGE, Tool, shown
 
-CACHE = "/run/humanz/cni-run"
+CACHE = "/run/humanz/results"
 
 # Writes its environment and stdin to a numbered file, and prints prevResult with an address more.
 RECORDER = """#!/usr/bin/python3
