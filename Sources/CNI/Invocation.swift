@@ -82,6 +82,8 @@ public struct Invocation {
         details: "the configuration says \(configuration.version)")
     }
     argumentsText = nonempty("CNI_ARGS") ?? ""
+    // Other verbs use what they can read: see `arguments`.
+    if verb == .add || verb == .check { _ = try arguments() }
   }
 
   /// CNI_ARGS, by key.

@@ -38,7 +38,7 @@ public struct FileDescriptor: ~Copyable {
     do throws(Errno) {
       return try System.readAll(file.rawValue, limit: limit, endsAtShortRead: isShort)
     } catch {
-      throw SystemError("read \(path)", error)
+      throw readError(error, path, limit: limit)
     }
   }
 
@@ -53,7 +53,7 @@ public struct FileDescriptor: ~Copyable {
     do throws(Errno) {
       return try System.readAll(rawValue, limit: limit)
     } catch {
-      throw SystemError("read \(path)", error)
+      throw readError(error, path, limit: limit)
     }
   }
 
@@ -83,6 +83,12 @@ func readAll(
     if bytes.count > limit { throw .fileTooLarge }
     if count == 0 || endsAtShortRead && count < chunk.count { return bytes }
   }
+}
+
+/// The error of a failed `readAll`, which names the limit of a file that is too large.
+func readError(_ errno: Errno, _ path: String, limit: Int) -> SystemError {
+  SystemError(
+    errno == .fileTooLarge ? "read more than \(limit) bytes of \(path)" : "read \(path)", errno)
 }
 
 func writeAll(_ descriptor: Int32, _ bytes: [UInt8]) throws(Errno) {

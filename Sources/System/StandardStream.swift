@@ -20,7 +20,7 @@ public enum StandardStream {
     do throws(Errno) {
       return try readAll(STDIN_FILENO, limit: FileDescriptor.sizeLimit)
     } catch {
-      throw SystemError("read stdin", error)
+      throw readError(error, "stdin", limit: FileDescriptor.sizeLimit)
     }
   }
 

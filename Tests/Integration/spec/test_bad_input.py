@@ -268,7 +268,7 @@ def test_pools_that_cannot_be(subject):
             state.add(ranges=[[range_]]).refused(7, "ranges[0][0]", *words)
             if "subnet" in range_:
                 state.add(ranges=..., **range_).refused(7, *words)
-        state.add(ranges=...).refused(7, '"subnet" is missing')
+        state.add(ranges=...).refused(7, '"subnet" is required')
         overlap = [[{"subnet": "10.0.0.0/24"}], [{"subnet": "10.0.0.128/25"}]]
         state.add(ranges=overlap).refused(7, "ranges[1]", "10.0.0.128/25", "10.0.0.0/24")
 
