@@ -77,6 +77,11 @@ func program(_ name: String, _ dependencies: Target.Dependency...) -> Target {
     linkerSettings: executables)
 }
 
+/// The unit tests of a module.
+func tests(_ name: String, _ dependencies: Target.Dependency...) -> Target {
+  .testTarget(name: name, dependencies: dependencies)
+}
+
 let package = Package(
   name: "humanz",
   products: [
@@ -109,11 +114,17 @@ let package = Package(
     program(
       "humanz", "Embedded", "System", "Addresses", "CNI", "Netlink", "Netfilter", "Node", "Leases",
       "Routes"),
-    .testTarget(name: "MemoryTests", dependencies: ["Memory", "CNetlink"]),
-    .testTarget(name: "CNITests", dependencies: ["CNI"]),
-    .testTarget(name: "NetlinkTests", dependencies: ["Netlink", "Netfilter", "CNI", "CNetlink"]),
-    .testTarget(name: "BridgeTests", dependencies: ["humanz-bridge", "Netlink", "CNI"]),
-    .testTarget(name: "IPAMTests", dependencies: ["humanz-ipam", "CNI"]),
-    .testTarget(name: "RouteTests", dependencies: ["humanz-route", "Routes", "CNI"]),
+    tests("TestSupport", "System", "Addresses", "Netlink", "CNetlink"),
+    tests("MemoryTests", "Memory", "CNetlink"),
+    tests("EmbeddedTests", "Embedded"),
+    tests("SystemTests", "System", "CNetlink"),
+    tests("AddressesTests", "Addresses", "TestSupport"),
+    tests("NetlinkTests", "Netlink", "System", "Addresses", "CNetlink", "TestSupport"),
+    tests(
+      "NetfilterTests", "Netfilter", "Netlink", "System", "Addresses", "CNetlink", "TestSupport"),
+    tests("CNITests", "CNI", "System", "Addresses", "CNetlink", "TestSupport"),
+    tests("LeasesTests", "Leases", "CNI", "System", "Addresses", "TestSupport"),
+    tests("BridgeTests", "humanz-bridge", "Netlink", "CNI", "TestSupport"),
+    tests("HumanzTests", "humanz", "Routes", "CNI", "Addresses"),
   ]
 )

@@ -1,5 +1,6 @@
 import CNI
 import Netlink
+import TestSupport
 import Testing
 
 @testable import humanz_bridge

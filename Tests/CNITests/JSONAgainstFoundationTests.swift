@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import CNI
@@ -7,7 +8,7 @@ import Testing
 /// refused.
 @Suite struct JSONAgainstFoundationTests {
   @Test func `generated documents mean to Foundation what they mean to us`() throws {
-    var random = FixedRandom(seed: 1)
+    var random = SeededRandom(seed: 1)
     for _ in 0..<400 {
       let document = random.document()
       let loose = Array(document.looseText(&random).utf8)
@@ -22,7 +23,7 @@ import Testing
   }
 
   @Test func `what Foundation writes we read`() throws {
-    var random = FixedRandom(seed: 2)
+    var random = SeededRandom(seed: 2)
     for _ in 0..<200 {
       let document = random.document()
       let theirs = try JSONSerialization.jsonObject(
@@ -37,7 +38,7 @@ import Testing
   }
 
   @Test func `mutated texts are accepted and refused as Foundation does`() throws {
-    var random = FixedRandom(seed: 3)
+    var random = SeededRandom(seed: 3)
     var (accepted, refused) = (0, 0)
     for _ in 0..<6000 {
       let text = mutated(random.document(depth: 3).text, &random)
@@ -62,7 +63,7 @@ import Testing
   }
 
   /// Takes bytes out, puts others in, repeats, swaps and cuts.
-  private func mutated(_ text: [UInt8], _ random: inout FixedRandom) -> [UInt8] {
+  private func mutated(_ text: [UInt8], _ random: inout SeededRandom) -> [UInt8] {
     var text = text
     for _ in 0..<1 + random.below(3) {
       let place = random.below(text.count + 1)

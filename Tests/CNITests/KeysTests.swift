@@ -1,3 +1,4 @@
+import Addresses
 import Testing
 
 @testable import CNI
@@ -59,9 +60,10 @@ import Testing
       ("an array", "an array", { try keys.list("k") }),
       ("an array", "an array", { try keys.strings("k") }),
     ]
-    for (own, due, read) in reads {
+    for (own, expectedKind, read) in reads {
       let expected =
-        value == "null" || own == kind ? "no error" : "key \"k\" must be \(due), not \(kind)"
+        value == "null" || own == kind
+        ? "no error" : "key \"k\" must be \(expectedKind), not \(kind)"
       #expect(message(read) == expected)
     }
   }
@@ -91,19 +93,19 @@ import Testing
       let keys = try keys("{\"k\":\(text)}")
       #expect(
         message { try keys.int("k", in: 0...9) }
-          == "key \"k\" is \(text): a whole number from 0 to 9 is due")
+          == "key \"k\" is \(text), expected a whole number from 0 to 9")
     }
   }
 
-  @Test func `a value that does not parse is quoted with what is due`() throws {
+  @Test func `a value that does not parse is quoted with what is expected`() throws {
     let keys = try keys("{\"a\":\"10.0.0\",\"p\":\"10.0.0.0\",\"n\":\"10.0.0.1/24\"}")
-    #expect(message { try keys.address("a") } == "key \"a\" is \"10.0.0\": an IP address is due")
+    #expect(message { try keys.address("a") } == "key \"a\" is \"10.0.0\", expected an IP address")
     #expect(
       message { try keys.prefix("p") }
-        == "key \"p\" is \"10.0.0.0\": a prefix such as 100.100.1.0/24 is due")
+        == "key \"p\" is \"10.0.0.0\", expected a prefix such as 100.100.1.0/24")
     #expect(
       message { try keys.network("n") }
-        == "key \"n\" is 10.0.0.1/24, which has host bits set: 10.0.0.0/24 is meant")
+        == "key \"n\" is 10.0.0.1/24, which has host bits set, expected 10.0.0.0/24")
   }
 
   @Test func `dns comes as it is where its members have their types`() throws {

@@ -1,3 +1,4 @@
+import Addresses
 import Testing
 
 @testable import CNI
@@ -150,14 +151,14 @@ import Testing
 
   @Test(arguments: [
     ("{\"ips\":{}}", "\"ips\" must be an array"), ("{\"ips\":[1]}", "\"ips[0]\" must be an object"),
-    ("{\"ips\":[{}]}", "\"ips[0].address\" is missing"),
+    ("{\"ips\":[{}]}", "\"ips[0].address\" is required"),
     ("{\"ips\":[{\"address\":\"10.0.0.1\"}]}", "\"ips[0].address\" is \"10.0.0.1\""),
     (
       "{\"ips\":[{\"address\":\"10.0.0.1/8\",\"gateway\":5}]}",
       "\"ips[0].gateway\" must be a string"
     ),
     ("{\"ips\":[{\"address\":\"10.0.0.1/8\",\"interface\":1.5}]}", "\"ips[0].interface\" is 1.5"),
-    ("{\"routes\":[{}]}", "\"routes[0].dst\" is missing"),
+    ("{\"routes\":[{}]}", "\"routes[0].dst\" is required"),
     ("{\"routes\":[{\"dst\":\"10.0.0.0/8\",\"gw\":\"fd00::1\"}]}", "\"routes[0].gw\" is fd00::1"),
     ("{\"routes\":[{\"dst\":\"10.0.0.0/8\",\"mtu\":-1}]}", "\"routes[0].mtu\" is -1"),
     ("{\"routes\":[{\"dst\":\"10.0.0.0/8\",\"scope\":256}]}", "\"routes[0].scope\" is 256"),

@@ -1,4 +1,6 @@
-import CNI
+import Addresses
+import System
+import TestSupport
 import Testing
 
 @testable import Netlink
@@ -51,14 +53,6 @@ struct Captured: CustomTestStringConvertible, Sendable {
       021f0000 02000000 08000200 0a010204 08000100 0a010204
       """,
       .replaceAddress(InterfaceAddress(prefix: prefix("10.1.2.4/31"), index: 2))),
-    Captured(
-      "ip address add fd00::2/64 dev p1 nodad",
-      "40000000140001060000000000000000",
-      """
-      0a400200 02000000 14000200 fd000000 00000000 00000000 00000002 14000100
-      fd000000 00000000 00000000 00000002
-      """,
-      .addAddress(InterfaceAddress(prefix: prefix("fd00::2/64"), index: 2, skipsDAD: true))),
     Captured(
       "ip address del 10.1.2.4/31 dev p1",
       "28000000150001000000000000000000",
@@ -137,22 +131,6 @@ struct Captured: CustomTestStringConvertible, Sendable {
         Route(
           destination: prefix("10.4.0.0/24"),
           nextHops: [NextHop(gateway: address("fd00::9"), device: 2)]))),
-    Captured(
-      "ip neigh replace 192.0.2.7 lladdr 02:00:00:00:00:07 dev p1 nud permanent",
-      "300000001c0001050000000000000000",
-      """
-      02000000 02000000 80000000 08000100 c0000207 0a000200 02000000 00070000
-      """,
-      .replaceNeighbour(
-        Neighbour(address("192.0.2.7"), index: 2, mac: mac("02:00:00:00:00:07"), isPermanent: true))
-    ),
-    Captured(
-      "bridge fdb replace 02:00:00:00:00:08 dev p0 master static",
-      "280000001c0001050000000000000000",
-      """
-      07000000 03000000 42000400 0a000200 02000000 00080000
-      """,
-      .replaceForwardingEntry(ForwardingEntry(mac("02:00:00:00:00:08"), index: 3))),
     Captured(
       "bridge vlan add dev p0 vid 10-20",
       "34000000130001000000000000000000",

@@ -1,5 +1,7 @@
-import CNI
+import Addresses
 import CNetlink
+import System
+import TestSupport
 import Testing
 
 @testable import Netlink
@@ -119,7 +121,6 @@ import Testing
       #expect(try node.addresses(index: index, family: .v4) == Array(wanted[..<2]))
       #expect(try node.addresses(index: index, family: .v6).contains(wanted[2]))
       #expect(try node.addresses(family: .v4).map(\.index) == [1, index, index])
-      #expect(throws: NetlinkError.self) { try node.perform(.addAddress(wanted[0])) }
       try node.perform(.deleteAddress(wanted[0]))
       #expect(try node.addresses(index: index, family: .v4) == [wanted[1]])
     }
@@ -165,7 +166,7 @@ import Testing
         #expect(failures.isEmpty)
         #expect(try node.bridgeVLANs(index: port) == vlans)
       } else {
-        #expect(failures.map(\.error.errno) == [EOPNOTSUPP, EOPNOTSUPP, EOPNOTSUPP, EOPNOTSUPP])
+        #expect(failures.map(\.error.errno) == [Errno](repeating: .notSupported, count: 4))
         #expect(
           failures.first?.error.description.hasPrefix(
             "cannot set VLAN filtering of bridge br0: Operation not supported") == true)

@@ -1,5 +1,7 @@
-import CNI
+import Addresses
 import CNetlink
+import System
+import TestSupport
 import Testing
 
 @testable import Netlink
@@ -45,9 +47,8 @@ import Testing
               NextHop(gateway: address("192.0.2.2"), device: 2),
               NextHop(gateway: address("192.0.2.3"), device: 2),
             ], mtu: 1400)),
-        .replaceNeighbour(
-          Neighbour(address("192.0.2.7"), index: 2, mac: mac("02:00:00:00:00:07"))),
       ])
+      #expect(shell("ip neigh replace 192.0.2.7 lladdr 02:00:00:00:00:07 dev br0") == "")
       let connection = try Connection(family: NETLINK_ROUTE)
       for request in [
         Request.getLinks(master: nil), .getAddresses(index: nil, family: nil),
@@ -96,10 +97,10 @@ import Testing
         + text)
     for message in [capped, whole] {
       let error = message.withUnsafeBytes { Message($0).failure(of: "try") }
-      #expect(error == NetlinkError(attempt: "try", errno: ENODEV, text: "bad.."))
+      #expect(error == NetlinkError(attempt: "try", errno: .noDevice, text: "bad.."))
     }
     #expect(
-      NetlinkError(attempt: "try", errno: ENODEV, text: "bad..").description
+      NetlinkError(attempt: "try", errno: .noDevice, text: "bad..").description
         == "cannot try: No such device (bad..)")
     let acknowledgement = bytes("14000000 0200 0000 00000000 00000000 00000000")
     #expect(acknowledgement.withUnsafeBytes { Message($0).failure(of: "try") } == nil)

@@ -1,5 +1,7 @@
-import CNI
+import Addresses
 import CNetlink
+import System
+import TestSupport
 import Testing
 
 @testable import Netlink
@@ -96,17 +98,6 @@ import Testing
       Array(Request.deleteNeighbour(address("192.0.2.7"), index: 2).bytes)
         == bytes(
           "24000000 1d00 0100 00000000 00000000 02000000 02000000 00000000 0800 0100 c0000207"))
-    #expect(
-      Array(
-        Request.deleteForwardingEntry(ForwardingEntry(mac("02:00:00:00:00:08"), index: 3, vlan: 9))
-          .bytes)
-        == bytes(
-          """
-          30000000 1d00 0100 00000000 00000000
-          07000000 03000000 00000400
-          0a00 0200 0200000000080000
-          0600 0500 09000000
-          """))
   }
 
   @Test(arguments: [0, 1, 3, 4, 200, 4000, 60000])

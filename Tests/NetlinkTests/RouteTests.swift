@@ -1,5 +1,7 @@
-import CNI
+import Addresses
 import CNetlink
+import System
+import TestSupport
 import Testing
 
 @testable import Netlink
@@ -8,7 +10,7 @@ import Testing
 @Suite struct RouteTests {
   /// A node with a pair whose ends are both up: `p0` has 192.0.2.1/24 and fd00::1/64.
   private func withPair(
-    _ body: (borrowing RouteSocket, Int32, Int32) throws -> Void
+    _ body: (borrowing RouteSocket, LinkIndex, LinkIndex) throws -> Void
   ) throws {
     try inNewNamespace { node in
       let own = try NetworkNamespace.callers()
@@ -163,7 +165,10 @@ import Testing
           address("192.0.2.7"), index: index, mac: mac("02:00:00:00:00:07"), isPermanent: true),
         Neighbour(address("fd00::7"), index: index, mac: mac("02:00:00:00:00:07")),
       ]
-      try node.perform(neighbours.map { .replaceNeighbour($0) })
+      #expect(
+        shell(
+          "ip neigh replace 192.0.2.7 lladdr 02:00:00:00:00:07 dev p0 nud permanent;"
+            + "ip -6 neigh replace fd00::7 lladdr 02:00:00:00:00:07 dev p0 nud stale") == "")
       let found = try node.neighbours(index: index)
       #expect(neighbours.allSatisfy { found.contains($0) })
       try node.perform(neighbours.map { .deleteNeighbour($0.address, index: index) })
@@ -178,9 +183,9 @@ import Testing
       try node.perform(.changeLink(.index(port), LinkChange(master: bridge)))
       let entry = ForwardingEntry(
         mac("02:00:00:00:00:08"), index: port, master: bridge, isPermanent: true)
-      try node.perform(.replaceForwardingEntry(entry))
+      #expect(shell("bridge fdb replace 02:00:00:00:00:08 dev p1 master permanent") == "")
       #expect(try node.forwardingEntries(bridge: bridge).contains(entry))
-      try node.perform(.deleteForwardingEntry(entry))
+      #expect(shell("bridge fdb del 02:00:00:00:00:08 dev p1 master") == "")
       #expect(try node.forwardingEntries(bridge: bridge).contains(entry) == false)
     }
   }
@@ -208,7 +213,11 @@ import Testing
           .replaceAddress(InterfaceAddress(prefix: prefix("192.0.2.1/24"), index: host)),
           .replaceAddress(
             InterfaceAddress(prefix: prefix("fd00::1/64"), index: host, skipsDAD: true)),
-        ] + old.map { .replaceNeighbour($0) })
+        ])
+      #expect(
+        shell(
+          "ip neigh replace 192.0.2.2 lladdr 02:00:00:00:00:99 dev veth0 nud stale;"
+            + "ip -6 neigh replace fd00::2 lladdr 02:00:00:00:00:99 dev veth0 nud stale") == "")
       #expect(try node.neighbours(index: host).filter { $0.mac == old[0].mac }.count == 2)
       // Until the kernel has noticed the carrier, the link sends nothing and says nothing of it.
       for _ in 0..<200 where try podSocket.link(index: peer)?.isRunning != true { usleep(10_000) }

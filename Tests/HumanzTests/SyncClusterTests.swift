@@ -1,8 +1,9 @@
+import Addresses
 import CNI
-import Stage
+import Routes
 import Testing
 
-@testable import humanz_route
+@testable import humanz
 
 /// What is kept of Kubernetes' objects, and what a cluster file is made of them.
 @Suite struct SyncClusterTests {

@@ -1,23 +1,7 @@
 import CNI
+import TestSupport
 
-/// Numbers that look random and are the same in every run: SplitMix64.
-struct FixedRandom: RandomNumberGenerator {
-  private var state: UInt64
-
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var mixed = state
-    mixed = (mixed ^ mixed >> 30) &* 0xbf58_476d_1ce4_e5b9
-    mixed = (mixed ^ mixed >> 27) &* 0x94d0_49bb_1331_11eb
-    return mixed ^ mixed >> 31
-  }
-
-  mutating func below(_ bound: Int) -> Int { Int.random(in: 0..<bound, using: &self) }
-
-  mutating func one<Element>(of elements: [Element]) -> Element { elements[below(elements.count)] }
-
+extension SeededRandom {
   /// A JSON document with every kind of value, as deep as `depth`.
   mutating func document(depth: Int = 5) -> JSON {
     switch below(depth > 0 ? 7 : 4) {
@@ -52,7 +36,7 @@ struct FixedRandom: RandomNumberGenerator {
 
 extension JSON {
   /// A text of the value as somebody else might write it: with white space, and other escapes.
-  func looseText(_ random: inout FixedRandom) -> String {
+  func looseText(_ random: inout SeededRandom) -> String {
     let space = random.one(of: ["", "", " ", "\n", "\t\r\n "])
     switch self {
     case .null, .bool, .number: return space + String(decoding: text, as: UTF8.self)
@@ -68,7 +52,7 @@ extension JSON {
     }
   }
 
-  private static func loose(_ string: String, _ random: inout FixedRandom) -> String {
+  private static func loose(_ string: String, _ random: inout SeededRandom) -> String {
     var text = "\""
     for scalar in string.unicodeScalars {
       let mustEscape = scalar.value < 0x20 || scalar == "\"" || scalar == "\\"

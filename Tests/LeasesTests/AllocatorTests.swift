@@ -1,7 +1,9 @@
+import Addresses
 import CNI
+import TestSupport
 import Testing
 
-@testable import humanz_ipam
+@testable import Leases
 
 /// Ranges, sets and pools against plain sets and integers.
 @Suite struct AllocatorTests {

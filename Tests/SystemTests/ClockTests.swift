@@ -1,7 +1,7 @@
 import CNetlink
 import Testing
 
-@testable import CNI
+@testable import System
 
 @Suite struct ClockTests {
   @Test func `a time is written as the C library has it in UTC`() {
@@ -18,5 +18,14 @@ import Testing
       let time = timespec(tv_sec: second, tv_nsec: 7_999_999)
       #expect(Clock.timestamp(time) == String(cString: text))
     }
+  }
+
+  @Test func `times are in UTC to the millisecond`() {
+    #expect(Clock.timestamp(timespec(tv_sec: 0, tv_nsec: 999_999)) == "1970-01-01T00:00:00.000Z")
+    #expect(
+      Clock.timestamp(timespec(tv_sec: 1_700_000_000, tv_nsec: 12_345_678))
+        == "2023-11-14T22:13:20.012Z")
+    let before = Clock.microseconds()
+    #expect(Clock.microseconds() >= before)
   }
 }

@@ -1,5 +1,5 @@
 /// The bytes that hexadecimal digits stand for; blanks are for the reader.
-func bytes(_ hexadecimal: String) -> [UInt8] {
+package func bytes(_ hexadecimal: String) -> [UInt8] {
   let digits = hexadecimal.filter { !$0.isWhitespace }
   return stride(from: 0, to: digits.count, by: 2).map { index in
     let start = digits.index(digits.startIndex, offsetBy: index)
@@ -9,15 +9,15 @@ func bytes(_ hexadecimal: String) -> [UInt8] {
 
 /// An attribute as a tree, for comparing messages of two programs that write the same attributes in
 /// another order and are not of one mind about NLA_F_NESTED and the zero behind a string.
-indirect enum AttributeTree: Comparable, CustomStringConvertible {
+package indirect enum AttributeTree: Comparable, CustomStringConvertible {
   case value(UInt16, [UInt8])
   case nest(UInt16, [AttributeTree])
 
-  static func < (left: AttributeTree, right: AttributeTree) -> Bool {
+  package static func < (left: AttributeTree, right: AttributeTree) -> Bool {
     "\(left)" < "\(right)"
   }
 
-  var description: String {
+  package var description: String {
     switch self {
     case .value(let type, let bytes): "\(type)=\(hexadecimal(bytes))"
     case .nest(let type, let inner): "\(type)={\(inner.map(\.description).joined(separator: ", "))}"
@@ -25,7 +25,7 @@ indirect enum AttributeTree: Comparable, CustomStringConvertible {
   }
 
   /// Reads attributes. Which of them are nests, `nests` says by the path of types to them.
-  static func read(
+  package static func read(
     _ bytes: ArraySlice<UInt8>, nests: Set<[UInt16]>, path: [UInt16] = []
   ) -> [AttributeTree] {
     var trees: [AttributeTree] = []
@@ -41,7 +41,7 @@ indirect enum AttributeTree: Comparable, CustomStringConvertible {
   }
 
   /// The paths of the attributes that bear NLA_F_NESTED.
-  static func nests(_ bytes: ArraySlice<UInt8>, path: [UInt16] = []) -> Set<[UInt16]> {
+  package static func nests(_ bytes: ArraySlice<UInt8>, path: [UInt16] = []) -> Set<[UInt16]> {
     var found: Set<[UInt16]> = []
     for (type, payload, isNest) in flaggedAttributes(bytes) where isNest {
       found.insert(path + [type])
@@ -71,19 +71,19 @@ indirect enum AttributeTree: Comparable, CustomStringConvertible {
   }
 }
 
-func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
+package func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
   bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
 }
 
 /// A whole message in a form that can be compared: its headers, and its attributes as trees.
-struct ComparableMessage: Equatable, CustomStringConvertible {
+package struct ComparableMessage: Equatable, CustomStringConvertible {
   /// Type and flags.
-  let header: [UInt8]
-  let family: [UInt8]
-  let attributes: [AttributeTree]
+  package let header: [UInt8]
+  package let family: [UInt8]
+  package let attributes: [AttributeTree]
 
   /// - Parameter nests: the message that says by NLA_F_NESTED what is a nest in this one.
-  init(_ bytes: some Collection<UInt8>, familyHeader: Int, nests: some Collection<UInt8>) {
+  package init(_ bytes: some Collection<UInt8>, familyHeader: Int, nests: some Collection<UInt8>) {
     let bytes = Array(bytes)
     header = Array(bytes[4..<8])
     family = Array(bytes[16..<16 + familyHeader])
@@ -92,7 +92,7 @@ struct ComparableMessage: Equatable, CustomStringConvertible {
       nests: AttributeTree.nests(Array(nests)[(16 + familyHeader)...]))
   }
 
-  var description: String {
+  package var description: String {
     "\(hexadecimal(header)) \(hexadecimal(family)) \(attributes)"
   }
 }

@@ -1,8 +1,11 @@
+import Addresses
 import CNI
 import Foundation
+import System
+import TestSupport
 import Testing
 
-@testable import humanz_ipam
+@testable import Leases
 
 /// The store against a plain model: who holds what.
 @Suite struct LeaseStoreTests {
@@ -19,8 +22,8 @@ import Testing
   }
 
   /// Opens the store anew for each step, as each call of the plugin does.
-  private func change<Result>(
-    _ body: (inout LeaseStore) throws(StoreError) -> Result
+  private func change<Result, Failure>(
+    _ body: (inout LeaseStore) throws(Failure) -> Result
   ) throws -> Result {
     var store = try LeaseStore(NetworkName("net")!, in: folder, make: true)!
     return try body(&store)
@@ -47,11 +50,11 @@ import Testing
         let value = range.first + UInt128(random.below(Int(min(range.last - range.first, 30)) + 1))
         try add(number, pools, &model, &held, seed, [IPAddress(set.family, value)])
       case 6..<9:
-        try change { (store) throws(StoreError) in try store.release(attachment(number)) }
+        try change { (store) throws(SystemError) in try store.release(attachment(number)) }
         model.taken.subtract(held.removeValue(forKey: number) ?? [])
       default:
         let kept = held.keys.filter { _ in !random.once(in: 3) }
-        let errors = try change { (store) throws(StoreError) in
+        let errors = try change { (store) throws(SystemError) in
           store.collect(keeping: kept.map { attachment($0) })
         }
         #expect(errors.isEmpty)
@@ -65,7 +68,7 @@ import Testing
       }
       if random.once(in: 10) {
         for number in 0..<25 {
-          let addresses = try change { (store) throws(StoreError) in
+          let addresses = try change { (store) throws(SystemError) in
             try store.addresses(of: attachment(number))
           }
           #expect(
@@ -73,7 +76,7 @@ import Testing
         }
       }
     }
-    let leased = try change { (store) throws(StoreError) in
+    let leased = try change { (store) throws(SystemError) in
       try store.index()
       return try store.leases.leased()
     }
@@ -85,13 +88,13 @@ import Testing
     _ seed: UInt64, _ requested: [IPAddress]
   ) throws {
     let allocation = Allocation(
-      attachment: attachment(number), namespace: "/run/netns/pod\(number)", hostInterface: nil,
+      attachment(number), namespace: "/run/netns/pod\(number)", hostInterface: nil,
       pools: pools, requested: requested)
     var given: [String]?
     var refusal: StoreError?
     do {
       given = try change { (store) throws(StoreError) in
-        try allocation.make(in: &store, log: Log(path: ""))
+        try allocation.make(in: &store, report: { _ in })
       }.map { $0.address.address.description }
     } catch let error as StoreError {
       refusal = error

@@ -1,7 +1,9 @@
+import Addresses
 import CNI
+import Routes
 import Testing
 
-@testable import humanz_route
+@testable import humanz
 
 /// The input is cut into the same pieces wherever it is torn apart on its way.
 @Suite struct SyncDocumentsTests {

@@ -1,24 +1,15 @@
-import CNI
+import Addresses
 import CNetlink
-
-@testable import Netlink
+import Netlink
 
 /// A new, empty network namespace. It lives as long as the value, or what is open in it.
-func makeNamespace() throws -> NetworkNamespace {
-  let callers = try NetworkNamespace.callers()
-  guard unshare(CLONE_NEWNET) == 0 else {
-    throw NetlinkError(
-      attempt: "make a network namespace: the tests need root", errno: humanz_errno())
-  }
-  defer {
-    if setns(callers.fileDescriptor, CLONE_NEWNET) != 0 { fatalError("cannot come back") }
-  }
-  return try NetworkNamespace.callers()
+package func makeNamespace() throws -> NetworkNamespace {
+  try NetworkNamespace.runInNew { () throws(NetlinkError) in try NetworkNamespace.callers() }
 }
 
 /// Runs `body` with the calling thread in a new, empty network namespace with its loopback up. A
 /// test function that is not `async` stays on its thread, so what it expects is its own.
-func inNewNamespace(_ body: (borrowing RouteSocket) throws -> Void) throws {
+package func inNewNamespace(_ body: (borrowing RouteSocket) throws -> Void) throws {
   let namespace = try makeNamespace()
   var result: Result<Void, any Error> = .success(())
   try namespace.run { () throws(NetlinkError) in
@@ -29,14 +20,19 @@ func inNewNamespace(_ body: (borrowing RouteSocket) throws -> Void) throws {
   try result.get()
 }
 
+/// A link's index in a test is a number.
+extension LinkIndex: ExpressibleByIntegerLiteral {
+  public init(integerLiteral value: Int32) { self.init(value) }
+}
+
 /// Shorthands that make the tests' literals short; a wrong one ends the run.
-func name(_ text: String) -> InterfaceName { InterfaceName(text)! }
-func mac(_ text: String) -> MACAddress { MACAddress(text)! }
-func address(_ text: String) -> IPAddress { IPAddress(text)! }
-func prefix(_ text: String) -> IPPrefix { IPPrefix(text)! }
+package func name(_ text: String) -> InterfaceName { InterfaceName(text)! }
+package func mac(_ text: String) -> MACAddress { MACAddress(text)! }
+package func address(_ text: String) -> IPAddress { IPAddress(text)! }
+package func prefix(_ text: String) -> IPPrefix { IPPrefix(text)! }
 
 /// What a shell command prints, run in the calling thread's network namespace.
-func shell(_ command: String) -> String {
+package func shell(_ command: String) -> String {
   guard let pipe = popen("exec 2>&1; \(command)", "r") else { return "cannot start a shell" }
   defer { pclose(pipe) }
   var output: [UInt8] = []

@@ -1,6 +1,8 @@
+import Addresses
 import CNI
+import TestSupport
 
-@testable import humanz_ipam
+@testable import Leases
 
 /// A configuration of pools, and plain sets and integers that say what they are to give.
 struct PoolModel {

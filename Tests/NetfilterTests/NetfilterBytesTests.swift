@@ -1,5 +1,7 @@
-import CNI
+import Addresses
 import CNetlink
+import System
+import TestSupport
 import Testing
 
 @testable import Netfilter
