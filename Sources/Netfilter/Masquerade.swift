@@ -31,7 +31,8 @@ public struct Masquerade: Sendable {
       let comment = "pods \(inside.network)"
       let source = [Expression].family(inside.family) + .address(.source, in: inside)
       let whole =
-        source + except.flatMap { [Expression].address(.destination, in: $0, false) } + [.masquerade]
+        source + except.flatMap { [Expression].address(.destination, in: $0, false) }
+        + [.masquerade]
       if whole.count <= Rule.mostExpressions {
         rules = [Rule(comment: comment, expressions: whole)]
       } else {
