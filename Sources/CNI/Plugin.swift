@@ -32,6 +32,16 @@ public protocol Plugin {
   /// Whether the next ADD can be served. It changes nothing.
   /// - Throws: error 50 or 51.
   func status() throws(CNIError)
+
+  /// Refuses keys that are most likely mistyped, before ADD and STATUS.
+  /// - Returns: the other unknown keys, which ADD logs.
+  /// - Throws: error 7 naming a key.
+  func unknownKeys() throws(CNIError) -> [UnknownKey]
+}
+
+extension Plugin {
+  /// A plugin that does not say which keys it knows accepts any.
+  public func unknownKeys() throws(CNIError) -> [UnknownKey] { [] }
 }
 
 extension Plugin {
@@ -76,6 +86,9 @@ extension Plugin {
     let plugin = memory.pointee
     switch (invocation.verb, invocation.attachment, invocation.namespace) {
     case (.add, let attachment?, let namespace?):
+      for key in try plugin.unknownKeys() {
+        invocation.configuration.log.write("\(name) ignores the unknown key \"\(key.path)\"")
+      }
       let result = try plugin.add(attachment, namespace: namespace)
       do throws(CNIError) {
         try print(result.json(version: invocation.configuration.version))
@@ -96,6 +109,9 @@ extension Plugin {
       }
       try plugin.gc(keeping: valid)
     case (.status, _, _):
+      do throws(CNIError) { _ = try plugin.unknownKeys() } catch {
+        throw CNIError(.notAvailable, error.message, details: error.details)
+      }
       try plugin.status()
     case (.add, _, _), (.check, _, _), (.del, _, _), (.version, _, _):
       // VERSION needs no configuration, and an invocation has what its verb requires.

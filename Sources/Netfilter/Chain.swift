@@ -28,22 +28,23 @@ extension Request {
   ///
   /// Equivalent to: `nft add table inet humanz`. Message: NFT_MSG_NEWTABLE.
   static func addTable(_ family: TableFamily) -> Request {
-    table("create", NFT_MSG_NEWTABLE, NLM_F_CREATE, family)
+    table("create", NFT_MSG_NEWTABLE, NLM_F_CREATE, family, tableName)
   }
 
   /// Deletes a table if nothing is in it.
   ///
   /// Message: NFT_MSG_DELTABLE with NLM_F_NONREC.
   static func deleteEmptyTable(_ family: TableFamily) -> Request {
-    table("delete", NFT_MSG_DELTABLE, NLM_F_NONREC, family)
+    table("delete", NFT_MSG_DELTABLE, NLM_F_NONREC, family, tableName)
   }
 
   fileprivate static func table(
-    _ verb: String, _ message: nf_tables_msg_types, _ flags: Int32, _ family: TableFamily
+    _ verb: String, _ message: nf_tables_msg_types, _ flags: Int32, _ family: TableFamily,
+    _ name: String
   ) -> Request {
     var request = Request(
-      "\(verb) nftables table \(family.name) \(tableName)", message, flags: flags, family: family)
-    request.put(NFTA_TABLE_NAME, tableName)
+      "\(verb) nftables table \(family.name) \(name)", message, flags: flags, family: family)
+    request.put(NFTA_TABLE_NAME, name)
     return request
   }
 
@@ -114,13 +115,21 @@ extension Socket where Family == NetfilterFamily {
   /// How many chains our table has; nil where there is no table.
   private borrowing func uses(of family: TableFamily) throws(NetlinkError) -> UInt32? {
     do throws(NetlinkError) {
-      return try get(.table("read", NFT_MSG_GETTABLE, 0, family)) { message in
+      return try get(.table("read", NFT_MSG_GETTABLE, 0, family, tableName)) { message in
         message.attributes(after: nfgenmsg.self).first(NFTA_TABLE_USE)?.bigEndianUInt32
       }
     } catch {
       if error.isMissing { return nil }
       throw error
     }
+  }
+
+  /// Whether a chain's table belongs to a process, which alone can change it: the flag `owner`, since
+  /// Linux 5.12.
+  borrowing func hasOwner(_ chain: Chain) throws(NetlinkError) -> Bool {
+    try get(.table("read", NFT_MSG_GETTABLE, 0, chain.family, chain.table)) { message in
+      message.attributes(after: nfgenmsg.self).first(NFTA_TABLE_OWNER)?.bigEndianUInt32
+    } != nil
   }
 }
 

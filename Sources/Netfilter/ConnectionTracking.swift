@@ -3,23 +3,23 @@ import CNetlink
 import Embedded
 import Netlink
 
-/// The kernel's table of connections, as far as addresses change hands.
+/// The kernel's table of connections, where addresses change hands.
 public enum ConnectionTracking {
-  /// Forgets every connection from or to an address, also by another address that was translated to
-  /// it: the next owner's packets would be taken for them. Does nothing where no connections are
-  /// tracked.
+  /// Deletes every connection from or to an address, also by another address that was translated to
+  /// it: the packets of the address's next owner would be taken for theirs. Does nothing where no
+  /// connections are tracked.
   ///
-  /// The kernel deletes quickly what it is told to, since 6.11 and for IPv4. It answers any question
-  /// about connections by walking its whole table with a lock for each row, 10 ms on a large node:
-  /// where they are few, it is walked once for all addresses.
+  /// The kernel deletes quickly by an IPv4 address, since Linux 6.11. Else it is asked for connections,
+  /// and walks its whole table for each question, 10 ms on a large node. Since Linux 5.8 it answers
+  /// with those of one IPv4 address. Its filter for IPv6 addresses leaves out what was asked for; so
+  /// all IPv6 connections come, once for all addresses, and none is kept.
   /// - Parameters:
-  ///   - few: how many connections at most are asked for at once, of 0.3 KB each.
+  ///   - few: how many connections are asked for without a filter.
   ///   - asksFirst: whether to do without what kernels before 6.11 have not.
   ///
   /// Equivalent to: `conntrack -D --orig-src ADDRESS` and `conntrack -D --reply-src ADDRESS`.
-  /// Messages: IPCTNL_MSG_CT_DELETE with CTA_FILTER. Before 6.11 and for IPv6 IPCTNL_MSG_CT_GET with
-  /// NLM_F_DUMP and, where there are many, CTA_FILTER (from kernels before 5.8 all come), then
-  /// IPCTNL_MSG_CT_DELETE for each.
+  /// Messages: IPCTNL_MSG_CT_DELETE with CTA_FILTER; IPCTNL_MSG_CT_GET with NLM_F_DUMP and, where there
+  /// are many, CTA_FILTER (from kernels before 5.8 all come); then IPCTNL_MSG_CT_DELETE for each.
   public static func forget(
     _ addresses: [IPAddress], few: Int = 4096, asksFirst: Bool = false
   ) throws(NetlinkError) {
@@ -32,14 +32,10 @@ public enum ConnectionTracking {
       addresses.removeAll { $0.family == .v4 }
       if addresses.isEmpty { return }
     }
-    var questions = [Request.getConnections()]
-    if count > few {
-      questions = addresses.flatMap { address in
-        tuples.map { .getConnections(from: address, in: $0) }
-      }
-    }
     do throws(NetlinkError) {
-      for question in questions { try forget(addresses, askingFor: question, socket) }
+      for question in questions(about: addresses, areMany: count > few) {
+        try forget(addresses, askingFor: question, socket)
+      }
     } catch {
       // Connections may be tracked where nobody can ask about them: without nf_conntrack_netlink.
       if !error.isUnsupported { throw error }
@@ -47,6 +43,18 @@ public enum ConnectionTracking {
   }
 
   private static var tuples: [ctattr_type] { [CTA_TUPLE_ORIG, CTA_TUPLE_REPLY] }
+
+  private static func questions(about addresses: [IPAddress], areMany: Bool) -> [Request] {
+    let v4 = addresses.filter { $0.family == .v4 }
+    let hasV6 = v4.count < addresses.count
+    if !areMany {
+      return [.getConnections(v4.isEmpty ? .v6 : hasV6 ? nil : .v4)]
+    }
+    let filtered = v4.flatMap { address in
+      tuples.map { Request.getConnections(from: address, in: $0) }
+    }
+    return filtered + (hasV6 ? [.getConnections(.v6)] : [])
+  }
 
   /// - Returns: whether the kernel could. One that cannot deletes nothing.
   private static func deletesByFilter(
@@ -61,11 +69,13 @@ public enum ConnectionTracking {
   private static func forget(
     _ addresses: [IPAddress], askingFor request: Request, _ socket: borrowing NetfilterSocket
   ) throws(NetlinkError) {
-    let requests = try socket.dump(request) { message in
-      TrackedConnection(message).flatMap { connection in
-        connection.sources.contains(where: addresses.contains)
-          ? Request.deleteConnection(connection) : nil
-      }
+    let bytes = addresses.map { $0.bytes }
+    var requests: [Request] = []
+    try socket.forEach(of: request) { message in
+      guard TrackedConnection.sources(of: message, areAmong: bytes),
+        let connection = TrackedConnection(message)
+      else { return }
+      requests.append(.deleteConnection(connection))
     }
     for failure in try socket.failures(performing: requests) where !failure.error.isMissing {
       throw failure.error
@@ -82,8 +92,6 @@ struct TrackedConnection {
   let zone: [UInt8]?
   /// CTA_ID: another connection with the same addresses and ports has another.
   let id: [UInt8]?
-  /// Who sends in each direction.
-  let sources: [IPAddress]
 
   /// Reads IPCTNL_MSG_CT_NEW; nil for anything else.
   init?(_ message: Message) {
@@ -96,11 +104,19 @@ struct TrackedConnection {
     self.original = original.bytes
     zone = attributes.first(CTA_ZONE)?.bytes
     id = attributes.first(CTA_ID)?.bytes
-    sources = [original, attributes.first(CTA_TUPLE_REPLY)].compactMap { tuple in
-      let addresses = tuple?.nested.first(CTA_TUPLE_IP)?.nested
-      let source = addresses?.first(CTA_IP_V4_SRC) ?? addresses?.first(CTA_IP_V6_SRC)
-      return source.flatMap { IPAddress(bytes: $0.payload) }
+  }
+
+  /// Whether the sender of one of the directions is among addresses, which are given as bytes: a table
+  /// may have a million connections, and most are somebody else's.
+  static func sources(of message: Message, areAmong addresses: [[UInt8]]) -> Bool {
+    for attribute in message.attributes(after: nfgenmsg.self) {
+      guard CTA_TUPLE_ORIG ~= attribute.type || CTA_TUPLE_REPLY ~= attribute.type,
+        let ip = attribute.nested.first(CTA_TUPLE_IP)?.nested,
+        let source = ip.first(CTA_IP_V4_SRC) ?? ip.first(CTA_IP_V6_SRC)
+      else { continue }
+      if addresses.contains(where: { $0.elementsEqual(source.payload) }) { return true }
     }
+    return false
   }
 }
 
@@ -108,17 +124,17 @@ extension Request {
   /// CTA_FILTER_F_CTA_IP_SRC, of net/netfilter/nf_internals.h: compare the tuple's source address.
   private static var sourceFlag: UInt32 { 1 << 0 }
 
-  /// All connections.
-  static func getConnections() -> Request {
-    Request("list connections", connections: IPCTNL_MSG_CT_GET, UInt8(AF_UNSPEC))
+  /// All connections, or those of a family.
+  static func getConnections(_ family: IPAddress.Family?) -> Request {
+    Request(
+      "list connections", connections: IPCTNL_MSG_CT_GET, family?.number ?? UInt8(AF_UNSPEC))
   }
 
-  /// Those that an address sends in, in one of the directions, and maybe others.
+  /// Those that an IPv4 address sends in, in one of the directions; from old kernels also others.
   static func getConnections(from address: IPAddress, in tuple: ctattr_type) -> Request {
     var request = Request(
       "list connections of \(address)", connections: IPCTNL_MSG_CT_GET, address.family.number)
-    // Kernels since 5.8 compare IPv6 addresses the wrong way round and leave out what was asked for.
-    if address.family == .v4 { request.filter(by: address, in: tuple) }
+    request.filter(by: address, in: tuple)
     return request
   }
 

@@ -3,13 +3,13 @@ import CNetlink
 import Embedded
 import Netlink
 
-/// Where a firewall drops what it is not told to forward, a network's packets are accepted, from and
-/// to its prefixes.
+/// Accepts a network's forwarded packets, from and to its prefixes, in firewalls whose policy is to drop
+/// them.
 ///
 /// An accepting rule in a table of ours would not help: a packet must pass every chain at the forward
-/// hook. So the rules go to the chains that drop by policy (as Docker leaves `FORWARD`), behind all
-/// others, of which each still has its say, with a comment that says whose they are. In the tables of iptables-nft they appear as if
-/// iptables had made them; for chains of iptables-legacy see `LegacyForward`.
+/// hook. So the rules go into the chains that drop by policy (as Docker leaves `FORWARD`), behind all
+/// other rules, which are still applied. A comment says whose they are. In the tables of iptables-nft
+/// they look as if iptables had made them; for chains of iptables-legacy see `LegacyForward`.
 public struct ForwardAccept: Sendable {
   private let network: String
   private let prefixes: [IPPrefix]
@@ -19,11 +19,23 @@ public struct ForwardAccept: Sendable {
     self.prefixes = prefixes
   }
 
-  private var comment: String { "humanz \(network)" }
+  private static let commentPrefix = "humanz "
+  private var comment: String { ForwardAccept.commentPrefix + network }
 
   /// Whether no chain drops the network: two requests, and one more for each chain with a policy.
   public func isInstalled(_ socket: borrowing NetfilterSocket) throws(NetlinkError) -> Bool {
     try droppingChains(socket).isEmpty
+  }
+
+  /// Whether a chain has rules of the network.
+  public func hasRules(_ socket: borrowing NetfilterSocket) throws(NetlinkError) -> Bool {
+    for chain in try socket.baseChains() where chain.isForeignForward {
+      if try !requests(.remove, chain, socket).isEmpty { return true }
+    }
+    for family in [IPAddress.Family.v4, .v6] {
+      if try !LegacyForward(family, comment: comment).accepts.isEmpty { return true }
+    }
+    return false
   }
 
   /// Makes the rules that are missing. Does nothing where nothing has to be done. Others may do the
@@ -31,6 +43,7 @@ public struct ForwardAccept: Sendable {
   ///
   /// Equivalent to: `iptables -A FORWARD -s PREFIX -m comment --comment "humanz NETWORK" -j ACCEPT`,
   /// and the same with `-d`.
+  /// - Throws: for a firewall that rejected a rule, after all others have theirs.
   public func install(_ socket: borrowing NetfilterSocket) throws(NetlinkError) {
     try apply(.accept, socket)
   }
@@ -40,20 +53,39 @@ public struct ForwardAccept: Sendable {
     try apply(.remove, socket)
   }
 
-  /// The names of the chains that would drop the network's packets, for a person.
+  /// The names of the chains that drop the network's packets, for a person.
   public func droppingChains(
     _ socket: borrowing NetfilterSocket
   ) throws(NetlinkError) -> [String] {
-    var names = try changes(.accept, socket).chains
+    var names: [String] = []
+    for chain in try chainsToChange(socket) { names.append(chain.sentenceName) }
     for family in [IPAddress.Family.v4, .v6] {
-      let chain = LegacyForward(family, comment: comment)
-      if !rules(of: chain, .accept).isEmpty { names.append(chain.description) }
+      let chain = try LegacyForward(family, comment: comment)
+      if !chain.missing(for: prefixes).isEmpty { names.append(chain.description) }
     }
     return names
   }
 
-  /// The chains that packets pass when they are forwarded, as `droppingChains` names them: those
-  /// whose policy is to accept, and those whose policy is to drop.
+  /// Those of `droppingChains` that cannot be changed: a table that belongs to another process, or a
+  /// chain of iptables-legacy where that program is not installed.
+  public func unchangeableChains(
+    _ socket: borrowing NetfilterSocket
+  ) throws(NetlinkError) -> [String] {
+    var names: [String] = []
+    for chain in try chainsToChange(socket) {
+      if try socket.hasOwner(chain) { names.append(chain.sentenceName) }
+    }
+    for family in [IPAddress.Family.v4, .v6] {
+      let chain = try LegacyForward(family, comment: comment)
+      if !chain.missing(for: prefixes).isEmpty, !chain.canBeChanged {
+        names.append(chain.description)
+      }
+    }
+    return names
+  }
+
+  /// The chains that forwarded packets pass, as `droppingChains` names them: those whose policy is to
+  /// accept, and those whose policy is to drop.
   public static func chains(
     _ socket: borrowing NetfilterSocket
   ) throws(NetlinkError) -> (accepting: [String], dropping: [String]) {
@@ -66,7 +98,7 @@ public struct ForwardAccept: Sendable {
       }
     }
     for family in [IPAddress.Family.v4, .v6] {
-      let chain = LegacyForward(family, comment: "")
+      let chain = try LegacyForward(family, comment: "")
       if chain.drops {
         dropping.append(chain.description)
       } else if chain.isThere {
@@ -76,49 +108,71 @@ public struct ForwardAccept: Sendable {
     return (accepting, dropping)
   }
 
-  // MARK: - What has to be sent
+  // MARK: - Changing chains
 
   private enum Goal {
     case accept, remove
   }
 
+  /// Changes each chain by itself: one that rejects its rules keeps no other from getting them.
   @inline(never)
   private func apply(
     _ goal: Goal, _ socket: borrowing NetfilterSocket
   ) throws(NetlinkError) {
-    if try !changes(goal, socket).requests.isEmpty {
-      try socket.update { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
-        try changes(goal, socket).requests
+    var failure: NetlinkError?
+    for chain in try socket.baseChains() where chain.isForeignForward {
+      do throws(NetlinkError) {
+        if try requests(goal, chain, socket).isEmpty { continue }
+        try socket.update { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
+          try requests(goal, chain, socket)
+        }
+      } catch {
+        failure = failure ?? error
       }
     }
     for family in [IPAddress.Family.v4, .v6] {
-      let chain = LegacyForward(family, comment: comment)
-      try chain.run(goal == .accept ? "-A" : "-D", rules(of: chain, goal))
+      do throws(NetlinkError) {
+        let chain = try LegacyForward(family, comment: comment)
+        switch goal {
+        case .accept: try chain.run("-A", chain.missing(for: prefixes))
+        case .remove: try chain.run("-D", chain.accepts)
+        }
+      } catch {
+        failure = failure ?? error
+      }
     }
+    if let failure { throw failure }
   }
 
-  /// The chains of nf_tables that are not as they are to be.
-  @inline(never)
-  private func changes(
-    _ goal: Goal, _ socket: borrowing NetfilterSocket
-  ) throws(NetlinkError) -> (chains: [String], requests: [Request]) {
-    var (chains, requests): ([String], [Request]) = ([], [])
-    for chain in try socket.baseChains()
-    where chain.isForeignForward && (goal == .remove || chain.drops) {
-      let installed = try socket.rules(of: chain)
-      let count = requests.count
-      if goal == .remove {
-        for rule in installed where rule.comment == comment {
-          requests.append(.deleteRule(rule, of: chain))
-        }
-      } else {
-        for rule in rules(in: chain) where !installed.contains(where: rule.isInstalled) {
-          requests.append(.addRule(rule, to: chain))
-        }
-      }
-      if requests.count > count { chains.append(chain.sentenceName) }
+  /// The chains of nf_tables that drop the network.
+  private func chainsToChange(
+    _ socket: borrowing NetfilterSocket
+  ) throws(NetlinkError) -> [Chain] {
+    var chains: [Chain] = []
+    for chain in try socket.baseChains() where chain.isForeignForward {
+      if try !requests(.accept, chain, socket).isEmpty { chains.append(chain) }
     }
-    return (chains, requests)
+    return chains
+  }
+
+  /// What a chain of nf_tables lacks or has too much.
+  @inline(never)
+  private func requests(
+    _ goal: Goal, _ chain: Chain, _ socket: borrowing NetfilterSocket
+  ) throws(NetlinkError) -> [Request] {
+    if goal == .accept, !chain.drops { return [] }
+    let installed = try socket.rules(of: chain)
+    if goal == .remove {
+      return installed.filter { $0.comment == comment }.map { .deleteRule($0, of: chain) }
+    }
+    return rules(in: chain).filter { rule in
+      !installed.contains { rule.isInstalled(as: $0) || isOthers($0) && rule.matches($0) }
+    }.map { .addRule($0, to: chain) }
+  }
+
+  /// Whether a rule is not the suite's: another network's rule goes with that network.
+  private func isOthers(_ rule: InstalledRule) -> Bool {
+    rule.comment.map { !$0.utf8.starts(with: ForwardAccept.commentPrefix.utf8) } ?? true
   }
 
   private func rules(in chain: Chain) -> [Rule] {
@@ -133,11 +187,6 @@ public struct ForwardAccept: Sendable {
       }
     }
     return rules
-  }
-
-  /// The rules of a chain of iptables-legacy that are to be made or removed.
-  private func rules(of chain: LegacyForward, _ goal: Goal) -> [LegacyForward.Accept] {
-    goal == .remove ? chain.accepts : chain.missing(for: prefixes)
   }
 }
 

@@ -4,7 +4,7 @@ import Embedded
 import Netlink
 import System
 
-/// The FORWARD chain of iptables-legacy: a table apart from nf_tables, that only exists where that
+/// The FORWARD chain of iptables-legacy: a table apart from nf_tables, which exists only where that
 /// program was run in the network namespace. It is read through getsockopt(2), as the program does
 /// itself, and changed by the program.
 struct LegacyForward: CustomStringConvertible {
@@ -18,27 +18,28 @@ struct LegacyForward: CustomStringConvertible {
   private let comment: String
   /// Whether there is such a table.
   let isThere: Bool
-  /// Whether the chain drops what it is not told to accept; false where there is no such table.
+  /// Whether the chain's policy is to drop; false where there is no such table.
   let drops: Bool
   /// The rules with the comment.
   let accepts: [Accept]
 
-  init(_ family: IPAddress.Family, comment: String) {
+  /// Reads the chain.
+  init(_ family: IPAddress.Family, comment: String) throws(NetlinkError) {
     self.family = family
     self.comment = comment
-    let table = LegacyForward.read(family)
-    isThere = table != nil
-    drops = table?.drops ?? false
+    let chain = try Contents(family)
+    isThere = chain != nil
+    drops = chain?.drops ?? false
     // The match `comment` has its text in the rule, a zero before and behind it.
     let text = [0] + Array(comment.utf8) + [0]
-    accepts = table?.rules.filter { $0.has(text) }.compactMap { Accept($0, family) } ?? []
+    accepts = chain?.rules.filter { $0.has(text) }.compactMap { Accept($0, family) } ?? []
   }
 
   var description: String { "\(program) chain FORWARD" }
 
   private var program: String { family == .v4 ? "iptables-legacy" : "ip6tables-legacy" }
 
-  /// What the chain needs to let prefixes through that it would drop.
+  /// The rules that the chain needs to accept prefixes that its policy drops.
   func missing(for prefixes: [IPPrefix]) -> [Accept] {
     var missing: [Accept] = []
     for prefix in prefixes where drops && prefix.family == family {
@@ -52,6 +53,9 @@ struct LegacyForward: CustomStringConvertible {
 
   // MARK: - Running the program
 
+  /// Whether the program that changes the chain is installed.
+  var canBeChanged: Bool { executablePath(of: program) != nil }
+
   /// Appends rules to the others (`-A`), or deletes them (`-D`).
   func run(_ verb: String, _ accepts: [Accept]) throws(NetlinkError) {
     for accept in accepts {
@@ -64,9 +68,20 @@ struct LegacyForward: CustomStringConvertible {
 
   private func run(_ arguments: [String]) throws(NetlinkError) {
     let attempt = "change \(self)"
+    guard let path = executablePath(of: program) else {
+      throw NetlinkError(
+        attempt: attempt, errno: .noSuchFileOrDirectory,
+        text: "\(program) is neither in PATH nor in the system's folders")
+    }
     let outcome: Program.Outcome
-    do { outcome = try Program(program, arguments: arguments).run() } catch {
-      throw NetlinkError(attempt: attempt, errno: error.errno, text: program)
+    do { outcome = try Program(path, arguments: arguments).run() } catch {
+      throw NetlinkError(attempt: attempt, errno: error.errno, text: path)
+    }
+    // Of xtables, "RESOURCE_PROBLEM": the lock is another process's.
+    if outcome.status == 4 {
+      throw NetlinkError(
+        attempt: attempt, errno: .wouldBlock,
+        text: "another process has held the lock of \(program) for 5 seconds")
     }
     guard outcome.status == 0 else {
       throw NetlinkError(
@@ -74,48 +89,74 @@ struct LegacyForward: CustomStringConvertible {
         text: "\(program) ended with status \(outcome.status)")
     }
   }
+}
 
-  // MARK: - Reading the table
+// MARK: - Reading the table
 
+/// What the kernel has in the chain.
+private struct Contents {
   /// A rule's bytes: `ipt_entry` or `ip6t_entry`, its matches and its target.
-  fileprivate typealias Entry = ArraySlice<UInt8>
+  typealias Entry = ArraySlice<UInt8>
 
-  /// Reads the chain. Asking the kernel for a table makes it, so it is only asked where the table is
-  /// listed.
-  private static func read(_ family: IPAddress.Family) -> (drops: Bool, rules: [Entry])? {
-    guard lists("/proc/thread-self/net/\(family == .v4 ? "ip" : "ip6")_tables_names", "filter")
-    else { return nil }
+  let drops: Bool
+  let rules: [Entry]
+
+  /// nil where there is no such table. Asking the kernel for a table makes it, so only a table that is
+  /// listed is asked for.
+  init?(_ family: IPAddress.Family) throws(NetlinkError) {
+    let attempt = "read the iptables-legacy table filter of IPv\(family.version)"
+    do throws(SystemError) {
+      guard try Contents.isListed(family) else { return nil }
+    } catch {
+      throw NetlinkError(attempt: attempt, errno: error.errno)
+    }
     let domain = family == .v4 ? AF_INET : AF_INET6
     let descriptor = socket(domain, humanz_sock_raw | humanz_sock_cloexec, Int32(IPPROTO_RAW))
-    guard descriptor >= 0 else { return nil }
+    guard descriptor >= 0 else { throw NetlinkError(attempt: attempt, errno: .last) }
     let socket = FileDescriptor(descriptor)
+    // The kernel answers EAGAIN where the table changes between the two questions.
+    for _ in 0..<1000 {
+      do throws(Errno) {
+        try self.init(family, socket)
+        return
+      } catch {
+        if error != .wouldBlock { throw NetlinkError(attempt: attempt, errno: error) }
+      }
+    }
+    throw NetlinkError(attempt: attempt, errno: .wouldBlock, text: "it changes too often")
+  }
+
+  private init(
+    _ family: IPAddress.Family, _ socket: borrowing FileDescriptor
+  ) throws(Errno) {
     // Both families have the same numbers and, but for the entries, the same structures.
     let level = Int32(family == .v4 ? IPPROTO_IP : IPPROTO_IPV6)
     var info = ipt_getinfo()
-    setName(&info.name)
+    Contents.setName(&info.name)
     var size = socklen_t(MemoryLayout<ipt_getinfo>.size)
     guard getsockopt(socket.rawValue, level, Int32(IPT_SO_GET_INFO), &info, &size) == 0 else {
-      return nil
+      throw .last
     }
     var request = ipt_get_entries()
-    setName(&request.name)
+    Contents.setName(&request.name)
     request.size = info.size
     let header = MemoryLayout<ipt_get_entries>.size
     var answer = withUnsafeBytes(of: request) { [UInt8]($0) }
     answer += [UInt8](repeating: 0, count: Int(info.size))
     size = socklen_t(answer.count)
     guard getsockopt(socket.rawValue, level, Int32(IPT_SO_GET_ENTRIES), &answer, &size) == 0 else {
-      return nil
+      throw .last
     }
     // The chain ends with the rule that stands for its policy.
     var rules: [Entry] = []
     var rest = answer[header...].dropFirst(Int(info.hook_entry.2))
     let policy = header + Int(info.underflow.2)
-    while rest.startIndex < policy, let next = offsets(of: rest, family)?.next, next > 0 {
+    while rest.startIndex < policy, let next = Contents.offsets(of: rest, family)?.next, next > 0 {
       rules.append(rest.prefix(next))
       rest = rest.dropFirst(next)
     }
-    return (drops(answer[header...].dropFirst(Int(info.underflow.2)), family), rules)
+    self.rules = rules
+    drops = Contents.drops(answer[header...].dropFirst(Int(info.underflow.2)), family)
   }
 
   /// Where a rule's target begins and where the next rule does; nil where the bytes are too few.
@@ -143,9 +184,16 @@ struct LegacyForward: CustomStringConvertible {
     return verdict.withUnsafeBytes { $0.loadUnaligned(as: Int32.self) } == -NF_DROP - 1
   }
 
-  private static func lists(_ path: String, _ word: String) -> Bool {
-    guard let bytes = try? FileDescriptor.contents(of: path) else { return false }
-    return bytes.split(separator: 0x0a).contains { $0.elementsEqual(word.utf8) }
+  private static func isListed(_ family: IPAddress.Family) throws(SystemError) -> Bool {
+    let path = "/proc/thread-self/net/\(family == .v4 ? "ip" : "ip6")_tables_names"
+    do throws(SystemError) {
+      let names = try FileDescriptor.contents(of: path)
+      return names.split(separator: 0x0a).contains { $0.elementsEqual("filter".utf8) }
+    } catch {
+      // A kernel without iptables-legacy has no such file.
+      if error.errno == .noSuchFileOrDirectory { return false }
+      throw error
+    }
   }
 
   private static func setName<Name: BitwiseCopyable>(_ name: inout Name) {
@@ -155,7 +203,7 @@ struct LegacyForward: CustomStringConvertible {
 
 extension LegacyForward.Accept {
   /// Reads what `ipt_ip` or `ip6t_ip6` begins with: source, destination, and the masks of both.
-  fileprivate init?(_ entry: LegacyForward.Entry, _ family: IPAddress.Family) {
+  fileprivate init?(_ entry: Contents.Entry, _ family: IPAddress.Family) {
     let size = family.bits / 8
     func field(_ index: Int) -> IPAddress? {
       IPAddress(bytes: entry.dropFirst(index * size).prefix(size))

@@ -3,7 +3,7 @@ import CNetlink
 import Embedded
 import Netlink
 
-/// What comes from a network's pods and goes outside the network leaves with the node's address.
+/// Masquerades traffic of a network's pods that leaves the network: it gets the node's address.
 ///
 /// A network has a chain of its own, and each prefix of its pods a rule in it, whose comment names
 /// the prefix:
@@ -14,26 +14,53 @@ import Netlink
 ///         ip saddr 100.100.0.0/24 ip daddr != 100.100.0.0/16 ip daddr != 224.0.0.0/4 masquerade
 ///       }
 ///     }
+///
+/// Where the exceptions are too many for one rule, each has a rule that accepts, before the one that
+/// masquerades.
 public struct Masquerade: Sendable {
   private let chain: Chain
-  private let rules: [Rule]
+  private let groups: [Group]
+
+  /// The rules of one prefix, in their order; they have one comment.
+  private struct Group {
+    let comment: String
+    let rules: [Rule]
+
+    /// - Parameter except: of the same family.
+    init(_ inside: IPPrefix, except: [IPPrefix]) {
+      let comment = "pods \(inside.network)"
+      let source = [Expression].family(inside.family) + .address(.source, in: inside)
+      let whole =
+        source + except.flatMap { [Expression].address(.destination, in: $0, false) }
+        + [.masquerade]
+      if whole.count <= Rule.mostExpressions {
+        rules = [Rule(comment: comment, expressions: whole)]
+      } else {
+        let accepting = except.map { [Expression].address(.destination, in: $0) }
+          .map { Rule(comment: comment, expressions: source + $0 + [.verdict(NF_ACCEPT)]) }
+        rules = accepting + [Rule(comment: comment, expressions: source + [.masquerade])]
+      }
+      self.comment = comment
+    }
+
+    func isInstalled(among others: [InstalledRule]) -> Bool {
+      let others = others.filter { $0.comment == comment }
+      return others.count == rules.count
+        && zip(rules, others).allSatisfy { $0.isInstalled(as: $1) }
+    }
+  }
 
   /// - Parameters:
   ///   - inside: the prefixes that the pods' addresses are in.
   ///   - except: the destinations that see the pods' own addresses. Groups always do.
   public init(network: String, inside: [IPPrefix], except: [IPPrefix]) {
     chain = Masquerade.chain(of: network)
-    rules = inside.map { inside in
+    groups = inside.map { inside in
       let family = inside.family
-      let groups = IPPrefix(
+      let multicast = IPPrefix(
         IPAddress(family, family == .v4 ? 0xe000_0000 : 0xff << 120),
         length: family == .v4 ? 4 : 8)
-      let exceptions = except.filter { $0.family == family } + [groups]
-      return Rule(
-        comment: "pods \(inside.network)",
-        expressions: .family(family) + .address(.source, in: inside)
-          + exceptions.flatMap { [Expression].address(.destination, in: $0, false) }
-          + [.masquerade])
+      return Group(inside, except: except.filter { $0.family == family } + [multicast])
     }
   }
 
@@ -48,7 +75,7 @@ public struct Masquerade: Sendable {
   /// Whether nothing has to be done: one request.
   public func isInstalled(_ socket: borrowing NetfilterSocket) throws(NetlinkError) -> Bool {
     let installed = try socket.rules(of: chain)
-    return rules.allSatisfy { rule in installed.contains { rule.isInstalled(as: $0) } }
+    return groups.allSatisfy { $0.isInstalled(among: installed) }
   }
 
   /// Makes the rules that are missing, and again those for the same pods with other exceptions. Does
@@ -60,10 +87,10 @@ public struct Masquerade: Sendable {
     try socket.update { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
       let installed = try socket.rules(of: chain)
       var requests: [Request] = [.addTable(.inet), .addChain(chain)]
-      for rule in rules where !installed.contains(where: { rule.isInstalled(as: $0) }) {
-        requests += installed.filter { $0.comment == rule.comment }
+      for group in groups where !group.isInstalled(among: installed) {
+        requests += installed.filter { $0.comment == group.comment }
           .map { .deleteRule($0, of: chain) }
-        requests.append(.addRule(rule, to: chain))
+        requests += group.rules.map { .addRule($0, to: chain) }
       }
       return requests
     }

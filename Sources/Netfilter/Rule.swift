@@ -9,6 +9,9 @@ struct Rule: Sendable {
   /// At most 253 bytes. nft(8) prints it behind the rule.
   let comment: String
   let expressions: [Expression]
+
+  /// NFT_RULE_MAXEXPRS, of include/net/netfilter/nf_tables.h.
+  static let mostExpressions = 128
 }
 
 /// A rule that is in the kernel.
@@ -137,7 +140,11 @@ extension InstalledRule {
 extension Rule {
   /// Whether the rule is in the kernel as it is here.
   func isInstalled(as other: InstalledRule) -> Bool {
-    guard comment == other.comment else { return false }
+    comment == other.comment && matches(other)
+  }
+
+  /// Whether a rule in the kernel does the same, whatever its comment says and it counts.
+  func matches(_ other: InstalledRule) -> Bool {
     var request = Request("compare", NLMSG_NOOP, header: nfgenmsg())
     for expression in expressions { expression.put(into: &request) }
     return request.bytes.withUnsafeBytes { asked in
@@ -154,10 +161,17 @@ extension Rule {
 private func isList(_ asked: Attributes, as found: Attributes) -> Bool {
   var found = found
   for element in asked {
-    guard let other = found.next(), contains(other.nested, element.nested) else { return false }
+    guard let other = nextStep(&found), contains(other.nested, element.nested) else { return false }
   }
-  if found.next() != nil { return false }
-  return true
+  return nextStep(&found) == nil
+}
+
+/// The next expression that is not a counter.
+private func nextStep(_ expressions: inout Attributes) -> Attribute? {
+  while let element = expressions.next() {
+    if element.nested.first(NFTA_EXPR_NAME)?.string != "counter" { return element }
+  }
+  return nil
 }
 
 /// Whether all that was asked for is there: a kernel says more about an expression than it was told.

@@ -92,29 +92,41 @@ public struct Connection: ~Copyable {
   /// Asks for one object.
   /// - Returns: the messages of the answer.
   borrowing func get(_ request: Request) throws(NetlinkError) -> [UInt8] {
-    let (answer, isWhole) = try ask(request, flags: 0)
-    guard isWhole else { throw NetlinkError.lostAnswer(request.attempt) }
+    var answer: [UInt8] = []
+    guard try ask(request, flags: 0, { answer.append($0) }) else {
+      throw NetlinkError.lostAnswer(request.attempt)
+    }
     return answer
   }
 
   /// Asks for all objects of a kind, and again if they changed during the dump.
   /// - Returns: the messages of the answer.
   borrowing func dump(_ request: Request) throws(NetlinkError) -> [UInt8] {
+    var answer: [UInt8] = []
+    try dump(request, again: { answer = [] }, { answer.append($0) })
+    return answer
+  }
+
+  /// As `dump`, without holding the answer: gives each message as it comes.
+  /// - Parameter again: is called where the objects changed, before they are asked for again.
+  borrowing func dump(
+    _ request: Request, again: () -> Void, _ take: (Message) -> Void
+  ) throws(NetlinkError) {
     for _ in 0..<100 {
-      let (answer, isWhole) = try ask(request, flags: NLM_F_DUMP)
-      if isWhole { return answer }
+      if try ask(request, flags: NLM_F_DUMP, take) { return }
+      again()
     }
     throw NetlinkError(attempt: request.attempt, errno: .wouldBlock, text: "it changes too often")
   }
 
+  /// - Returns: whether the answer is whole.
   private borrowing func ask(
-    _ request: Request, flags: Int32
-  ) throws(NetlinkError) -> (answer: [UInt8], isWhole: Bool) {
+    _ request: Request, flags: Int32, _ take: (Message) -> Void
+  ) throws(NetlinkError) -> Bool {
     var datagram: [UInt8] = []
     append(request, to: &datagram, flags: flags, sequence: 0)
     try send(datagram, request.attempt)
 
-    var answer: [UInt8] = []
     var isWhole = true
     var isDone = false
     var failure: NetlinkError?
@@ -127,8 +139,7 @@ public struct Connection: ~Copyable {
           failure = message.failure(of: request.attempt)
           isDone = true
         default:
-          answer += message.bytes
-          while answer.count % Int(NLMSG_ALIGNTO) != 0 { answer.append(0) }
+          take(message)
           isDone = isDone || flags & NLM_F_DUMP == 0
         }
       }
@@ -139,7 +150,15 @@ public struct Connection: ~Copyable {
       }
     }
     if let failure { throw failure }
-    return (answer, isWhole)
+    return isWhole
+  }
+}
+
+extension [UInt8] {
+  /// Appends a message, filled to a multiple of four.
+  fileprivate mutating func append(_ message: Message) {
+    self += message.bytes
+    while count % Int(NLMSG_ALIGNTO) != 0 { append(0) }
   }
 }
 

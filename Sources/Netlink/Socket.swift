@@ -69,6 +69,14 @@ public struct Socket<Family: NetlinkFamily>: ~Copyable {
     let answer = try connection.dump(request)
     return answer.withUnsafeBytes { Messages($0).compactMap(read) }
   }
+
+  /// As `dump` for a kind with so many objects that they are not to be in memory at once. An object
+  /// may come twice, where the objects changed meanwhile.
+  public borrowing func forEach(
+    of request: Request, _ body: (Message) -> Void
+  ) throws(NetlinkError) {
+    try connection.dump(request, again: {}, body)
+  }
 }
 
 /// One request of several that the kernel refused.

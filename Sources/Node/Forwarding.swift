@@ -1,5 +1,6 @@
 import Addresses
 import CNI
+import CNetlink
 import Embedded
 import Netlink
 
@@ -11,6 +12,11 @@ public enum Forwarding {
 
   public static func isOn(_ family: IPAddress.Family) -> Bool {
     Sysctl.read(key(family)) == "1"
+  }
+
+  /// Whether forwarding is on or can be turned on: /proc/sys may be read-only.
+  public static func isPossible(_ family: IPAddress.Family) -> Bool {
+    isOn(family) || access("/proc/sys/\(key(family))", W_OK) == 0
   }
 
   /// Turns forwarding on for a family; does nothing where it is on.

@@ -48,20 +48,24 @@ extension Pod {
 
   /// The kernel's form of a result's route: without a gateway of its own it takes that of its
   /// family's address, and without one of those, or with the scope of a link, the destination is on
-  /// the link.
-  /// Source: specification section 5, "routes".
+  /// the link. A value that the kernel takes for "none" or does not keep is what the kernel makes of it.
+  /// Source: specification section 5, "routes"; for the largest values net/ipv4/metrics.c.
   public static func route(
     _ route: ResultRoute, through interface: Link, addresses: [ResultIP]
   ) throws(CNIError) -> Route {
     let family = route.destination.family
-    var gateway = route.gateway
+    var gateway = route.gateway.flatMap { $0.value == 0 ? nil : $0 }
     if gateway == nil, route.scope ?? 0 < RT_SCOPE_LINK.rawValue {
       gateway = addresses.first { $0.address.family == family && $0.gateway != nil }?.gateway
+    }
+    func orNone(_ value: UInt32?, most: UInt32 = .max) -> UInt32? {
+      value.flatMap { $0 == 0 ? nil : min($0, most) }
     }
     return Route(
       destination: route.destination,
       nextHops: [NextHop(gateway: gateway, device: interface.index)],
-      scope: route.scope, table: route.table ?? Route.mainTable, priority: route.priority,
-      mtu: route.mtu, advmss: route.advmss)
+      scope: route.scope, table: orNone(route.table) ?? Route.mainTable,
+      priority: family == .v6 ? orNone(route.priority) : route.priority,
+      mtu: orNone(route.mtu, most: 65535 - 15), advmss: orNone(route.advmss, most: 65535 - 40))
   }
 }

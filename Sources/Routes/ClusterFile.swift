@@ -60,7 +60,12 @@ extension ClusterFile {
       throw CNIError(
         .undecodable, "the cluster file \(path) is not JSON", details: error.description)
     }
-    let keys = Keys(json.object ?? JSONObject(), path: path)
+    guard let object = json.object else {
+      throw CNIError(
+        .undecodable, "the cluster file \(path) is \(json.kind), expected an object",
+        details: "`humanz sync` writes it")
+    }
+    let keys = Keys(object, path: path)
     node = try keys.string("node")
     subnets =
       try keys.elements("subnets") { (value: JSON, path: String) throws(CNIError) in
@@ -69,8 +74,11 @@ extension ClusterFile {
         }
         return subnet
       } ?? []
+    guard let values = try keys.array("peers") else {
+      throw keys.invalid("peers", "is required: the other nodes, of which there may be none")
+    }
     var peers: [Peer] = []
-    for value in try keys.array("peers") ?? [] {
+    for value in values {
       guard let peer = value.object.flatMap({ Peer($0) }) else {
         throw ClusterFile.invalid(
           "\(path).peers[\(peers.count)]", "a peer with its \"subnet\" and a list of \"via\"")
@@ -92,7 +100,7 @@ extension ClusterFile.Peer {
       let texts = object["via"]?.array
     else { return nil }
     let via = texts.compactMap { $0.string.flatMap { IPAddress($0) } }
-    guard !via.isEmpty, via.count == texts.count,
+    guard (1...Routes.Peer.mostNextHops).contains(via.count), via.count == texts.count,
       via.allSatisfy({ $0.family == subnet.family })
     else { return nil }
     self.init(name: object["name"]?.string ?? "", subnet: subnet, via: via)

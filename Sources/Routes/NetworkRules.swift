@@ -5,10 +5,10 @@ import Netfilter
 import Netlink
 import Node
 
-/// What a network's pods need of the node's firewalls: once for all of them.
+/// The rules of a network in the node's firewalls, which serve all of its pods.
 public struct NetworkRules {
   private let name: NetworkName
-  /// nil: firewalls are left alone.
+  /// nil: no firewall is changed.
   private let forward: ForwardAccept?
   /// nil: traffic that leaves the network keeps the pods' addresses.
   private let masquerade: Masquerade?
@@ -38,33 +38,30 @@ public struct NetworkRules {
   /// Makes the rules that are missing. Does nothing, and starts no process, where none is.
   ///
   /// All or nothing under the lock: another ADD that finds one rule and misses another waits here.
-  /// - Returns: a sentence about a firewall that rejected our rules, as firewalld's own tables do. That
-  ///   fails no pod: the node's pods still reach each other.
-  public func install() throws(CNIError) -> [String] {
-    guard forward != nil || masquerade != nil else { return [] }
+  /// - Throws: error 100 where a firewall that drops the network's packets rejects our rules.
+  public func install() throws(CNIError) {
+    guard forward != nil || masquerade != nil else { return }
     do throws(NetlinkError) {
       let socket = try NetfilterSocket()
-      if try isInstalled(socket) { return [] }
+      if try isInstalled(socket) { return }
     } catch {
       throw CNIError(error)
     }
-    var complaints: [String] = []
     let lock = try NodeLock(.exclusive)
     do throws(NetlinkError) {
       let socket = try NetfilterSocket()
-      let hadForward = try forward?.isInstalled(socket) ?? true
-      do throws(NetlinkError) { try forward?.install(socket) } catch {
-        complaints.append(error.description)
-      }
-      do throws(NetlinkError) { try masquerade?.install(socket) } catch {
-        if !hadForward { try? forward?.remove(socket) }
+      let hadRules = try forward?.hasRules(socket) ?? true
+      do throws(NetlinkError) {
+        try forward?.install(socket)
+        try masquerade?.install(socket)
+      } catch {
+        if !hadRules { try? forward?.remove(socket) }
         throw error
       }
     } catch {
       throw CNIError(error)
     }
     lock.unlock()
-    return complaints
   }
 
   private func isInstalled(_ socket: borrowing NetfilterSocket) throws(NetlinkError) -> Bool {
@@ -72,7 +69,19 @@ public struct NetworkRules {
     return try masquerade?.isInstalled(socket) ?? true
   }
 
-  /// What is missing, each as a sentence.
+  /// The firewalls that drop the network's packets and cannot be changed, a sentence for each.
+  public func obstacles() throws(CNIError) -> [String] {
+    guard let forward else { return [] }
+    do throws(NetlinkError) {
+      return try forward.unchangeableChains(NetfilterSocket()).map {
+        "\($0) drops the network \(name) by its policy and takes no rule of ours"
+      }
+    } catch {
+      throw CNIError(error)
+    }
+  }
+
+  /// What is missing, a sentence for each.
   public func complaints() throws(CNIError) -> [String] {
     guard forward != nil || masquerade != nil else { return [] }
     do throws(NetlinkError) {

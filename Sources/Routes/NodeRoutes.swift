@@ -4,76 +4,68 @@ import Embedded
 import Netlink
 import Node
 
-/// The node's routes as they are to be and as they are, side by side.
+/// The node's routes to its peers: those it should have, compared with those it has.
 ///
 /// The kernel's main table is read once a family, whatever the number of peers, and gone through once
-/// beside the wanted routes; nothing is sent where everything is right.
+/// beside the peers. Nothing is sent where everything is right.
 public struct NodeRoutes {
-  /// By subnet.
-  private let wanted: [Peer]
+  /// By subnet, the rest of a network among them.
+  private let peers: [Peer]
+  /// Peers that get no route, and why.
+  private let refused: [PeerList.Refusal]
   private let table: RouteTable
-  /// The prefixes within which routes of ours that are not wanted are stale.
+  /// Within these prefixes a route of ours that no peer needs is stale.
   private let network: [IPPrefix]
-  /// The links that peers name, as far as they are there.
+  /// The links that peers name, if they exist.
   private let devices: [Link]
 
   public init(_ routed: RoutedNetwork, _ node: borrowing Node) throws(CNIError) {
     try self.init(
-      peers: try routed.peers(), unreachable: routed.unreachable ? routed.network : [],
+      try routed.peers(), unreachable: routed.unreachable ? routed.network : [],
       staleWithin: routed.network, node)
   }
 
   /// - Parameters:
   ///   - unreachable: the prefixes whose rest answers unreachable.
-  ///   - network: the prefixes within which routes of ours that are not wanted are stale.
+  ///   - network: within these prefixes a route of ours that no peer needs is stale.
   public init(
-    peers: [Peer], unreachable: [IPPrefix] = [], staleWithin network: [IPPrefix],
+    _ list: PeerList, unreachable: [IPPrefix] = [], staleWithin network: [IPPrefix],
     _ node: borrowing Node
   ) throws(CNIError) {
     self.network = network
+    refused = list.refused
     // The rest of a network comes before its subnets, and peers mostly come in order.
-    var wanted: [Peer] = []
-    for prefix in unreachable { wanted.append(Peer(restOf: prefix)) }
-    wanted += peers
+    let all = unreachable.map { Peer(restOf: $0) } + list.peers
     var devices: [Link] = []
-    for peer in peers {
+    for peer in list.peers {
       guard let name = peer.device, !devices.contains(where: { $0.name == name }) else { continue }
       if let link = try node.kernel.link(name) { devices.append(link) }
     }
-    self.wanted = wanted.inOrder { $0.subnet < $1.subnet }
+    peers = all.inOrder { $0.subnet < $1.subnet }
     self.devices = devices
-    func concerns(_ family: IPAddress.Family) -> Bool {
-      network.contains { $0.family == family }
-        || wanted.contains { $0.subnet.family == family }
-    }
     var routes: [Route] = []
-    for family in [IPAddress.Family.v4, .v6] where concerns(family) {
+    for family in [IPAddress.Family.v4, .v6]
+    where network.contains(where: { $0.family == family })
+      || all.contains(where: { $0.subnet.family == family })
+    {
       routes += try node.kernel.routes(family)
     }
     table = RouteTable(routes)
   }
 
-  /// Whether the table has routes of ours: an ADD has been here.
-  /// - Parameter besidesSync: leaves out those to peers, which `humanz-route sync` makes before any.
-  public func hasOwn(besidesSync: Bool) -> Bool {
-    table.routes.contains { route in
-      route.isOurs && !(besidesSync && route.kind == .unicast)
-        && network.contains { $0.contains(route.destination) }
-    }
-  }
-
-  /// What is wrong, each as a sentence.
-  /// - Parameter healable: whether to name what the next ADD heals.
-  public func complaints(healable: Bool = true, on node: borrowing Node) throws(CNIError)
-    -> [String]
-  {
+  /// What is wrong, a sentence for each problem.
+  /// - Parameter healable: whether to include what the next ADD repairs.
+  public func complaints(
+    healable: Bool = true, on node: borrowing Node
+  ) throws(CNIError) -> [String] {
     try findings(on: node).filter { healable || $0.repair == nil }.map { $0.message }
   }
 
-  /// Makes the routes as they are to be. One bad peer never fails the others: what cannot be made is
-  /// returned as a sentence each.
+  /// Makes missing routes, replaces different ones and deletes stale ones. One bad peer never keeps
+  /// the others from their routes.
   /// Equivalent to: `ip route replace … proto 72`, `ip route delete …` for the stale ones.
-  public func putRight(on node: borrowing Node) -> [String] {
+  /// - Returns: a sentence for each route that cannot be made.
+  public func repair(on node: borrowing Node) -> [String] {
     var complaints: [String] = []
     var repairs: [Request] = []
     do throws(CNIError) {
@@ -84,7 +76,7 @@ public struct NodeRoutes {
           complaints.append(finding.message)
         }
       }
-      // Another ADD may have been at the same; and a route that is gone is not stale any more.
+      // Another ADD may do the same at the same time. A stale route may be gone already.
       for failure in try node.kernel.failures(performing: repairs)
       where !failure.error.exists && !failure.error.isMissing {
         complaints.append(failure.error.description)
@@ -99,31 +91,33 @@ public struct NodeRoutes {
 // MARK: - Comparing
 
 extension NodeRoutes {
-  /// What becomes of a destination.
+  /// How a destination's route stands.
   public enum State {
     case installed, missing
-    /// Ours, but by another next hop or kind.
+    /// Ours, but with another next hop, kind or MTU.
     case different
     /// A next hop is on no link of the node.
     case notOnLink
-    /// Somebody else's route has the destination: it stays.
+    /// Somebody else's route has the destination. It stays.
     case conflicting
-    /// Ours, and nobody wants it any more.
+    /// The peer gets no route: its subnet is outside of the network, or this node's.
+    case refused
+    /// Ours, and no peer needs it any more.
     case stale
     /// Somebody else's, within the network.
     case foreign
   }
 
-  /// A destination and how it stands.
+  /// A destination and how its route stands.
   public final class Finding {
     public let state: State
-    /// Whom it is for; nil where nobody wants it.
+    /// nil for a route that no peer needs.
     public let peer: Peer?
-    /// What is there, or is to be where nothing is.
+    /// The kernel's route, or the missing one.
     public let route: Route
-    /// A sentence for a person; empty where all is well.
+    /// A sentence for a person; empty where the route is right.
     public let message: String
-    /// What heals it; nil where nothing of ours does.
+    /// The request that repairs it; nil where none of ours does.
     let repair: Request?
 
     public init(
@@ -138,19 +132,21 @@ extension NodeRoutes {
     }
   }
 
-  /// What is not as it is to be, and with `all` the rest too.
+  /// What is wrong, and with `all` also what is right.
   public func findings(all: Bool = false, on node: borrowing Node) throws(CNIError) -> [Finding] {
-    var findings: [Finding] = []
+    var findings = refused.map { refusal in
+      Finding(.refused, refusal.peer, refusal.peer.route(), refusal.reason)
+    }
     let routes = table.routes
     var next = 0
-    for index in 0...wanted.count {
-      let peer = index < wanted.count ? wanted[index] : nil
-      if let peer, index > 0, wanted[index - 1].subnet == peer.subnet {
-        sharesSubnet(peer, wanted[index - 1], &findings)
+    for index in 0...peers.count {
+      let peer = index < peers.count ? peers[index] : nil
+      if let peer, index > 0, peers[index - 1].subnet == peer.subnet {
+        reportSharedSubnet(of: peer, and: peers[index - 1], &findings)
         continue
       }
       while next < routes.count, peer.map({ routes[next].destination < $0.subnet }) ?? true {
-        unwanted(routes[next], all, &findings)
+        reportUnneeded(routes[next], all, &findings)
         next += 1
       }
       guard let peer else { break }
@@ -161,7 +157,7 @@ extension NodeRoutes {
     return try withoutOwn(findings, on: node)
   }
 
-  /// A conflist may name every node, this one too: a peer reached by an address of our own is us.
+  /// A conflist may name every node, this one too: a peer with an address of this node is this node.
   private func withoutOwn(
     _ findings: [Finding], on node: borrowing Node
   ) throws(CNIError) -> [Finding] {
@@ -176,75 +172,102 @@ extension NodeRoutes {
     }
   }
 
-  private func unwanted(_ route: Route, _ all: Bool, _ findings: inout [Finding]) {
+  private func reportUnneeded(_ route: Route, _ all: Bool, _ findings: inout [Finding]) {
     guard route.isOurs || all, network.contains(where: { $0.contains(route.destination) }) else {
       return
     }
-    findings.append(
-      route.isOurs
-        ? Finding(
-          .stale, nil, route, "the route to \(route.destination) is stale",
-          repair: .deleteRoute(route))
-        : Finding(.foreign, nil, route))
+    findings.append(route.isOurs ? stale(route) : Finding(.foreign, nil, route))
   }
 
-  private func sharesSubnet(_ peer: Peer, _ first: Peer, _ findings: inout [Finding]) {
+  private func stale(_ route: Route) -> Finding {
+    Finding(
+      .stale, nil, route, "the route to \(route.destination) is stale", repair: .deleteRoute(route))
+  }
+
+  private func reportSharedSubnet(
+    of peer: Peer, and first: Peer, _ findings: inout [Finding]
+  ) {
     if peer.isRest { return }
     findings.append(
-      Finding(
-        .conflicting, peer, peer.route(via: peer.via, device: nil),
-        "\(peer) has the subnet of \(first)"))
+      Finding(.conflicting, peer, peer.route(), "\(peer) has the subnet of \(first)"))
   }
 
   /// - Parameter there: the routes to the destination, by metric.
   private func compare(
     _ peer: Peer, _ there: ArraySlice<Route>, _ all: Bool, _ findings: inout [Finding]
   ) {
-    let device = peer.device.flatMap { name in devices.first { $0.name == name }?.index }
-    if let name = peer.device, device == nil {
+    guard let wanted = wantedRoute(to: peer, &findings) else { return }
+    let mine = there.first { $0.isOurs }
+    // A prefix of this node's own pods must not lead to a peer.
+    if let own = table.linkPrefix(around: peer.subnet), !peer.isRest,
+      own.nextHops.first?.device != wanted.link
+    {
       findings.append(
         Finding(
-          .notOnLink, peer, peer.route(via: peer.via, device: nil),
-          "\(peer): there is no link \(name)"))
+          .refused, peer, wanted.route,
+          "\(peer): its subnet is inside of \(own.destination), which is on a link of this node"))
+      if let mine { findings.append(stale(mine)) }
       return
     }
-    var hops = peer.via
-    if !hops.allSatisfy({ table.isOnLink($0, by: device) }) {
-      let off = hops.filter { !table.isOnLink($0, by: device) }
-      findings.append(
-        Finding(
-          .notOnLink, peer, peer.route(via: off, device: device),
-          "\(peer): the next hop \(off.map { $0.description }.joined(separator: ", "))"
-            + " is not on-link"))
-      hops = hops.filter { !off.contains($0) }
-      // Keep our old route: no next hop is reachable.
-      if hops.isEmpty { return }
-    }
-    let mine = there.first { $0.isOurs }
-    let isRight = mine.map { $0.leads(as: peer, hops, device) } ?? false
-    if isRight, there.count == 1, !all { return }
-    let route = peer.route(via: hops, device: device)
+    // A route that is exactly ours but for its protocol is right, whoever made it.
+    let right = (mine ?? there.first { $0.serves(as: wanted.route) })
+      .flatMap { $0.serves(as: wanted.route) ? $0 : nil }
+    if right != nil, there.count == 1, !all { return }
     // Where the whole network is on a link of the node, there is no rest of it.
-    if let other = there.first(where: { !$0.isOurs }), !peer.isRest || !other.isKernels {
+    let other = there.first { !$0.isOurs && !$0.serves(as: wanted.route) }
+    if let other, !peer.isRest || !other.isKernels {
       findings.append(
         Finding(
           .conflicting, peer, other,
           "\(peer): somebody else's route is in its place: \(other)"))
     }
-    if let mine, isRight {
-      if all { findings.append(Finding(.installed, peer, mine)) }
+    if let right {
+      if all { findings.append(Finding(.installed, peer, right)) }
     } else if let mine {
-      // In place of ours alone: the kernel takes the first of several with the same metric.
+      // The kernel replaces the first of several with the same metric, which may be somebody else's.
       let isAlone = !there.contains { !$0.isOurs && $0.metric == mine.metric }
       findings.append(
         Finding(
           .different, peer, mine, "\(peer): its route is another: \(mine)",
-          repair: isAlone ? .replaceRoute(route) : nil))
-    } else if !there.contains(where: { $0.metric == route.metric }) {
+          repair: isAlone ? .replaceRoute(wanted.route) : nil))
+    } else if !there.contains(where: { $0.metric == wanted.route.metric }) {
       findings.append(
         Finding(
-          .missing, peer, route, "\(peer): its route is missing", repair: .addRoute(route)))
+          .missing, peer, wanted.route, "\(peer): its route is missing",
+          repair: .addRoute(wanted.route)))
     }
+  }
+
+  /// The route that a peer needs, and the link it leads over; nil where no next hop can be reached: an
+  /// old route of ours then stays.
+  private func wantedRoute(
+    to peer: Peer, _ findings: inout [Finding]
+  ) -> (route: Route, link: LinkIndex?)? {
+    let device = peer.device.flatMap { name in devices.first { $0.name == name }?.index }
+    if let name = peer.device, device == nil {
+      findings.append(
+        Finding(.notOnLink, peer, peer.route(), "\(peer): there is no link \(name)"))
+      return nil
+    }
+    var (reachable, unreachable): ([IPAddress], [IPAddress]) = ([], [])
+    var link: LinkIndex?
+    for address in peer.via {
+      if let found = table.link(of: address, over: device) {
+        link = link ?? found
+        reachable.append(address)
+      } else {
+        unreachable.append(address)
+      }
+    }
+    if !unreachable.isEmpty {
+      findings.append(
+        Finding(
+          .notOnLink, peer, peer.route(via: unreachable, device: device),
+          "\(peer): the next hop \(unreachable.map { $0.description }.joined(separator: ", "))"
+            + " is not on-link"))
+    }
+    if reachable.isEmpty, !peer.isRest { return nil }
+    return (peer.route(via: reachable, device: device), link)
   }
 }
 
@@ -256,6 +279,7 @@ extension NodeRoutes.State: CustomStringConvertible {
     case .different: "different"
     case .notOnLink: "not on-link"
     case .conflicting: "conflicting"
+    case .refused: "refused"
     case .stale: "stale"
     case .foreign: "foreign"
     }
@@ -263,10 +287,11 @@ extension NodeRoutes.State: CustomStringConvertible {
 }
 
 extension Peer {
-  fileprivate func route(via hops: [IPAddress], device: LinkIndex?) -> Route {
+  /// The route to the peer by all of its addresses or by some.
+  fileprivate func route(via hops: [IPAddress]? = nil, device: LinkIndex? = nil) -> Route {
     Route(
       destination: subnet, kind: isRest ? .unreachable : .unicast,
-      nextHops: hops.map { NextHop(gateway: $0, device: device) }, mtu: mtu)
+      nextHops: (hops ?? via).map { NextHop(gateway: $0, device: device) }, mtu: mtu)
   }
 }
 
@@ -276,17 +301,17 @@ extension Route {
   /// Whether it is a link's own, which comes and goes with an address.
   fileprivate var isKernels: Bool { proto == Route.kernel }
 
-  /// Whether it sends packets as a route to the peer does.
-  fileprivate func leads(
-    as peer: Peer, _ hops: [IPAddress], _ device: LinkIndex?
-  ) -> Bool {
-    guard kind == (peer.isRest ? .unreachable : .unicast), mtu == peer.mtu,
-      nextHops.count == hops.count
-    else { return false }
+  /// Whether it sends packets as a route to a peer does, whoever made it and whatever its metric.
+  fileprivate func serves(as wanted: Route) -> Bool {
+    guard kind == wanted.kind, mtu == wanted.mtu, nextHops.count == wanted.nextHops.count else {
+      return false
+    }
+    // The kernel may have the next hops in another order.
     for hop in nextHops {
-      guard hop.weight == 1, device == nil || hop.device == device, let gateway = hop.gateway,
-        hops.contains(gateway)
-      else { return false }
+      let isWanted = wanted.nextHops.contains { other in
+        hop.gateway == other.gateway && (other.device == nil || hop.device == other.device)
+      }
+      guard hop.weight == 1, isWanted else { return false }
     }
     return true
   }

@@ -4,8 +4,8 @@ import Embedded
 import Netlink
 import Node
 
-/// Another node: its pod subnet and how it is reached. Without next hops it stands for the
-/// part of the network that no node has.
+/// Another node: its pod subnet and its addresses. Without addresses it stands for the part of the
+/// network that no node has.
 public final class Peer {
   /// For messages; nil where the configuration gives none.
   public let name: String?
@@ -17,6 +17,9 @@ public final class Peer {
   /// In bytes.
   public let mtu: UInt32?
 
+  /// A message to the kernel has room for some thousand next hops; a node has a handful of addresses.
+  public static let mostNextHops = 64
+
   init(_ keys: Keys) throws(CNIError) {
     name = try keys.string("name")
     guard let subnet = try keys.network("subnet") else {
@@ -24,6 +27,10 @@ public final class Peer {
     }
     self.subnet = subnet
     via = try keys.addresses("via", subnet.family)
+    guard via.count <= Peer.mostNextHops else {
+      throw keys.invalid(
+        "via", "has \(via.count) addresses, at most \(Peer.mostNextHops) are possible")
+    }
     guard !via.isEmpty else { throw keys.invalid("via", "is required: the peer's address") }
     device = try keys.parsed("dev", as: "an interface name", InterfaceName.init)
     mtu = try keys.int("mtu", in: 68...65535).map { UInt32($0) }
@@ -47,6 +54,34 @@ public final class Peer {
     via = peer.via
     device = nil
     mtu = nil
+  }
+}
+
+/// Peers, and those among them that get no route.
+public struct PeerList {
+  public struct Refusal {
+    public let peer: Peer
+    /// A sentence for a person.
+    public let reason: String
+  }
+
+  public var peers: [Peer]
+  public var refused: [Refusal] = []
+
+  public init(_ peers: [Peer]) { self.peers = peers }
+
+  /// The peers of a network; those outside of it get no route.
+  /// - Parameter network: empty where the configuration names none.
+  init(_ peers: [Peer], within network: [IPPrefix]) {
+    self.peers = []
+    for peer in peers {
+      if network.isEmpty || network.contains(where: { $0.contains(peer.subnet) }) {
+        self.peers.append(peer)
+      } else {
+        refused.append(
+          Refusal(peer: peer, reason: "\(peer): its subnet is outside of \"network\""))
+      }
+    }
   }
 }
 

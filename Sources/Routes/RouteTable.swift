@@ -31,29 +31,41 @@ struct RouteTable {
     self.enclosing = enclosing
   }
 
-  /// Whether the best route to an address, or the best one by a device, leads straight onto a link.
-  func isOnLink(_ address: IPAddress, by device: LinkIndex?) -> Bool {
+  /// The link that an address is on, by the best route to it or by the best one over a device; nil where
+  /// that route leads to a router or nowhere.
+  func link(of address: IPAddress, over device: LinkIndex?) -> LinkIndex? {
+    let route = nearest(to: address) { route in
+      device == nil || route.nextHops.contains { $0.device == device }
+    }
+    guard let link = route?.link else { return nil }
+    return device ?? link
+  }
+
+  /// The nearest prefix around a subnet that a link of the node has by its address.
+  func linkPrefix(around subnet: IPPrefix) -> Route? {
+    nearest(to: subnet.address) { route in
+      route.destination.length < subnet.length && route.proto == Route.kernel && route.link != nil
+    }
+  }
+
+  /// The best route with the longest destination around an address that `isMatch` takes.
+  private func nearest(to address: IPAddress, _ isMatch: (Route) -> Bool) -> Route? {
     var index = lastIndex(upTo: address)
     while index >= 0 {
       let destination = routes[index].destination
       let outer = enclosing[index]
       if destination.contains(address) {
-        var best: Int?
-        var candidate = index
-        while candidate >= 0, routes[candidate].destination == destination {
-          if device == nil || routes[candidate].nextHops.contains(where: { $0.device == device }) {
-            best = candidate
-          }
-          candidate -= 1
+        // Those of one destination are together, the best one first.
+        var best: Route?
+        while index >= 0, routes[index].destination == destination {
+          if isMatch(routes[index]) { best = routes[index] }
+          index -= 1
         }
-        if let best {
-          return routes[best].kind == .unicast
-            && routes[best].nextHops.allSatisfy { $0.gateway == nil }
-        }
+        if let best { return best }
       }
       index = outer
     }
-    return false
+    return nil
   }
 
   /// The last route whose destination begins at the address or before it; -1 for none.
@@ -68,6 +80,12 @@ struct RouteTable {
 }
 
 extension Route {
+  /// The link that its destination is on; nil for a route that leads to a router or nowhere.
+  fileprivate var link: LinkIndex? {
+    guard kind == .unicast, nextHops.allSatisfy({ $0.gateway == nil }) else { return nil }
+    return nextHops.first?.device
+  }
+
   /// The metric in force: the lowest goes first.
   public var metric: UInt32 { priority ?? (destination.family == .v4 ? 0 : 1024) }
 }

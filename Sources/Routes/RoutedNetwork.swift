@@ -15,16 +15,24 @@ public struct RoutedNetwork {
   public let clusterFile: String?
   /// Whether the rest of `network` answers unreachable instead of leaving by the default route.
   public let unreachable: Bool
-  /// Whether the node's firewalls are told to accept the network's forwarded packets.
+  /// Whether the node's firewalls get rules that accept the network's forwarded packets.
   public let forward: Bool
   /// Whether traffic that leaves the network is masqueraded.
   public let ipMasq: Bool
+
+  /// Each prefix has its rules in every firewall, and a batch of rules has one message.
+  public static let mostPrefixes = 128
 
   /// - Throws: error 7 naming the key.
   public init(_ configuration: NetworkConfiguration) throws(CNIError) {
     let keys = configuration.keys
     name = configuration.name
     network = try keys.networks("network")
+    guard network.count <= RoutedNetwork.mostPrefixes else {
+      throw keys.invalid(
+        "network",
+        "has \(network.count) prefixes, at most \(RoutedNetwork.mostPrefixes) are possible")
+    }
     staticPeers = try keys.list("peers")?.map { (peer) throws(CNIError) in try Peer(peer) } ?? []
     clusterFile = try keys.string("clusterFile")
     guard clusterFile == nil || !keys.has("peers") else {
@@ -51,8 +59,8 @@ public struct RoutedNetwork {
 
   /// The other nodes. The cluster file is read here: neither DEL nor GC need it.
   /// - Throws: error 11 where there is no cluster file yet, 6 or 7 for a file that is not one.
-  public func peers() throws(CNIError) -> [Peer] {
-    guard let clusterFile else { return staticPeers }
-    return try ClusterFile(path: clusterFile).peers.map { Peer($0) }
+  public func peers() throws(CNIError) -> PeerList {
+    guard let clusterFile else { return PeerList(staticPeers) }
+    return PeerList(try ClusterFile(path: clusterFile).peers.map { Peer($0) }, within: network)
   }
 }

@@ -85,3 +85,16 @@ private func memoryFile(holding bytes: [UInt8]) throws(SystemError) -> FileDescr
   lseek(raw, 0, SEEK_SET)
   return file
 }
+
+/// The path of a program: in a folder of PATH, or where distributions have theirs, since a process may
+/// run without PATH; nil where there is none.
+public func executablePath(of program: String) -> String? {
+  let folders =
+    (environmentVariable("PATH") ?? "").fields(separatedBy: ":")
+    + ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/bin", "/usr/bin", "/bin"]
+  for folder in folders where folder.utf8.first == UInt8(ascii: "/") {
+    let path = "\(folder)/\(program)"
+    if isExecutableFile(path) { return path }
+  }
+  return nil
+}

@@ -17,6 +17,15 @@ struct BridgePlugin: Plugin {
 
   private var network: NetworkName { invocation.configuration.name }
 
+  func unknownKeys() throws(CNIError) -> [UnknownKey] {
+    let keys = invocation.configuration.keys
+    var unknown = try keys.refuseMisspelled([.ofEveryPlugin, StageKeys.bridge])
+    for range in (try? keys.list("vlanTrunk")) ?? [] {
+      unknown += try range.refuseMisspelled([StageKeys.vlanTrunk])
+    }
+    return unknown
+  }
+
   // MARK: - ADD
 
   func add(_ attachment: Attachment, namespace: String) throws(CNIError) -> CNIResult {

@@ -18,6 +18,19 @@ struct IPAMPlugin: Plugin {
 
   var network: NetworkName { invocation.configuration.name }
 
+  /// As a delegate it knows the `ipam` section's keys alone: the others are its caller's.
+  func unknownKeys() throws(CNIError) -> [UnknownKey] {
+    let keys = invocation.configuration.keys
+    var unknown: [UnknownKey] = []
+    if let section = try? keys.keys("ipam") {
+      unknown += try section.refuseMisspelled([.ofEveryPlugin, StageKeys.ipam])
+    }
+    if invocation.configuration.type == IPAMPlugin.name {
+      unknown += try keys.refuseMisspelled([.ofEveryPlugin, StageKeys.ipam])
+    }
+    return unknown
+  }
+
   // MARK: - ADD
 
   func add(_ attachment: Attachment, namespace: String) throws(CNIError) -> CNIResult {

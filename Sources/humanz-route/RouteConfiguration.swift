@@ -9,6 +9,8 @@ struct RouteConfiguration {
   let defaultRoute: Bool
   /// Further routes for the pod.
   let routes: [ResultRoute]
+  /// Whether STATUS answers 51 where peers cannot be reached.
+  let statusLimited: Bool
 
   /// - Throws: error 7 naming the key.
   init(_ configuration: NetworkConfiguration) throws(CNIError) {
@@ -17,5 +19,6 @@ struct RouteConfiguration {
     defaultRoute = try keys.bool("defaultRoute") ?? true
     routes =
       try keys.list("routes")?.map { (route) throws(CNIError) in try ResultRoute(route) } ?? []
+    statusLimited = try keys.bool("statusLimited") ?? false
   }
 }

@@ -17,6 +17,18 @@ struct RoutePlugin: Plugin {
 
   private var network: NetworkName { invocation.configuration.name }
 
+  func unknownKeys() throws(CNIError) -> [UnknownKey] {
+    let keys = invocation.configuration.keys
+    var unknown = try keys.refuseMisspelled([.ofEveryPlugin, StageKeys.route])
+    for peer in (try? keys.list("peers")) ?? [] {
+      unknown += try peer.refuseMisspelled([StageKeys.peer])
+    }
+    for route in (try? keys.list("routes")) ?? [] {
+      unknown += try route.refuseMisspelled([StageKeys.podRoute])
+    }
+    return unknown
+  }
+
   // MARK: - ADD
 
   func add(_ attachment: Attachment, namespace: String) throws(CNIError) -> CNIResult {
@@ -32,7 +44,7 @@ struct RoutePlugin: Plugin {
     do throws(CNIError) {
       undo.push(.pod(routes.reverse))
       try routes.make(in: pod)
-      log(try NetworkRules(configuration.network, addresses).install())
+      try NetworkRules(configuration.network, addresses).install()
     } catch {
       undo.run(node: node.kernel, pod: pod.kernel)
       throw error
@@ -41,15 +53,15 @@ struct RoutePlugin: Plugin {
     return result
   }
 
-  /// Makes what every pod of the node relies on. It stays when this ADD fails. What cannot be made is
-  /// logged.
+  /// Makes the forwarding and the routes that all pods of the node share. They stay when this ADD fails.
+  /// A route that cannot be made is logged.
   private func repairNode(
     _ configuration: RouteConfiguration, for families: [IPAddress.Family], _ node: borrowing Node
   ) throws(CNIError) {
     for family in families { try Forwarding.enable(family, on: node) }
     // Until the routes are made, `humanz sync` must not replace the cluster file they come from.
     let lock = try NodeLock(.shared)
-    log(try NodeRoutes(configuration.network, node).putRight(on: node))
+    log(try NodeRoutes(configuration.network, node).repair(on: node))
     lock.unlock()
   }
 
@@ -104,27 +116,37 @@ struct RoutePlugin: Plugin {
       complaints(configuration, families, addresses, routes, node), .checkFailed)
   }
 
-  /// Reports what pods suffer from. A node without pods is ready where the next ADD repairs the rest.
+  /// - Throws: error 50 where the next ADD cannot be served. Runtimes take any error for a network that
+  ///   is not ready, and then make no pod whose ADD would repair something: peers that cannot be reached
+  ///   are error 51 only where `statusLimited` asks for it.
   func status() throws(CNIError) {
     let configuration = try RouteConfiguration(invocation.configuration)
-    let network = configuration.network
+    try refuse(obstacles(to: configuration.network), .notAvailable)
+    guard configuration.statusLimited else { return }
     let node = try Node()
-    let routes: NodeRoutes
-    do throws(CNIError) { routes = try NodeRoutes(network, node) } catch {
-      throw CNIError(.notAvailable, error.message, details: error.details)
-    }
-    let hasOwn = routes.hasOwn(besidesSync: network.clusterFile != nil)
-    let isUsed = hasOwn ? true : try node.kernel.hasAttachments(to: network.name)
-    let complaints =
-      isUsed
-      ? try complaints(configuration, network.families, [], routes, node)
-      : try routes.complaints(healable: false, on: node)
-    try refuse(complaints, .limitedConnectivity)
+    try refuse(
+      NodeRoutes(configuration.network, node).complaints(healable: false, on: node),
+      .limitedConnectivity)
   }
 
-  /// What is wrong on the node, a sentence each.
-  /// - Parameter addresses: the pod's; none in STATUS.
-  @inline(never)
+  /// What the next ADD would fail for, a sentence for each.
+  private func obstacles(to network: RoutedNetwork) throws(CNIError) -> [String] {
+    var obstacles: [String] = []
+    for family in network.families where !Forwarding.isPossible(family) {
+      obstacles.append("forwarding of IPv\(family.version) is off and cannot be turned on")
+    }
+    do throws(CNIError) {
+      _ = try network.peers()
+      obstacles += try NetworkRules(network, []).obstacles()
+    } catch {
+      obstacles.append(
+        error.details.isEmpty ? error.message : "\(error.message) (\(error.details))")
+    }
+    return obstacles
+  }
+
+  /// What is wrong on the node, a sentence for each problem.
+  /// - Parameter addresses: the pod's.
   private func complaints(
     _ configuration: RouteConfiguration, _ families: [IPAddress.Family], _ addresses: [ResultIP],
     _ routes: NodeRoutes, _ node: borrowing Node

@@ -137,18 +137,9 @@ extension SyncCluster {
         peers += node.peers(&complaints)
       }
     }
-    peers = peers.inOrder { $0.subnet < $1.subnet }
-    var kept: [ClusterFile.Peer] = []
-    for peer in peers {
-      if let last = kept.last, last.subnet == peer.subnet {
-        complaints.append(
-          "\(peer.name) has the pod subnet \(peer.subnet) that \(last.name) has already")
-      } else if own.subnets.contains(where: { $0.contains(peer.subnet) }) {
-        complaints.append("\(peer.name) has the pod subnet \(peer.subnet) of this node")
-      } else {
-        kept.append(peer)
-      }
-    }
-    return ClusterFile(node: ownName, subnets: own.subnets, peers: kept)
+    let subnets = ClusterSubnets(
+      own: own.subnets, addresses: nodes.flatMap { $0.addresses })
+    peers = subnets.usable(peers, &complaints)
+    return ClusterFile(node: ownName, subnets: own.subnets, peers: peers)
   }
 }

@@ -161,8 +161,8 @@ extension SyncCommand {
     let subnets = file.peers.map { $0.subnet }
     let departed = old?.peers.map { $0.subnet }.filter { !subnets.containsSorted($0) } ?? []
     let routes = try NodeRoutes(
-      peers: file.peers.map { Peer($0) }, staleWithin: departed, node)
-    return wrong + routes.putRight(on: node)
+      PeerList(file.peers.map { Peer($0) }), staleWithin: departed, node)
+    return wrong + routes.repair(on: node)
   }
 
   /// Says what is wrong, and not again what was wrong before.

@@ -127,3 +127,34 @@ import Testing
     #expect(message { try keys.strings("l") } == "key \"l[0]\" has a NUL character in it")
   }
 }
+
+/// Keys that no plugin reads: mistyped ones are refused, others are named.
+@Suite struct KnownKeysTests {
+  private let known = [KnownKeys("network peers mtu"), KnownKeys("name ipam")]
+
+  private func keys(_ name: String) throws -> Keys {
+    Keys(JSONObject((name, .null)), path: "a[1]")
+  }
+
+  @Test(
+    arguments: [
+      ("Network", "network"), ("NETWORK", "network"), ("peer", "peers"), ("peerss", "peers"),
+      ("pears", "peers"), ("epers", "peers"), ("eers", "peers"), ("mut", "mtu"), ("Nam", "name"),
+    ])
+  func `a key that differs in case or by a letter is refused`(name: String, meant: String) throws {
+    let error = #expect(throws: CNIError.self) { try keys(name).refuseMisspelled(known) }
+    #expect(error?.code == .invalidConfiguration)
+    #expect(error?.message == "key \"a[1].\(name)\" is unknown: did you mean \"\(meant)\"?")
+  }
+
+  @Test(arguments: ["networks2", "eper", "x", "", "mtnu2", "peersviax", "tmu2"])
+  func `another unknown key is named`(name: String) throws {
+    let unknown = try keys(name).refuseMisspelled(known)
+    #expect(unknown == [UnknownKey(path: "a[1].\(name)", meant: nil)])
+  }
+
+  @Test(arguments: ["network", "peers", "ipam", "cni.dev/valid-attachments", "a/peer", "x.mtus"])
+  func `a known key and one of a domain are fine`(name: String) throws {
+    #expect(try keys(name).refuseMisspelled(known) == [])
+  }
+}

@@ -59,9 +59,14 @@ class Uplinked:
                 for route in self.routes("proto", "72") if route.get("type") != "unreachable"}
 
 
-def status(network):
+def status(network, **keys):
     """The code and the words of STATUS's error; 0 and no words for a success."""
-    return network.complaint("STATUS")
+    return network.complaint("STATUS", **keys)
+
+
+def limits(network):
+    """As `status`, where the network asks for error 51."""
+    return status(network, statusLimited=True)
 
 
 def check(network):

@@ -6,7 +6,7 @@ import pytest
 
 from lab.attachment import Network, Refused
 from lab.cluster import NETWORKS
-from lab.uplinked import check, status
+from lab.uplinked import check, limits, status
 
 def test_a_peer_that_went_away_loses_its_route_and_the_others_keep_theirs(host):
     host.add(host.network(host.peer(2), host.peer(3)))
@@ -26,7 +26,7 @@ def test_several_next_hops_make_one_route(host):
     network = host.network(host.peer(2, host.via(2), host.via(3)))
     host.add(network)
     assert host.ours() == {host.subnet(2): [host.via(2), host.via(3)]}
-    assert check(network) == status(network) == (0, "")
+    assert check(network) == limits(network) == (0, "")
 
 
 def test_of_several_next_hops_those_that_are_on_link_serve(host):
@@ -34,7 +34,7 @@ def test_of_several_next_hops_those_that_are_on_link_serve(host):
     network = host.network(host.peer(2, host.via(2), far))
     host.add(network)
     assert host.ours() == {host.subnet(2): host.via(2)}
-    assert far in status(network)[1]
+    assert far in limits(network)[1]
 
 
 def test_the_mtu_of_a_peer_is_its_routes(host):
@@ -55,10 +55,11 @@ def test_a_next_hop_that_is_not_on_link_fails_no_pod_and_is_named(host):
     network = host.network(host.peer(2, far), host.peer(3), logFile="/run/tmp/log")
     host.add(network)
     assert host.ours() == {host.subnet(3): host.via(3)}
-    for code, (found, text) in ((51, status(network)), (102, check(network))):
+    for code, (found, text) in ((51, limits(network)), (102, check(network))):
         assert found == code
         assert "node2" in text and far in text and "not on-link" in text
     assert "not on-link" in host.node.path("/run/tmp/log").read_text()
+    assert status(network) == (0, "")
 
 
 def test_a_next_hop_behind_a_router_is_not_on_link(host):
@@ -67,21 +68,21 @@ def test_a_next_hop_behind_a_router_is_not_on_link(host):
     network = host.network(host.peer(2, behind))
     host.add(network)
     assert host.ours() == {}
-    assert "not on-link" in status(network)[1]
+    assert "not on-link" in limits(network)[1]
 
 
 def test_a_link_that_a_peer_names_and_is_not_there_is_named(host):
     network = host.network(host.peer(2, dev="uplink"), host.peer(3, dev="uplink9"))
     host.add(network)
     assert host.ours() == {host.subnet(2): host.via(2)}
-    assert "uplink9" in status(network)[1]
+    assert "uplink9" in limits(network)[1]
 
 
 def test_a_node_that_the_list_names_too_is_none_of_its_own_peers(host):
     network = host.network(host.peer(1), host.peer(2))
     host.add(network)
     assert host.ours() == {host.subnet(2): host.via(2)}
-    assert check(network) == status(network) == (0, "")
+    assert check(network) == limits(network) == (0, "")
 
 
 @pytest.mark.parametrize("metric", [None, 50, 2000])
@@ -91,7 +92,7 @@ def test_somebody_elses_route_to_a_peer_survives_everything_and_is_named(host, m
     [before] = [route for route in host.routes(host.subnet(2)) if route["gateway"] == host.via(7)]
     network = host.network(host.peer(2), host.peer(3))
     host.add(network)
-    for found, text in (status(network), check(network)):
+    for found, text in (limits(network), check(network)):
         assert found in (51, 102)
         assert "node2" in text and "somebody else's" in text and host.via(7) in text
     host.add(network)
@@ -114,14 +115,56 @@ def test_a_network_that_is_on_a_link_of_the_node_has_no_rest(host):
     network = host.network()
     network.configuration["network"] = own
     host.add(network)
-    assert check(network) == status(network) == (0, "")
+    assert check(network) == limits(network) == (0, "")
 
 
 def test_a_node_without_pods_is_ready_for_what_the_next_add_makes(host):
     network = host.network(host.peer(2))
-    assert status(network) == (0, "")
+    assert limits(network) == (0, "")
     far = {"4": "198.18.0.1", "6": "fd00:98::1"}[host.version]
-    assert status(host.network(host.peer(2, far)))[0] == 51
+    assert limits(host.network(host.peer(2, far)))[0] == 51
+    assert status(host.network(host.peer(2, far))) == (0, "")
+
+
+def test_a_route_made_by_hand_that_is_exactly_ours_is_right(host):
+    host.node.run("ip", f"-{host.version}", "route", "add", host.subnet(2), "via", host.via(2))
+    before = host.routes(host.subnet(2))
+    network = host.network(host.peer(2), host.peer(3))
+    host.add(network)
+    assert host.routes(host.subnet(2)) == before
+    assert host.ours() == {host.subnet(3): host.via(3)}
+    assert check(network) == limits(network) == (0, "")
+    # It is not ours to take away, and another one in its place is named.
+    host.add(host.network(host.peer(3)))
+    assert host.routes(host.subnet(2)) == before
+    host.node.run("ip", f"-{host.version}", "route", "replace", host.subnet(2), "via", host.via(7))
+    assert "somebody else's" in check(network)[1]
+
+
+def inside_own(host):
+    return {"4": "10.244.1.128/25", "6": "fd00:244:1::8000:0:0:0/68"}[host.version]
+
+
+def test_a_peer_inside_of_this_nodes_subnet_gets_no_route_and_is_named(host):
+    bad = {**host.peer(9), "subnet": inside_own(host)}
+    host.node.run("ip", f"-{host.version}", "route", "add", bad["subnet"], "via", bad["via"],
+                  "proto", "72")
+    network = host.network(bad, host.peer(2), logFile="/run/tmp/log")
+    host.add(network)
+    assert host.ours() == {host.subnet(2): host.via(2)}
+    code, text = check(network)
+    assert code == 102 and "node9" in text and "port0" not in text and "this node" in text
+    assert "node9" in host.node.path("/run/tmp/log").read_text()
+    assert limits(network)[0] == 51
+
+
+def test_a_peer_on_the_uplinks_own_prefix_is_fine(host):
+    # As in a LAN whose addresses the pods share.
+    subnet = {"4": "192.168.0.128/25", "6": "fd00:192::8000:0:0:0/68"}[host.version]
+    network = host.network({**host.peer(9), "subnet": subnet})
+    network.configuration["network"] = [NETWORKS[host.version], subnet]
+    host.add(network)
+    assert check(network) == (0, "")
 
 
 # The cluster file
@@ -132,7 +175,7 @@ def test_the_peers_come_from_the_cluster_file(host):
     with pytest.raises(Refused) as refused:
         host.add(network)
     assert refused.value.error["code"] == 11
-    assert "humanz-route sync" in refused.value.error["details"]
+    assert "humanz sync" in refused.value.error["details"]
     assert status(network)[0] == 50
     network.call("DEL", "pod")
     folder = host.node.path("/run/humanz")
@@ -147,7 +190,7 @@ def test_the_peers_come_from_the_cluster_file(host):
     host.add(network)
     assert host.ours() == {host.subnet(number): host.via(number) for number in (2, 3)}
     write(3)
-    assert host.subnet(2) in status(network)[1]
+    assert host.subnet(2) in check(network)[1]
     host.add(network)
     assert host.ours() == {host.subnet(3): host.via(3)}
 
@@ -164,6 +207,10 @@ def test_the_peers_come_from_the_cluster_file(host):
     ({"clusterFile": "/run/humanz/cluster.json", "peers": []}, "clusterFile"),
     ({"routes": [{"gw": "10.244.1.1"}]}, "routes[0].dst"),
     ({"forward": "yes"}, "forward"),
+    ({"statusLimited": 1}, "statusLimited"),
+    ({"peers": [{"subnet": "10.244.2.0/24", "via": [f"192.168.0.{n}" for n in range(1, 66)]}]},
+     "peers[0].via"),
+    ({"network": [f"10.{n}.0.0/16" for n in range(129)]}, "network"),
 ])
 def test_a_key_with_a_value_it_cannot_have_is_named(node, keys, key):
     network = Network(node, "humanz-route", version="1.1.0",
@@ -172,3 +219,45 @@ def test_a_key_with_a_value_it_cannot_have_is_named(node, keys, key):
         network.call("STATUS")
     assert refused.value.error["code"] == 7
     assert f'"{key}"' in refused.value.error["msg"]
+
+
+@pytest.mark.parametrize("content", ["[]", "null", "5", "{}", '{"peers": null}', '"peers"'])
+def test_a_cluster_file_without_peers_takes_no_route_away(host, content):
+    network = host.network(clusterFile="/run/humanz/cluster.json")
+    del network.configuration["peers"]
+    host.node.run("mkdir", "-p", "/run/humanz")
+    file = host.node.path("/run/humanz/cluster.json")
+    write_cluster(file, host, 2)
+    host.add(network)
+    file.write_text(content)
+    with pytest.raises(Refused) as refused:
+        host.add(network)
+    assert refused.value.error["code"] in (6, 7)
+    assert "/run/humanz/cluster.json" in refused.value.error["msg"]
+    assert check(network)[0] in (6, 7) and status(network)[0] == 50
+    assert host.ours() == {host.subnet(2): host.via(2)}
+
+
+def test_a_peer_of_the_cluster_file_outside_of_the_network_is_left_out_and_named(host):
+    network = host.network(clusterFile="/run/humanz/cluster.json")
+    del network.configuration["peers"]
+    host.node.run("mkdir", "-p", "/run/humanz")
+    outside = {"4": "169.254.169.254/32", "6": "fd00:99::/64"}[host.version]
+    other = {"4": ("fd00:244:2::/64", "fd00:192::2"), "6": ("10.244.2.0/24", "192.168.0.2")}
+    subnet, via = other[host.version]
+    write_cluster(host.node.path("/run/humanz/cluster.json"), host, 2, more=[
+        {"name": "node3", "subnet": outside, "via": [host.via(3)]},
+        # Of the other family, of which the configuration names no network.
+        {"name": "node4", "subnet": subnet, "via": [via]}])
+    host.add(network)
+    assert host.ours() == {host.subnet(2): host.via(2)}
+    code, text = check(network)
+    assert code == 102 and "node3" in text and outside in text
+    assert "node4" in text and subnet in text and "node2" not in text
+
+
+def write_cluster(file, host, *numbers, more=()):
+    file.write_text(json.dumps({
+        "node": "node1", "subnets": [host.subnet(1)],
+        "peers": [{"name": f"node{number}", "subnet": host.subnet(number),
+                   "via": [host.via(number)]} for number in numbers] + list(more)}))

@@ -81,6 +81,25 @@ def test_check_names_a_route_whose_attribute_was_changed(host, change):
     assert code == 102 and SOMEWHERE[host.version] in text and "another" in text
 
 
+@pytest.mark.parametrize("keys", [
+    {"table": 0}, {"mtu": 0}, {"mtu": 70000}, {"advmss": 0}, {"advmss": 70000}, {"priority": 0},
+    {"gw": "none"}, {"table": 0, "mtu": 0, "advmss": 0, "priority": 0}])
+@pytest.mark.parametrize("source", ["configuration", "prevResult"])
+def test_a_value_that_the_kernel_does_not_keep_is_made_and_checked_all_the_same(host, source, keys):
+    route = {"dst": SOMEWHERE[host.version], **keys}
+    if "gw" in keys:
+        route["gw"] = {"4": "0.0.0.0", "6": "::"}[host.version]
+    network = host.network(routes=[route] if source == "configuration" else [])
+    if source == "prevResult":
+        host.prev_result["routes"] = [route]
+    assert route in host.add(network)["routes"]
+    assert f"{SOMEWHERE[host.version]} via {POD[host.version][1]}" in pod_routes(host)
+    assert check(network) == (0, "")
+    before = pod_routes(host)
+    host.add(network)
+    assert pod_routes(host) == before
+
+
 def test_what_the_interface_plugin_has_set_is_taken_as_it_is(host):
     gateway = POD[host.version][1]
     ip(host, "add", "default", "via", gateway)

@@ -5,10 +5,10 @@ import subprocess
 
 import pytest
 
-from lab.attachment import Network
+from lab.attachment import Network, Refused
 from lab.cluster import NETWORKS, Cluster, static_peers
 from lab.system_calls import traced
-from lab.traffic import source_of_datagram
+from lab.traffic import PYTHON, source_of_datagram
 from lab.uplinked import Uplinked, check, status
 
 BACKENDS = ["iptables-nft", "iptables-legacy", "nftables"]
@@ -170,24 +170,186 @@ def test_a_rule_of_the_operators_own_still_has_its_say(host, backend):
     assert len(rules) == 3 and "mark" in rules[0], rules
 
 
-def test_a_firewall_that_cannot_be_told_fails_no_pod_and_is_named(host):
-    # A table of a process's own, as firewalld has it, takes no rule of another.
-    owner = host.node.start("nft", "-i", stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    owner.stdin.write("add table inet wall { flags owner; }\n"
-                      "add chain inet wall passing { type filter hook forward priority 0; policy drop; }\n"
-                      "list chains\n")
-    owner.stdin.flush()
-    while "passing" not in owner.stdout.readline():
-        pass
+# Firewalls that take no rule
+
+class OwnersTable:
+    """A table of a process's own, as firewalld may have it: it takes no rule of another process."""
+
+    def __init__(self, node, *rules):
+        self.process = node.start(
+            "nft", "-i", stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        lines = ["add table inet wall { flags owner; }",
+                 "add chain inet wall passing { type filter hook forward priority 0; policy drop; }",
+                 *(f"add rule inet wall passing {rule}" for rule in rules), "list chains"]
+        self.process.stdin.write("".join(f"{line}\n" for line in lines))
+        self.process.stdin.flush()
+        while "passing" not in self.process.stdout.readline():
+            pass
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+def refused_add(host, network, **options):
+    with pytest.raises(Refused) as refused:
+        host.add(network, **options)
+    return refused.value.error
+
+
+def test_an_add_through_a_firewall_that_takes_no_rule_is_refused(host):
+    owner = OwnersTable(host.node)
+    listing = drop(host.node, "iptables-nft", host.version)
+    before = host.node.run(*listing).stdout
+    network = host.network(host.peer(2), ipMasq=True)
+    error = refused_add(host, network)
+    assert error["code"] == 100 and "inet wall passing" in error["msg"]
+    code, said = status(network)
+    assert code == 50 and "inet wall passing" in said
+    # Nothing of the first ADD of the network stays, in no firewall.
+    assert host.node.run(*listing).stdout == before
+    assert "masquerade" not in host.node.run("nft", "list", "ruleset").stdout
+    owner.close()
+    host.add(network)
+    assert check(network) == status(network) == (0, "")
+
+
+def test_a_refused_add_takes_no_rule_from_the_other_pods(host):
+    listing = drop(host.node, "iptables-nft", host.version)
     network = host.network(host.peer(2))
     host.add(network)
-    code, said = status(network)
-    assert code == 51 and "inet wall passing" in said
-    assert "inet wall passing" in host.node.path("/var/log/humanz_cni.log").read_text()
-    owner.stdin.close()
-    owner.wait()
+    before = host.node.run(*listing).stdout
+    owner = OwnersTable(host.node)
+    refused_add(host, network)
+    assert "humanz net" in before and host.node.run(*listing).stdout == before
+    owner.close()
+
+
+def test_a_firewall_that_takes_no_rule_and_accepts_anyway_is_fine(host):
+    family = {"4": "ip", "6": "ip6"}[host.version]
+    owner = OwnersTable(host.node, *(
+        f"{family} {side} {NETWORKS[host.version]} counter accept" for side in ("saddr", "daddr")))
+    network = host.network(host.peer(2))
     host.add(network)
-    assert status(network) == (0, "")
+    assert check(network) == status(network) == (0, "")
+    owner.close()
+
+
+def test_another_networks_rule_does_not_serve_this_one(host):
+    listing = drop(host.node, "nftables", host.version)
+    networks = [host.network(name=name) for name in ("one", "two")]
+    for network in networks:
+        host.add(network)
+    networks[0].collect()
+    rules = host.node.run(*listing).stdout
+    assert "humanz one" not in rules and rules.count("humanz two") == 2
+    assert check(networks[1]) == (0, "")
+
+
+def test_iptables_legacy_is_found_without_path(host):
+    listing = drop(host.node, "iptables-legacy", host.version)
+    network = host.network(host.peer(2))
+    host.add(network, under=["env", "-u", "PATH"])
+    assert host.node.run(*listing).stdout.count("humanz net") == 2
+
+
+def test_an_add_without_the_iptables_legacy_that_it_needs_is_refused(host):
+    listing = drop(host.node, "iptables-legacy", host.version)
+    before = host.node.run(*listing).stdout
+    program = host.node.run("readlink", "-f", f"/usr/sbin/{listing[0]}").stdout.strip()
+    network = host.network(host.peer(2))
+    host.node.run("mount", "--bind", "/dev/null", program)
+    error = refused_add(host, network)
+    assert error["code"] == 100 and listing[0] in error["msg"]
+    assert status(network)[0] == 50 and listing[0] in status(network)[1]
+    host.node.run("umount", program)
+    assert host.node.run(*listing).stdout == before
+    host.add(network)
+    assert check(network) == status(network) == (0, "")
+
+
+_HOLD = """
+import fcntl, sys
+lock = open("/run/xtables.lock", "w")
+fcntl.flock(lock, fcntl.LOCK_EX)
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_an_add_that_waits_in_vain_for_the_lock_of_iptables_is_refused(host):
+    listing = drop(host.node, "iptables-legacy", host.version)
+    before = host.node.run(*listing).stdout
+    holder = host.node.start(PYTHON, "-c", _HOLD, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                             text=True)
+    assert holder.stdout.readline() == "held\n"
+    error = refused_add(host, host.network(host.peer(2)))
+    assert error["code"] == 100 and "lock" in error["msg"]
+    holder.communicate()
+    assert host.node.run(*listing).stdout == before
+
+
+@pytest.mark.parametrize("place", [1, 2])
+def test_an_iptables_table_that_changes_while_it_is_read_is_read_again(host, place):
+    listing = drop(host.node, "iptables-legacy", host.version)
+    network = host.network(host.peer(2))
+    traced(network, "ADD", "pod", "-e", "trace=getsockopt",
+           "-e", f"inject=getsockopt:error=EAGAIN:when={place}", prevResult=host.prev_result)
+    assert host.node.run(*listing).stdout.count("humanz net") == 2
+
+
+def test_an_iptables_table_that_cannot_be_read_fails_the_add(host):
+    drop(host.node, "iptables-legacy", host.version)
+    network = host.network(host.peer(2))
+    with pytest.raises(Refused) as refused:
+        traced(network, "ADD", "pod", "-e", "trace=getsockopt",
+               "-e", "inject=getsockopt:error=EPERM:when=1", prevResult=host.prev_result)
+    assert refused.value.error["code"] == 100
+
+
+# Many prefixes
+
+@pytest.mark.parametrize("count", [42, 70, 128])
+def test_as_many_prefixes_as_a_network_may_have_are_masqueraded_and_let_through(host, count):
+    """The kernel's rules have 128 expressions: above 60 prefixes there are several."""
+    listing = drop(host.node, "nftables", host.version)
+    many = [{"4": f"10.{number}.0.0/16", "6": f"fd00:{number:x}::/32"}[host.version]
+            for number in range(count - 1)] + [NETWORKS[host.version]]
+    many = list(dict.fromkeys(many))
+    network = host.network(ipMasq=True)
+    network.configuration["network"] = many
+    host.add(network)
+    assert check(network) == status(network) == (0, "")
+    rules = host.node.run("nft", "list", "ruleset").stdout
+    host.add(network)
+    assert host.node.run("nft", "list", "ruleset").stdout == rules
+    assert host.node.run(*listing).stdout.count("humanz net") == 2 * len(many)
+    # And back to a few: what was made for many goes.
+    few = host.network(ipMasq=True)
+    host.add(few)
+    masquerade = host.node.run("nft", "list", "chain", "inet", "humanz", "masquerade-net").stdout
+    assert masquerade.count("saddr") == 1 and masquerade.count("masquerade comment") == 1
+    assert check(few) == (0, "")
+
+
+@pytest.mark.parametrize("version", ["4", "6"])
+def test_many_exceptions_except_the_same_destinations_as_one_rule(version):
+    others = [{"4": f"10.{number}.0.0/24", "6": f"fd00:{number:x}::/64"}[version]
+              for number in range(100)]
+
+    def chain(member):
+        chain = static_peers(member, count=2, ipMasq=True)
+        chain.stages[-1].configuration["network"] = member.networks + others
+        return chain
+    with Cluster([version], chain, count=2) as cluster:
+        cluster.add_pods()
+        first, second = cluster
+        [own], [other] = first.addresses(), second.addresses()
+        assert cluster.all_reach_all()
+        assert source_of_datagram(first.node, first.pod, second.node, other, second.pod) == own
+        node = second.uplink(version)
+        assert source_of_datagram(first.node, first.pod, second.node, node) == first.uplink(version)
 
 
 def test_an_interface_whose_packets_do_not_pass_the_node_opens_nothing(node):

@@ -1,0 +1,40 @@
+import CNI
+
+/// The keys of the stages' configurations, beside those of every plugin: for the stages, which refuse
+/// mistyped ones, and for `humanz lint`.
+public enum StageKeys {
+  public static var bridge: KnownKeys {
+    KnownKeys(
+      """
+      bridge mtu vlan vlanTrunk preserveDefaultVlan hairpinMode promiscMode portIsolation \
+      macspoofchk disableContainerInterface isGateway isDefaultGateway forceAddress enabledad \
+      ipMasqBackend
+      """)
+  }
+
+  /// An entry of `vlanTrunk`.
+  public static var vlanTrunk: KnownKeys { KnownKeys("id minID maxID") }
+
+  /// Of humanz-ipam's own entry or of the `ipam` section that names it.
+  public static var ipam: KnownKeys {
+    KnownKeys(
+      """
+      subnet rangeStart rangeEnd gateway ranges exclude routes resolvConf dataDir isGateway \
+      clusterFile
+      """)
+  }
+
+  /// A range of humanz-ipam.
+  public static var range: KnownKeys { KnownKeys("subnet rangeStart rangeEnd gateway") }
+
+  public static var route: KnownKeys {
+    KnownKeys(
+      "network peers clusterFile unreachable forward defaultRoute routes statusLimited")
+  }
+
+  /// An entry of humanz-route's `peers`.
+  public static var peer: KnownKeys { KnownKeys("name subnet via dev mtu") }
+
+  /// An entry of `routes`. Source: specification section 5, "routes".
+  public static var podRoute: KnownKeys { KnownKeys("dst gw mtu advmss priority table scope") }
+}

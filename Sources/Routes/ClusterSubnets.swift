@@ -1,0 +1,88 @@
+import Addresses
+import Embedded
+
+/// Which of the cluster's pod subnets get routes. What Kubernetes tells of another node is not trusted
+/// with the routes of this one: a subnet must be nobody else's.
+public struct ClusterSubnets {
+  /// This node's own pod subnets.
+  private let own: [IPPrefix]
+  /// The addresses of all nodes, in order.
+  private let addresses: [IPAddress]
+
+  /// - Parameter addresses: of all nodes, this one's among them.
+  public init(own: [IPPrefix], addresses: [IPAddress]) {
+    self.own = own
+    self.addresses = addresses.inOrder()
+  }
+
+  /// The peers that get a route, by subnet. Where subnets overlap, one with the length of this node's own
+  /// subnet goes first, and then the first one in `peers`.
+  /// - Parameter complaints: gets a sentence for each peer that is left out.
+  public func usable(
+    _ peers: [ClusterFile.Peer], _ complaints: inout [String]
+  ) -> [ClusterFile.Peer] {
+    var kept: [ClusterFile.Peer] = []
+    let sorted = peers.inOrder { $0.subnet < $1.subnet }
+    for isUsual in [true, false] {
+      for peer in sorted where hasUsualLength(peer.subnet) == isUsual {
+        if let problem = problem(of: peer.subnet) {
+          complaints.append("\(peer.name) has the pod subnet \(peer.subnet)\(problem)")
+          continue
+        }
+        let place = place(of: peer.subnet, in: kept)
+        let neighbours = kept[max(place - 1, 0)..<min(place + 1, kept.count)]
+        guard let other = neighbours.first(where: { $0.subnet.overlaps(peer.subnet) }) else {
+          kept.insert(peer, at: place)
+          continue
+        }
+        let relation =
+          other.subnet == peer.subnet
+          ? " that \(other.name) has already"
+          : ", which overlaps with \(other.subnet) of \(other.name)"
+        complaints.append("\(peer.name) has the pod subnet \(peer.subnet)\(relation)")
+      }
+    }
+    return kept
+  }
+
+  /// Whether a subnet is as long as this node's own of its family.
+  private func hasUsualLength(_ subnet: IPPrefix) -> Bool {
+    own.contains { $0.family == subnet.family && $0.length == subnet.length }
+  }
+
+  /// What is wrong with a subnet by itself, as it goes on after the subnet; nil for nothing.
+  private func problem(of subnet: IPPrefix) -> String? {
+    if own.contains(where: { $0.overlaps(subnet) }) { return " of this node" }
+    if let reserved = reserved.first(where: { $0.overlaps(subnet) }) {
+      return ", which overlaps with the reserved \(reserved)"
+    }
+    // Binary search: a cluster may have thousands of nodes.
+    var (low, high) = (0, addresses.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if addresses[middle] < subnet.address { low = middle + 1 } else { high = middle }
+    }
+    if let address = addresses[low...].first, subnet.contains(address) {
+      return ", in which a node has its address \(address)"
+    }
+    return nil
+  }
+
+  /// Loopback, link-local and multicast addresses, and those of "this network" (RFC 6890, RFC 4291).
+  private var reserved: [IPPrefix] {
+    [
+      "0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3", "::/127", "fe80::/10",
+      "ff00::/8",
+    ].compactMap { IPPrefix($0) }
+  }
+
+  /// Where a subnet belongs among peers that are in order.
+  private func place(of subnet: IPPrefix, in peers: [ClusterFile.Peer]) -> Int {
+    var (low, high) = (0, peers.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if peers[middle].subnet < subnet { low = middle + 1 } else { high = middle }
+    }
+    return low
+  }
+}
