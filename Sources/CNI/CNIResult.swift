@@ -104,7 +104,8 @@ public struct ResultRoute: Equatable {
       throw keys.invalid("dst", "is required: the destination of the route")
     }
     self.destination = destination
-    gateway = try keys.address("gw")
+    // In Go an empty address is an absent one.
+    gateway = try keys.string("gw")?.isEmpty == false ? try keys.address("gw") : nil
     if let gateway, gateway.family != destination.family {
       throw keys.invalid("gw", "is \(gateway), of another family than \"dst\"")
     }
@@ -113,7 +114,9 @@ public struct ResultRoute: Equatable {
     priority = try keys.int("priority", in: 0...Int(UInt32.max)).map { UInt32($0) }
     table = try keys.int("table", in: 0...Int(UInt32.max)).map { UInt32($0) }
     scope = try keys.int("scope", in: 0...255).map { UInt8($0) }
-    fields = keys.object
+    var fields = keys.object
+    if gateway == nil { fields["gw"] = nil }
+    self.fields = fields
   }
 }
 

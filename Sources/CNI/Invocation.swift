@@ -90,6 +90,15 @@ public struct Invocation {
   /// - Throws: error 4 for what is not a list of `KEY=VALUE` pairs.
   public func arguments() throws(CNIError) -> CNIArguments { try CNIArguments(argumentsText) }
 
+  /// The pod that the attachment is for, which runtimes of Kubernetes name in CNI_ARGS; nil where there
+  /// is none.
+  public var pod: PodName? {
+    guard let arguments = try? arguments(), let namespace = arguments["K8S_POD_NAMESPACE"],
+      let name = arguments["K8S_POD_NAME"]
+    else { return nil }
+    return PodName(namespace: namespace, name: name)
+  }
+
   /// A value that the runtime or a user asks for: `runtimeConfig` where its capability is declared, or
   /// else `args.cni`, or else CNI_ARGS. Source: specification section 3.
   /// - Parameters:

@@ -40,7 +40,9 @@ struct LogEntry {
     log = invocation.configuration.log
     line += " network=\(invocation.configuration.name)"
     guard let attachment = invocation.attachment else { return }
-    line += " container=\(attachment.containerID) interface=\(attachment.interface)"
+    line += " container=\(attachment.containerID)"
+    if let pod = invocation.pod { line += " pod=\(pod)" }
+    line += " interface=\(attachment.interface)"
   }
 
   func write(microseconds: Int) {

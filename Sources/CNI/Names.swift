@@ -55,3 +55,27 @@ public struct Attachment: Equatable, Sendable {
     self.interface = interface
   }
 }
+
+/// A pod of Kubernetes: its namespace and its name, each lower-case alphanumerics, `-` and `.`, at most
+/// 253 bytes. Source: RFC 1123 section 2.1, as Kubernetes applies it.
+public struct PodName: Equatable, Sendable, CustomStringConvertible {
+  public let namespace: String
+  public let name: String
+
+  public init?(namespace: String, name: String) {
+    guard isSubdomain(namespace), isSubdomain(name) else { return nil }
+    self.namespace = namespace
+    self.name = name
+  }
+
+  /// `NAMESPACE/NAME`
+  public var description: String { "\(namespace)/\(name)" }
+}
+
+private func isSubdomain(_ text: String) -> Bool {
+  !text.isEmpty && text.utf8.count <= 253
+    && text.utf8.allSatisfy { byte in
+      isAlphanumeric(byte) && !(UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte)
+        || byte == UInt8(ascii: "-") || byte == UInt8(ascii: ".")
+    }
+}

@@ -16,8 +16,12 @@ public protocol Plugin {
 
   init(_ invocation: Invocation)
 
-  /// Makes the attachment in the namespace; undoes what it made where it throws.
-  func add(_ attachment: Attachment, namespace: String) throws(CNIError) -> CNIResult
+  /// Makes the attachment in the namespace. Undoes what it made where it throws.
+  /// - Parameter print: prints the result, as the last step: a runtime that gets none does not know of
+  ///   the attachment. Where it throws, `add` undoes what it made.
+  func add(
+    _ attachment: Attachment, namespace: String, print: (CNIResult) throws(CNIError) -> Void
+  ) throws(CNIError)
 
   /// Removes what ADD made. Missing things are not an error, nor is a missing namespace.
   func del(_ attachment: Attachment, namespace: String?) throws(CNIError)
@@ -89,15 +93,12 @@ extension Plugin {
       for key in try plugin.unknownKeys() {
         invocation.configuration.log.write("\(name) ignores the unknown key \"\(key.path)\"")
       }
-      let result = try plugin.add(attachment, namespace: namespace)
-      do throws(CNIError) {
+      var made = CNIResult()
+      try plugin.add(attachment, namespace: namespace) { (result) throws(CNIError) in
         try print(result.json(version: invocation.configuration.version))
-      } catch {
-        // The runtime does not know of the attachment: it must not stay.
-        try? plugin.del(attachment, namespace: namespace)
-        throw error
+        made = result
       }
-      return result
+      return made
     case (.check, let attachment?, let namespace?):
       try plugin.check(attachment, namespace: namespace)
     case (.del, let attachment?, let namespace):
@@ -187,7 +188,7 @@ extension Plugin {
 }
 
 /// The suite's own version.
-public let suiteVersion = "0.2.0"
+public let suiteVersion = "0.1.0"
 
 extension Verb {
   init?(_ text: String) {

@@ -1,29 +1,28 @@
 import Addresses
 import CNI
 import Embedded
-import Node
 
-/// A pool: the addresses of a subnet that may be given, and the subnet's gateway.
+/// The addresses of a subnet that may be leased, and the subnet's gateway.
 ///
-/// Keys and defaults are host-local's. The network's own address is never given, nor IPv4's
-/// broadcast address, nor the gateway; of a /31 or /127 both addresses are usable (RFC 3021,
-/// RFC 6164), and there is a gateway only where one is configured.
+/// Keys and defaults are host-local's. The network's own address, IPv4's broadcast address and the
+/// gateway are never leased. In a /31 or /127 both addresses can be leased (RFC 3021, RFC 6164), and
+/// there is a gateway only where the configuration names one.
 public struct AddressRange: Equatable {
   public let subnet: IPPrefix
   public let first: IPAddress
   public let last: IPAddress
-  /// nil in a /31 or /127 for which none is configured.
+  /// Mostly in the subnet; nil in a /31 or /127 without a configured one.
   public let gateway: IPAddress?
 
   /// Reads `subnet`, `rangeStart`, `rangeEnd` and `gateway`.
   /// - Throws: error 7 naming the key.
   public init(_ keys: Keys) throws(CNIError) {
     guard let subnet = try keys.network("subnet") else {
-      throw keys.invalid("subnet", "is missing: a prefix such as 100.100.0.0/24 is due")
+      throw keys.invalid("subnet", "is required: a prefix such as 100.100.0.0/24")
     }
     let hostBits = subnet.family.bits - subnet.length
     guard hostBits > 0 else {
-      throw keys.invalid("subnet", "is \(subnet), too small to give addresses from")
+      throw keys.invalid("subnet", "is \(subnet): too small, it has no address to lease")
     }
     self.subnet = subnet
     let usable = AddressRange.usable(subnet)
@@ -35,9 +34,9 @@ public struct AddressRange: Equatable {
     first = max(start, usable.lowerBound)
     last = min(end, usable.upperBound)
     guard first <= last else {
-      throw keys.invalid("rangeStart", "leaves no address of \(subnet) to give")
+      throw keys.invalid("rangeStart", "is \(start): no address of \(subnet) is left to lease")
     }
-    let gateway = try AddressRange.address("gateway", of: subnet, keys)
+    let gateway = try AddressRange.gateway(of: subnet, keys)
     self.gateway = gateway ?? (hostBits == 1 ? nil : subnet.first.advanced(by: 1))
   }
 
@@ -53,22 +52,35 @@ public struct AddressRange: Equatable {
   private static func address(
     _ key: String, of subnet: IPPrefix, _ keys: Keys
   ) throws(CNIError) -> IPAddress? {
-    guard let address = try keys.address(key) else { return nil }
+    guard let address = try optionalAddress(key, keys) else { return nil }
     guard subnet.contains(address) else {
       throw keys.invalid(key, "is \(address), which is not in \"subnet\" \(subnet)")
     }
     return address
   }
 
+  /// The configured gateway. It may be outside the subnet, as host-local accepts it.
+  private static func gateway(
+    of subnet: IPPrefix, _ keys: Keys
+  ) throws(CNIError) -> IPAddress? {
+    guard let gateway = try optionalAddress("gateway", keys) else { return nil }
+    guard gateway.family == subnet.family else {
+      throw keys.invalid("gateway", "is \(gateway), of another family than \"subnet\" \(subnet)")
+    }
+    return gateway
+  }
+
+  /// An address; an empty string is an absent one, as in Go.
+  private static func optionalAddress(_ key: String, _ keys: Keys) throws(CNIError) -> IPAddress? {
+    guard let text = try keys.string(key), !text.isEmpty else { return nil }
+    return try keys.address(key)
+  }
+
   public func contains(_ address: IPAddress) -> Bool {
     address.family == subnet.family && first <= address && address <= last
   }
 
-  func overlaps(_ other: AddressRange) -> Bool {
-    subnet.family == other.subnet.family && first <= other.last && other.first <= last
-  }
-
-  /// The range as a configuration has it.
+  /// The range in the form of a configuration.
   public var json: JSON {
     .object(
       JSONObject(
@@ -79,7 +91,7 @@ public struct AddressRange: Equatable {
 }
 
 extension AddressRange: CustomStringConvertible {
-  /// The subnet, with the range where that is less than all of it.
+  /// The subnet, and the first and last address where they are not the subnet's.
   public var description: String {
     let usable = AddressRange.usable(subnet)
     return usable == first...last ? "\(subnet)" : "\(subnet) (\(first) to \(last))"

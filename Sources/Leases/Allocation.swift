@@ -2,22 +2,24 @@ import Addresses
 import CNI
 import CNetlink
 import Embedded
-import Node
 import System
 
 /// What an attachment asks the store for.
 public struct Allocation {
   let attachment: Attachment
   let namespace: String
-  /// The node's end of the pair; nil where it is not known.
   let hostInterface: InterfaceName?
   let pools: Pools
   let requested: [IPAddress]
+  /// The pod of Kubernetes, kept with the lease; nil where the runtime does not name one.
+  public var pod: PodName?
+  /// The link that the gateway addresses are put on, kept for STATUS; nil where there is none.
+  public var bridge: InterfaceName?
 
   /// - Parameters:
   ///   - namespace: CNI_NETNS, kept with the lease.
-  ///   - hostInterface: the node's end of the pair; nil where it is not known.
-  ///   - requested: the addresses that are asked for.
+  ///   - hostInterface: the node's end of the pair, kept with the lease; nil where it is not known.
+  ///   - requested: the addresses that are asked for; others are chosen.
   public init(
     _ attachment: Attachment, namespace: String, hostInterface: InterfaceName?, pools: Pools,
     requested: [IPAddress]
@@ -35,27 +37,24 @@ public struct Allocation {
   public func make(in store: inout LeaseStore, report: (String) -> Void) throws(StoreError)
     -> [ResultIP]
   {
-    // Before anything is looked for: a full pool must not hide that the attachment has an address.
+    // First of all: a full pool must not hide that the attachment holds an address.
     let held = try storeFiles { () throws(SystemError) in try store.addresses(of: attachment) }
     guard held.isEmpty else { throw .holds(attachment, held) }
-    let wishes = try wishes()
+    let requests = try requestsBySet()
     var addresses: [IPAddress] = []
-    var given: [(set: Int, address: IPAddress)] = []
     for (index, set) in pools.sets.enumerated() {
-      if let wish = wishes[index] {
-        addresses.append(try store.require(wish, report: report))
+      if let request = requests[index] {
+        addresses.append(try store.require(request, report: report))
       } else {
-        let address = try store.find(in: set, index, report: report)
-        addresses.append(address)
-        given.append((index, address))
+        addresses.append(try store.find(in: set, index, report: report))
       }
     }
-    try storeFiles { () throws(SystemError) in try store.note(pools) }
+    try storeFiles { () throws(SystemError) in
+      try store.write(StoreSummary(pools: pools, bridge: bridge))
+    }
+    // A requested address is the last one too, as host-local has it.
     try store.lease(
-      AttachmentRecord(
-        attachment, addresses: addresses, namespace: namespace, hostInterface: hostInterface,
-        bootID: Boot.id, time: Clock.timestamp()),
-      given: given)
+      record(of: addresses), given: addresses.enumerated().map { ($0.offset, $0.element) })
     return addresses.map { address in
       let range = pools.range(of: address)!
       return ResultIP(
@@ -63,9 +62,18 @@ public struct Allocation {
     }
   }
 
-  /// For each range set the address asked for, nil where any will do.
-  private func wishes() throws(StoreError) -> [IPAddress?] {
-    var wishes = [IPAddress?](repeating: nil, count: pools.sets.count)
+  private func record(of addresses: [IPAddress]) -> AttachmentRecord {
+    var record = AttachmentRecord(attachment, addresses: addresses, time: Clock.timestamp())
+    record.namespace = namespace
+    record.hostInterface = hostInterface
+    record.pod = pod
+    record.bootID = Boot.id
+    return record
+  }
+
+  /// For each range set the address that is asked for; nil where any address does.
+  private func requestsBySet() throws(StoreError) -> [IPAddress?] {
+    var requests = [IPAddress?](repeating: nil, count: pools.sets.count)
     for address in requested {
       guard let index = pools.sets.firstIndex(where: { $0.range(of: address) != nil }) else {
         throw .unavailable(address, "is in none of the ranges")
@@ -75,17 +83,17 @@ public struct Allocation {
         let isGateway = pools.gateways.contains(address)
         throw .unavailable(address, isGateway ? "is the gateway's" : "is excluded")
       }
-      if let other = wishes[index], other != address {
-        throw .unavailable(address, "is of the same range set as \(other)")
+      if let other = requests[index], other != address {
+        throw .unavailable(address, "is in the same range set as \(other)")
       }
-      wishes[index] = address
+      requests[index] = address
     }
-    return wishes
+    return requests
   }
 }
 
 extension LeaseStore {
-  /// A requested address, if it is free or was left behind.
+  /// A requested address, which is free or was left behind.
   fileprivate mutating func require(
     _ address: IPAddress, report: (String) -> Void
   ) throws(StoreError) -> IPAddress {

@@ -1,16 +1,16 @@
 import Addresses
+import Embedded
 
 extension RangeSet {
-  /// How many addresses in a row are asked for one by one before all leases are listed.
+  /// How many addresses are tried one by one before all leases are listed.
   static let probes = 64
 
-  /// The next address after the last one given that is free, so that a freed one rests as long as
-  /// possible.
+  /// The next free address after the last one leased: a freed address rests as long as possible.
   ///
-  /// Mostly that is the first one asked for; past `probes` taken ones the store is listed once, which
-  /// costs the number of leases and not the size of the pool.
+  /// Mostly it is the first address tried. After `probes` taken ones the store is listed once. Costs
+  /// the number of leases and of ranges, and not the number of addresses.
   /// - Parameters:
-  ///   - isTaken: whether there is a lease of an address.
+  ///   - isTaken: whether an address is leased.
   ///   - leased: the values of all leased addresses of the family, in any order.
   /// - Returns: nil where none is free.
   func firstFree<Failure: Error>(
@@ -18,35 +18,46 @@ extension RangeSet {
     leased: () throws(Failure) -> [UInt128]
   ) throws(Failure) -> IPAddress? {
     let order = rotated(after: last)
-    var asked = 0
+    var tried = 0
     for span in order {
       var value = span.lower
-      while asked < RangeSet.probes {
+      while tried < RangeSet.probes {
         let address = IPAddress(family, value)
         if try !isTaken(address) { return address }
-        asked += 1
+        tried += 1
         if value == span.upper { break }
         value += 1
       }
+      if tried == RangeSet.probes { break }
     }
-    guard asked == RangeSet.probes else { return nil }
+    guard tried == RangeSet.probes else { return nil }
     let taken = try leased()
-    for span in order {
-      if let value = span.firstMissing(in: taken) { return IPAddress(family, value) }
+    guard let span = firstWithRoom(order, taken) else { return nil }
+    return IPAddress(family, span.firstMissing(in: taken))
+  }
+
+  /// The first of some spans with more addresses than leases.
+  private func firstWithRoom(_ order: [AddressSpan], _ taken: [UInt128]) -> AddressSpan? {
+    let ascending = AddressSpans(merging: order)
+    var counts = [UInt128](repeating: 0, count: ascending.count)
+    for value in taken {
+      if let index = ascending.index(of: value) { counts[index] += 1 }
     }
-    return nil
+    return order.first { span in
+      counts[ascending.index(of: span.lower)!] <= span.upper - span.lower
+    }
   }
 }
 
-extension RangeSet.Span {
+extension AddressSpan {
   /// The lowest value of the span that is not among others. It is never further from the start than
   /// there are others: so much of the span is marked off, and no sorting is needed.
-  fileprivate func firstMissing(in taken: [UInt128]) -> UInt128? {
+  /// - Precondition: the span has more values than there are others in it.
+  fileprivate func firstMissing(in taken: [UInt128]) -> UInt128 {
     var isTaken = [Bool](repeating: false, count: taken.count + 1)
     for value in taken where value >= lower && value - lower < isTaken.count {
       isTaken[Int(value - lower)] = true
     }
-    let distance = UInt128(isTaken.firstIndex(of: false)!)
-    return distance <= upper - lower ? lower + distance : nil
+    return lower + UInt128(isTaken.firstIndex(of: false)!)
   }
 }

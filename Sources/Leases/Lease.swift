@@ -2,39 +2,50 @@ import Addresses
 import CNI
 import CNetlink
 import Embedded
-import Node
 import System
 
-/// A lease file in host-local's form: its name is the address; container ID, CR LF and interface name
-/// are in it.
+/// A lease file in host-local's form: the address is its name; container ID, CR LF and interface name are
+/// its content.
 public struct Lease: Equatable {
   public let address: IPAddress
   public let holder: Holder
 }
 
-/// Whose a lease is.
+/// Who holds a lease.
 public enum Holder: Equatable {
   case attachment(Attachment)
-  /// What is in a file that we do not understand, such as that of a host-local before interface names
-  /// were kept. It is never freed but by a person.
+  /// A container, by host-local's oldest form (before release 0.7.0), which names no interface. A DEL of
+  /// the container frees it; GC does not: a person may have written a word to keep an address.
+  case container(ContainerID)
+  /// The content of a file that is in neither form. Only a person frees it.
   case unknown(String)
 
   init(_ bytes: [UInt8]) {
-    let text = String(decoding: bytes, as: UTF8.self)
-    let parts = bytes.split(whereSeparator: { $0 == 0x0a || $0 == 0x0d }).map { part in
-      String(decoding: part, as: UTF8.self)
+    let words = bytes.split(whereSeparator: { $0 == 0x0a || $0 == 0x0d }).map { word in
+      String(decoding: word, as: UTF8.self)
     }
-    if parts.count == 2, let containerID = ContainerID(parts[0]),
-      let interface = InterfaceName(parts[1])
+    if words.count == 1, let containerID = ContainerID(words[0]) {
+      self = .container(containerID)
+    } else if words.count == 2, let containerID = ContainerID(words[0]),
+      let interface = InterfaceName(words[1])
     {
       self = .attachment(Attachment(containerID: containerID, interface: interface))
     } else {
-      self = .unknown(text)
+      self = .unknown(String(decoding: bytes, as: UTF8.self))
     }
   }
 
   public var attachment: Attachment? {
     if case .attachment(let attachment) = self { attachment } else { nil }
+  }
+
+  /// nil where the holder is unknown.
+  public var containerID: ContainerID? {
+    switch self {
+    case .attachment(let attachment): attachment.containerID
+    case .container(let containerID): containerID
+    case .unknown: nil
+    }
   }
 }
 
@@ -42,6 +53,7 @@ extension Holder: CustomStringConvertible {
   public var description: String {
     switch self {
     case .attachment(let attachment): attachment.title
+    case .container(let containerID): "\(containerID)"
     case .unknown(let text): "an unknown holder (\"\(text)\")"
     }
   }
@@ -51,10 +63,10 @@ extension Attachment {
   /// The attachment as a message names it.
   public var title: String { "\(containerID) \(interface)" }
 
-  /// What a lease file of the attachment has in it.
+  /// The content of the attachment's lease files.
   var leaseContent: [UInt8] { Array("\(containerID)\r\n\(interface)".utf8) }
 
-  /// The name of its attachment file: neither part can have a colon.
+  /// The name of the attachment's file: neither part can have a colon.
   var fileName: String { "\(containerID):\(interface)" }
 
   init?(fileName: String) {
@@ -67,18 +79,16 @@ extension Attachment {
 }
 
 extension Directory {
-  /// The lease of an address, in a directory of lease files; nil where there is none. An empty file, as
-  /// host-local leaves where it is killed, is none.
+  /// The lease of an address, in a directory of lease files; nil where there is none. An empty file, as a
+  /// killed host-local leaves it, is not a lease.
   public borrowing func lease(of address: IPAddress) throws(SystemError) -> Lease? {
     do throws(SystemError) {
       guard let bytes = try read(address.description), !bytes.isEmpty else { return nil }
       return Lease(address: address, holder: Holder(bytes))
     } catch {
-      // A folder, a link or a socket of that name: whoever put it there wants the address kept.
-      guard
-        [.isDirectory, .tooManySymbolicLinkLevels, .noSuchAddressOrDevice].contains(error.errno)
-      else { throw error }
-      return Lease(address: address, holder: .unknown("what is no file"))
+      // Somebody put a directory, a link or a socket there to keep the address.
+      guard error.saysNotAFile else { throw error }
+      return Lease(address: address, holder: .unknown("not a file"))
     }
   }
 
@@ -89,8 +99,8 @@ extension Directory {
 
   /// Every address that has a lease file.
   ///
-  /// There may be tens of thousands: they are read where they stand. The corresponding C function is
-  /// `inet_pton`.
+  /// There may be tens of thousands: each name is parsed in the directory's own buffer. The
+  /// corresponding C function is `inet_pton`.
   public borrowing func leased() throws(SystemError) -> [IPAddress] {
     var addresses: [IPAddress] = []
     try eachName { name in
@@ -106,14 +116,31 @@ extension Directory {
     return addresses
   }
 
-  /// Those of some addresses that an attachment holds.
+  /// Those of some addresses that a holder has.
   public borrowing func held(
-    by attachment: Attachment, among addresses: [IPAddress]
+    by holder: Holder, among addresses: [IPAddress]
   ) throws(SystemError) -> [IPAddress] {
     var held: [IPAddress] = []
-    for address in addresses where try lease(of: address)?.holder == .attachment(attachment) {
+    for address in addresses where try lease(of: address)?.holder == holder {
       held.append(address)
     }
     return held
+  }
+
+  /// The content of a file, as `read`; nil for what is not a file too: a directory, a link, a socket.
+  borrowing func readFile(
+    _ name: String, limit: Int = Directory.readLimit
+  ) throws(SystemError) -> [UInt8]? {
+    do throws(SystemError) { return try read(name, limit: limit) } catch {
+      guard error.saysNotAFile else { throw error }
+      return nil
+    }
+  }
+}
+
+extension SystemError {
+  /// Whether opening or reading failed because of a directory, a symbolic link or a socket.
+  fileprivate var saysNotAFile: Bool {
+    [.isDirectory, .tooManySymbolicLinkLevels, .noSuchAddressOrDevice].contains(errno)
   }
 }

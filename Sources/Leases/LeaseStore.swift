@@ -2,29 +2,28 @@ import Addresses
 import CNI
 import CNetlink
 import Embedded
-import Node
 import System
 
-/// The leases of one network, locked for as long as this is there.
+/// The leases of one network, locked for as long as this value lives.
 ///
 /// The lease files, in host-local's layout, are the truth: `<dataDir>/<network>/<address>`, and
-/// `last_reserved_ip.<range set>` beside them. The attachment files in `attachments/` lead from an
-/// attachment to its addresses. They are written before the leases and removed after them, so that
+/// `last_reserved_ip.<range set>` beside them. The attachment files in `attachments/` are the index: they
+/// lead from an attachment to its addresses. They are written before the leases and removed after them:
 /// a lease of ours always has one, wherever a process was killed.
 public struct LeaseStore: ~Copyable {
-  /// How long the lock is waited for, in seconds.
+  /// How long to wait for the lock, in seconds.
   public static let patience = 10
+  static let attachmentFolder = "attachments"
 
   public let leases: Directory
   public let attachments: Directory
   private let lock: StoreLock
-  /// Whether every lease is known to be in its attachment's file.
-  var isIndexed: Bool
-  /// Whether bringing that about failed, or is not to be tried.
+  var state: IndexState
+  /// Whether completing the index failed, or is not to be tried.
   var cannotIndex: Bool
 
   /// Opens and locks the store of a network.
-  /// - Parameter make: whether to make it; nil is returned where there is none otherwise.
+  /// - Parameter make: whether to make a missing store; without it a missing store is nil.
   public init?(
     _ network: NetworkName, in dataDirectory: String, make: Bool, patience: Int = patience
   ) throws(SystemError) {
@@ -33,43 +32,77 @@ public struct LeaseStore: ~Copyable {
     }
     let lock = try StoreLock(in: leases, seconds: patience)
     let attachments = try LeaseStore.attachments(in: leases, make: make)
-    let isMarked = try leases.isMarked
+    let state = try leases.indexState
     self.leases = leases
     self.attachments = attachments
     self.lock = lock
-    isIndexed = isMarked
+    self.state = state
     cannotIndex = self.attachments.path.utf8.last == UInt8(ascii: ".")
   }
 
-  /// The directory of the attachments' files. Where there is no room for it, as on a full disk with a
-  /// store of host-local's, it is that of the leases, where none is, and these can be freed all the same.
+  /// The directory of the attachment files. Where it cannot be made, as on a full disk with a store of
+  /// host-local's, falls back to the lease directory, so leases can still be freed.
   private static func attachments(
     in leases: borrowing Directory, make: Bool
   ) throws(SystemError) -> Directory {
-    let name = "attachments"
     do throws(SystemError) {
-      if let directory = try leases.directory(name, make: true) { return directory }
+      if let directory = try leases.directory(attachmentFolder, make: true) { return directory }
     } catch {
       guard !make, [.noSpace, .readOnlyFileSystem].contains(error.errno) else { throw error }
     }
     return try leases.directory(".", make: false)!
   }
 
-  /// The addresses that an attachment holds.
+  /// The addresses that an attachment holds. Leases of its container in host-local's oldest form, which
+  /// name no interface, count where it holds no others.
   public mutating func addresses(of attachment: Attachment) throws(SystemError) -> [IPAddress] {
-    if !isIndexed { try? index() }
-    if isIndexed {
-      guard let text = try attachments.read(attachment.fileName) else { return [] }
-      if let record = AttachmentRecord(attachment, parsing: text) {
-        return try leases.held(by: attachment, among: record.addresses)
-      }
+    if state == .incomplete { try? index() }
+    if state != .incomplete, let held = try indexed(attachment),
+      !held.isEmpty || state == .complete
+    {
+      return held
     }
-    // The file does not say, as on a disk that is full or damaged: every lease is looked at.
-    return try leases.held(by: attachment, among: leases.leased())
+    return try addressesByReadingAll(of: attachment)
   }
 
+  /// As `addresses`, where the index does not say, as on a full or damaged disk: reads every lease.
+  private mutating func addressesByReadingAll(
+    of attachment: Attachment
+  ) throws(SystemError) -> [IPAddress] {
+    var held: [IPAddress] = []
+    var heldByContainer: [IPAddress] = []
+    var hasOldest = false
+    for address in try leases.leased() {
+      switch try leases.lease(of: address)?.holder {
+      case .attachment(attachment): held.append(address)
+      case .container(let containerID):
+        hasOldest = true
+        if containerID == attachment.containerID { heldByContainer.append(address) }
+      case .attachment, .unknown, nil: break
+      }
+    }
+    if state == .completeButOldest, !hasOldest { state = .complete }
+    return held.isEmpty ? heldByContainer : held
+  }
+
+  /// The leases that an attachment's file leads to; nil where the file cannot be read.
+  borrowing func indexed(_ attachment: Attachment) throws(SystemError) -> [IPAddress]? {
+    guard let text = try attachments.readFile(attachment.fileName) else {
+      return []
+    }
+    guard let record = AttachmentRecord(attachment, parsing: text) else { return nil }
+    return try leases.held(by: .attachment(attachment), among: record.addresses)
+  }
+
+  /// Whether an attachment holds all the leases there are.
+  public mutating func isAlone(_ attachment: Attachment) throws(SystemError) -> Bool {
+    try leases.leased().count == addresses(of: attachment).count
+  }
+
+  // MARK: Leasing
+
   /// Leases addresses, all or none of them.
-  /// - Parameter given: which range sets they were found in, as the last one given of each.
+  /// - Parameter given: the range set of each, whose last leased address it becomes.
   /// - Precondition: the attachment holds none yet.
   /// - Throws: `taken` where another attachment holds one of them.
   mutating func lease(
@@ -90,7 +123,7 @@ public struct LeaseStore: ~Copyable {
   private mutating func claim(
     _ record: AttachmentRecord, _ given: [(set: Int, address: IPAddress)]
   ) throws(SystemError) -> (address: IPAddress, holder: Holder)? {
-    // Before the attachment's file: one that is older than the lease was not written for it.
+    // Before the attachment's file: a file that is older than the lease does not count.
     try attachments.write(LeaseStore.newLease, record.attachment.leaseContent, durable: true)
     try write(record, durable: true)
     for address in record.addresses {
@@ -102,10 +135,10 @@ public struct LeaseStore: ~Copyable {
     return nil
   }
 
-  /// Takes back what a lease that failed has made so far.
+  /// Removes what a failed lease has made so far.
   private mutating func giveUp(_ record: AttachmentRecord) {
     for name in [LeaseStore.newLease, LeaseStore.newFile] { _ = try? attachments.remove(name) }
-    let claimed = try? leases.held(by: record.attachment, among: record.addresses)
+    let claimed = try? leases.held(by: .attachment(record.attachment), among: record.addresses)
     try? free(claimed ?? [], of: record.attachment)
   }
 
@@ -124,8 +157,17 @@ public struct LeaseStore: ~Copyable {
     return holder ?? .unknown("")
   }
 
-  /// Frees what an attachment holds. Where it holds nothing, nothing is done.
-  /// - Parameter body: is told what, before anybody else can have it.
+  private borrowing func setLastGiven(
+    _ address: IPAddress, from set: Int
+  ) throws(SystemError) {
+    try attachments.write(LeaseStore.newFile, Array(address.description.utf8))
+    try attachments.rename(LeaseStore.newFile, to: lastGivenFile(set), in: leases)
+  }
+
+  // MARK: Freeing
+
+  /// Frees what an attachment holds. Where it holds nothing, nothing changes.
+  /// - Parameter body: gets the addresses before another attachment can lease them.
   public mutating func release(
     _ attachment: Attachment, _ body: ([IPAddress]) -> Void = { _ in }
   ) throws(SystemError) {
@@ -134,14 +176,18 @@ public struct LeaseStore: ~Copyable {
     try free(held, of: attachment)
   }
 
-  /// Removes an attachment's leases, then its file, which is the way to them.
+  /// Removes an attachment's leases, then its file, which leads to them.
   private borrowing func free(
     _ addresses: [IPAddress], of attachment: Attachment
   ) throws(SystemError) {
     for address in addresses { try leases.remove(address.description) }
     if !addresses.isEmpty { try leases.sync() }
-    guard try attachments.remove(attachment.fileName) || !addresses.isEmpty else { return }
-    try settle()
+    var hadFile = false
+    do throws(SystemError) { hadFile = try attachments.removeRecord(of: attachment) } catch {
+      // Linux says so of missing files too.
+      guard addresses.isEmpty, error.errno == .readOnlyFileSystem else { throw error }
+    }
+    if hadFile || !addresses.isEmpty { try settle() }
   }
 
   /// Frees one address, whoever holds it; its attachment keeps its others.
@@ -154,7 +200,7 @@ public struct LeaseStore: ~Copyable {
     {
       record.addresses.removeAll { $0 == address }
       if record.addresses.isEmpty {
-        try attachments.remove(attachment.fileName)
+        try attachments.removeRecord(of: attachment)
       } else {
         try write(record, durable: true)
       }
@@ -163,55 +209,32 @@ public struct LeaseStore: ~Copyable {
     return lease.holder
   }
 
-  // MARK: The last address given
+  // MARK: Files
 
-  private borrowing func setLastGiven(
-    _ address: IPAddress, from set: Int
-  ) throws(SystemError) {
-    try attachments.write(LeaseStore.newFile, Array(address.description.utf8))
-    try attachments.rename(LeaseStore.newFile, to: lastGivenFile(set), in: leases)
-  }
-
-  // MARK: Attachment files
-
-  /// - Parameter durable: whether it is to be on the disk when this returns.
+  /// Writes an attachment's file.
+  /// - Parameter durable: whether it must be on the disk when this returns.
   borrowing func write(_ record: AttachmentRecord, durable: Bool) throws(SystemError) {
+    let name = record.attachment.fileName
     try attachments.write(LeaseStore.newFile, record.text, durable: durable)
-    try attachments.rename(
-      LeaseStore.newFile, to: record.attachment.fileName, in: attachments)
+    do throws(SystemError) {
+      try attachments.rename(LeaseStore.newFile, to: name, in: attachments)
+    } catch {
+      guard error.errno == .isDirectory, try attachments.removeEmptyDirectory(name) else {
+        throw error
+      }
+      try attachments.rename(LeaseStore.newFile, to: name, in: attachments)
+    }
     if durable { try attachments.sync() }
   }
 
-  // MARK: The pools
-
-  /// What the leases were last given from; nil where only host-local has given any.
-  public borrowing func pools() throws(SystemError) -> Pools? {
-    guard let text = try attachments.read(LeaseStore.poolsFile),
-      let object = (try? JSON(parsing: text))?.object
-    else { return nil }
-    return try? Pools(Keys(object))
-  }
-
-  /// Keeps the pools for the commands of a person, who has no configuration on stdin.
-  borrowing func note(_ pools: Pools) throws(SystemError) {
-    let text = pools.json.text
-    let mark = TimeMark(text)
-    if mark.isOn(try attachments.status(of: LeaseStore.poolsFile)) { return }
-    try attachments.write(LeaseStore.newFile, text)
-    try attachments.set(mark, on: LeaseStore.newFile)
-    try attachments.rename(LeaseStore.newFile, to: LeaseStore.poolsFile, in: attachments)
-  }
-
-  private static let poolsFile = ".pools"
-
-  /// What every file is written as before it gets its name. The lock keeps it to one process; one that
-  /// was killed may leave it, and the next one replaces it.
-  private static let newFile = ".new"
+  /// The name of each file until it is whole. The lock allows one at a time. A killed process may leave
+  /// it; the next one replaces it.
+  static let newFile = ".new"
   private static let newLease = ".lease"
 
-  /// Ends a change: marks the store as ours, and has it on the disk.
+  /// Ends a change: marks the store as ours, and writes its directory to the disk.
   borrowing func settle() throws(SystemError) {
-    if isIndexed { try leases.mark() }
+    try leases.mark(state)
     try leases.sync()
   }
 }
@@ -222,13 +245,24 @@ extension Directory {
     try names().compactMap { Attachment(fileName: $0) }
   }
 
-  /// What an attachment's file says; nil where there is none, or it says nothing.
+  /// What an attachment's file says; nil where it is missing or cannot be read.
   public borrowing func record(of attachment: Attachment) throws(SystemError) -> AttachmentRecord? {
-    guard let text = try read(attachment.fileName) else { return nil }
+    guard let text = try readFile(attachment.fileName) else { return nil }
     return AttachmentRecord(attachment, parsing: text)
   }
 
-  /// The last address given from a range set; nil where none was.
+  /// Removes an attachment's file. An empty directory in its place goes too; one with files in it stays,
+  /// and is not an error: it leads to no lease.
+  /// - Returns: whether something was removed.
+  @discardableResult
+  borrowing func removeRecord(of attachment: Attachment) throws(SystemError) -> Bool {
+    do throws(SystemError) { return try remove(attachment.fileName) } catch {
+      guard error.errno == .isDirectory else { throw error }
+      return try removeEmptyDirectory(attachment.fileName)
+    }
+  }
+
+  /// The last address leased from a range set; nil where there is none.
   public borrowing func lastGiven(from set: Int) throws(SystemError) -> IPAddress? {
     guard let text = try read(lastGivenFile(set)) else { return nil }
     return IPAddress(String(decoding: text.filter { $0 > 0x20 }, as: UTF8.self))

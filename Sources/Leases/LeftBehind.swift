@@ -5,17 +5,17 @@ import Embedded
 import Node
 import System
 
-/// Tells leases that were left behind: those whose holder cannot be there any more.
+/// Finds leases that were left behind: those whose holder is certainly gone.
 public struct LeftBehind: ~Copyable {
-  /// Opened where it is needed first: mostly it is not.
+  /// Opened for the first question that needs it: mostly there is none.
   private var node: Node?
 
   public init() { node = nil }
 
   /// Why a lease cannot be in use; nil where it may be.
   ///
-  /// The boot it was made in is over; or its namespace and its interface on the node are both gone. One
-  /// of the last two alone says nothing, nor does what is not known.
+  /// Either the boot it was made in is over, or its namespace and its interface on the node are both gone.
+  /// One of these two alone proves nothing, and an unknown one neither.
   public mutating func reason(_ record: AttachmentRecord) -> String? {
     if let bootID = record.bootID, let current = Boot.id, bootID != current {
       return "the boot it was made in is over"
@@ -37,8 +37,8 @@ public struct LeftBehind: ~Copyable {
 }
 
 extension Directory {
-  /// Those attachments with a file in this directory whose leases were left behind, and why. Nothing is
-  /// changed.
+  /// Those of some attachments, with files in this directory, whose leases were left behind, and why.
+  /// Changes nothing.
   public borrowing func leftBehind(
     among attachments: [Attachment]
   ) throws(SystemError) -> [(record: AttachmentRecord, reason: String)] {
@@ -54,8 +54,10 @@ extension Directory {
 }
 
 extension LeaseStore {
-  /// Frees those leases that were left behind, each with a sentence.
-  /// - Parameter holders: whose; nil for everybody's.
+  /// Frees leases that were left behind.
+  /// - Parameters:
+  ///   - holders: whose; nil for everybody's.
+  ///   - report: gets a sentence for each.
   /// - Returns: whether there were any.
   mutating func reclaim(
     of holders: [Attachment]? = nil, report: (String) -> Void
@@ -75,7 +77,7 @@ extension LeaseStore {
     return isAny
   }
 
-  /// Frees the leases of all attachments but the valid ones, going on after errors.
+  /// Frees the leases of all attachments but the valid ones. Goes on after an error.
   /// - Returns: the errors.
   public mutating func collect(keeping valid: [Attachment]) -> [SystemError] {
     var errors: [SystemError] = []
@@ -91,11 +93,10 @@ extension LeaseStore {
     return errors
   }
 
-  /// Every attachment that has a file, and where the files are not known to be complete, every one that
-  /// has a lease.
+  /// Every attachment that has a file; where the index is incomplete, also every one that has a lease.
   private borrowing func holders() throws(SystemError) -> [Attachment] {
     var holders = try attachments.attachments()
-    guard !isIndexed else { return holders }
+    guard state == .incomplete else { return holders }
     for address in try leases.leased() {
       if let attachment = (try? leases.lease(of: address))??.holder.attachment {
         holders.append(attachment)

@@ -1,44 +1,39 @@
 import Addresses
+import Embedded
 
-/// Pools of which an attachment gets one address: an element of `ranges`.
+/// Ranges of which an attachment gets one address: an element of `ranges`.
 public struct RangeSet: Equatable {
-  /// Addresses in a row, both ends among them, that may all be given.
-  struct Span: Equatable {
-    var lower: UInt128
-    var upper: UInt128
-  }
-
   public let ranges: [AddressRange]
-  /// What is left of each range without excluded addresses, in the order of `ranges`.
-  private let spans: [(range: Int, span: Span)]
+  /// What can be leased of each range, in the order of `ranges`.
+  private let spans: [(range: Int, span: AddressSpan)]
+  /// The same spans in ascending order.
+  private let ascending: AddressSpans
 
+  /// - Parameter excluded: addresses of the family that are never leased.
   /// - Precondition: the ranges are of one family and do not overlap.
-  init(_ ranges: [AddressRange], excluding excluded: [IPPrefix]) {
+  init(_ ranges: [AddressRange], excluding excluded: AddressSpans) {
     self.ranges = ranges
-    let family = ranges[0].subnet.family
-    let holes = excluded.filter { $0.family == family }
-      .map { Span(lower: $0.first.value, upper: $0.last.value) }
-    var spans: [(range: Int, span: Span)] = []
+    var spans: [(range: Int, span: AddressSpan)] = []
     for (index, range) in ranges.enumerated() {
-      var left = [Span(lower: range.first.value, upper: range.last.value)]
-      for hole in holes { left = left.flatMap { $0.without(hole) } }
-      spans += left.map { (index, $0) }
+      let whole = AddressSpan(lower: range.first.value, upper: range.last.value)
+      spans += excluded.gaps(in: whole).map { (index, $0) }
     }
     self.spans = spans
+    ascending = AddressSpans(merging: spans.map { $0.span })
   }
 
   public static func == (left: RangeSet, right: RangeSet) -> Bool {
-    left.ranges == right.ranges && left.spans.map { $0.span } == right.spans.map { $0.span }
+    left.ranges == right.ranges && left.ascending == right.ascending
   }
 
   public var family: IPAddress.Family { ranges[0].subnet.family }
 
-  /// How many addresses can be given.
+  /// How many addresses can be leased.
   public var total: UInt128 { spans.reduce(0) { $0 &+ ($1.span.upper - $1.span.lower) &+ 1 } }
 
-  /// Whether an address can be given.
+  /// Whether an address can be leased.
   public func gives(_ address: IPAddress) -> Bool {
-    address.family == family && spans.contains { $0.span.contains(address.value) }
+    address.family == family && ascending.index(of: address.value) != nil
   }
 
   /// The range an address is in.
@@ -48,18 +43,18 @@ public struct RangeSet: Equatable {
 
   /// The spans in the order in which they are tried: from the address after `last` round to `last`
   /// itself; from the start where `last` is nil or in no range.
-  func rotated(after last: IPAddress?) -> [Span] {
+  func rotated(after last: IPAddress?) -> [AddressSpan] {
     guard let last, let range = ranges.firstIndex(where: { $0.contains(last) }) else {
       return spans.map { $0.span }
     }
-    var before: [Span] = []
-    var after: [Span] = []
+    var before: [AddressSpan] = []
+    var after: [AddressSpan] = []
     for (index, span) in spans {
       if index < range || index == range && span.upper <= last.value {
         before.append(span)
       } else if index == range && span.contains(last.value) {
-        before.append(Span(lower: span.lower, upper: last.value))
-        after.append(Span(lower: last.value + 1, upper: span.upper))
+        before.append(AddressSpan(lower: span.lower, upper: last.value))
+        after.append(AddressSpan(lower: last.value + 1, upper: span.upper))
       } else {
         after.append(span)
       }
@@ -68,18 +63,12 @@ public struct RangeSet: Equatable {
   }
 }
 
-extension RangeSet.Span {
-  func contains(_ value: UInt128) -> Bool { lower <= value && value <= upper }
-
-  fileprivate func without(_ hole: RangeSet.Span) -> [RangeSet.Span] {
-    guard hole.lower <= upper, lower <= hole.upper else { return [self] }
-    var left: [RangeSet.Span] = []
-    if lower < hole.lower { left.append(RangeSet.Span(lower: lower, upper: hole.lower - 1)) }
-    if hole.upper < upper { left.append(RangeSet.Span(lower: hole.upper + 1, upper: upper)) }
-    return left
-  }
-}
-
 extension RangeSet: CustomStringConvertible {
-  public var description: String { ranges.map { $0.description }.joined(separator: ", ") }
+  /// The ranges; of many the first ones, and how many more there are.
+  public var description: String {
+    let shown = ranges.count > 4 ? ranges.prefix(3) : ranges[...]
+    let words = shown.map { $0.description }.joined(separator: ", ")
+    return shown.count == ranges.count
+      ? words : "\(words) and \(ranges.count - shown.count) more ranges"
+  }
 }

@@ -1,64 +1,103 @@
 import Addresses
 import CNI
 import CNetlink
-import Node
 import System
 
-// The attachment files are an index of the leases, and whether it is complete is to be known without
-// reading it. So each change of ours ends by marking the store's directory. Whoever else makes or
-// removes a file in it (host-local, a person, or a process of ours that was then killed) leaves another
-// time. The mark is different in every boot: a store on a disk is looked through once after each,
-// whatever a loss of power kept of it.
+// The attachment files are an index of the leases. Each change of ours ends with a time mark on the
+// store's directory: the index is complete. Another process that makes or removes a file in the
+// directory (host-local, a person, one of ours that is then killed) leaves another time. The mark is
+// different in every boot: a store on a disk is indexed again after each, because a loss of power may
+// have taken attachment files.
+
+/// What the attachment files lead to.
+enum IndexState {
+  /// Unknown: leases may be missing in them.
+  case incomplete
+  /// Every lease.
+  case complete
+  /// Every lease but those in host-local's oldest form, which name no interface.
+  case completeButOldest
+}
 
 extension Directory {
-  /// This boot's mark.
-  private static let mark = TimeMark((Boot.id ?? "").utf8)
+  private static let complete = TimeMark((Boot.id ?? "").utf8)
+  private static let completeButOldest = TimeMark(
+    "\(Boot.id ?? "") with leases that name no interface".utf8)
 
-  var isMarked: Bool {
-    get throws(SystemError) { Directory.mark.isOn(try status(of: ".")) }
+  /// The state that the mark on a directory of lease files says.
+  var indexState: IndexState {
+    get throws(SystemError) {
+      let status = try status(of: ".")
+      if Directory.complete.isOn(status) { return .complete }
+      return Directory.completeButOldest.isOn(status) ? .completeButOldest : .incomplete
+    }
   }
 
-  borrowing func mark() throws(SystemError) { try set(Directory.mark, on: ".") }
+  /// Marks a directory of lease files.
+  borrowing func mark(_ state: IndexState) throws(SystemError) {
+    switch state {
+    case .incomplete: break
+    case .complete: try set(Directory.complete, on: ".")
+    case .completeButOldest: try set(Directory.completeButOldest, on: ".")
+    }
+  }
 }
 
 extension LeaseStore {
-  /// Sees to it that every lease is in its attachment's file, frees the empty lease files that a killed
-  /// host-local left, and removes the files of attachments without a lease. Where the store is marked
-  /// nothing is to be done; else it costs a look at every lease, once.
+  /// Completes the index: names every lease in its attachment's file, removes the empty lease files
+  /// that a killed host-local left, and the files of attachments without a lease. Costs a look at every
+  /// lease; nothing where the index is complete.
   public mutating func index() throws(SystemError) {
-    guard !isIndexed, !cannotIndex else { return }
+    guard state == .incomplete, !cannotIndex else { return }
     cannotIndex = true
+    var complete = IndexState.complete
     for address in try leases.leased() {
       guard let lease = try leases.lease(of: address) else {
         try leases.remove(address.description)
         continue
       }
-      if let attachment = lease.holder.attachment { try complete(attachment, with: lease) }
+      switch lease.holder {
+      case .attachment(let attachment): try index(lease, of: attachment)
+      case .container: complete = .completeButOldest
+      case .unknown: break
+      }
     }
-    isIndexed = true
-    for attachment in try attachments.attachments() where try addresses(of: attachment).isEmpty {
-      try attachments.remove(attachment.fileName)
+    for attachment in try attachments.attachments()
+    where try indexed(attachment)?.isEmpty != false {
+      try attachments.removeRecord(of: attachment)
     }
+    state = complete
     try settle()
   }
 
-  /// Writes an attachment's file where it does not name a lease. What it says is worth nothing where the
-  /// lease is newer than the file: somebody else has made it.
+  /// Writes an attachment's file where it does not name a lease.
   ///
   /// What a loss of power takes of such a file, the next boot completes again.
-  private borrowing func complete(
-    _ attachment: Attachment, with lease: Lease
+  private borrowing func index(
+    _ lease: Lease, of attachment: Attachment
   ) throws(SystemError) {
     guard let written = try leases.status(of: lease.address.description)?.st_mtim else { return }
     var record = AttachmentRecord(attachment, addresses: [], time: Clock.timestamp(written))
-    if let known = try attachments.record(of: attachment),
-      let noted = try attachments.status(of: attachment.fileName)?.st_mtim,
-      (written.tv_sec, written.tv_nsec) <= (noted.tv_sec, noted.tv_nsec)
-    {
+    if let known = try attachments.record(of: attachment, since: written) {
       guard !known.addresses.contains(lease.address) else { return }
       record = known
     }
     record.addresses.append(lease.address)
     try write(record, durable: false)
+  }
+}
+
+extension Directory {
+  /// What an attachment's file says of a lease; nil where the lease is newer than the file: then
+  /// somebody else has made it.
+  /// - Parameter written: when the lease was written.
+  borrowing func record(
+    of attachment: Attachment, since written: timespec
+  ) throws(SystemError) -> AttachmentRecord? {
+    guard let record = try record(of: attachment),
+      let noted = try status(of: attachment.fileName)?.st_mtim,
+      (written.tv_sec, written.tv_nsec) <= (noted.tv_sec, noted.tv_nsec)
+    else { return nil }
+    return record
   }
 }

@@ -1,13 +1,13 @@
 import CNetlink
 import Embedded
-import Node
 import System
 
-/// What a file is known by without reading it: nanoseconds of its time of modification that say what
-/// it was made of. Another writer leaves the same ones once in a thousand million times.
+/// A content fingerprint kept in the modification time's nanoseconds: what a file was made from is known
+/// without reading it. Another writer leaves the same nanoseconds once in a thousand million times.
 struct TimeMark: Equatable {
   private let nanoseconds: Int
 
+  /// The fingerprint of the bytes: FNV-1a.
   init(_ bytes: some Sequence<UInt8>) {
     let hash = bytes.reduce(0xcbf2_9ce4_8422_2325 as UInt64) {
       ($0 ^ UInt64($1)) &* 0x100_0000_01b3
@@ -27,11 +27,11 @@ struct TimeMark: Equatable {
 }
 
 extension Directory {
-  /// Marks a file. The corresponding C function is `utimensat`.
+  /// Puts a mark on a file. The corresponding C function is `utimensat`.
   borrowing func set(_ mark: TimeMark, on name: String) throws(SystemError) {
     let time = mark.time
     guard utimensat(rawValue, name, [time, time], AT_SYMLINK_NOFOLLOW) == 0 else {
-      throw .last("mark \(path(of: name))")
+      throw .last("set the time of \(path(of: name))")
     }
   }
 }

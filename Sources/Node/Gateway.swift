@@ -37,7 +37,8 @@ extension Node {
   /// Puts gateway addresses on the bridge; those that are there stay as they are.
   /// Equivalent to: `ip address add PREFIX dev BRIDGE nodad`.
   ///
-  /// Another address in the subnet is another gateway: an error, unless `force` replaces it.
+  /// Another address of the bridge in the subnet is another gateway: an error, unless `force` replaces
+  /// it. A subnet with an address of another link is an error.
   /// - Parameter alone: whether another IPv4 address is one in whatever subnet, as the reference
   ///   `bridge` has it.
   /// - Parameter undo: gets the requests that restore the addresses, before they are changed.
@@ -54,12 +55,7 @@ extension Node {
       where gateway.excludes(other.prefix, alone: alone)
         && !gateways.contains(Gateway(other.prefix)) && !batch.contains(.deleteAddress(other))
       {
-        guard force else {
-          throw CNIError(
-            .exists, "the bridge \(bridge.name) has the address \(other.prefix) already",
-            details: "the gateway is to be \(gateway.prefix); \"forceAddress\" replaces the address"
-          )
-        }
+        guard force else { throw gateway.isExcluded(by: other.prefix, on: bridge.name) }
         batch.append(.deleteAddress(other))
         reverse.append(.replaceAddress(other))
       }
@@ -68,6 +64,10 @@ extension Node {
       reverse.append(.deleteAddress(address))
     }
     if batch.isEmpty { return }
+    let missing = gateways.filter { gateway in
+      !present.contains { $0.prefix == gateway.prefix }
+    }
+    try refuseSubnetsInUse(by: missing, besides: bridge.index)
     undo(reverse.reversed())
     try kernel.perform(batch)
   }

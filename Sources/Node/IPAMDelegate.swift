@@ -2,6 +2,11 @@ import CNI
 import Embedded
 import Netlink
 
+extension CNIError.Code {
+  /// humanz-ipam: the attachment holds addresses already.
+  public static let held = CNIError.Code(rawValue: 122)
+}
+
 /// The IPAM plugin named in a configuration's `ipam.type`, given the whole configuration
 /// (specification section 4, "Delegated plugins").
 public struct IPAMDelegate {
@@ -38,7 +43,8 @@ public struct IPAMDelegate {
       }
       return result
     } catch {
-      try? del()
+      // An attachment that holds addresses already keeps them: its first ADD may be under way.
+      if error.code != .held { try? del() }
       throw error
     }
   }

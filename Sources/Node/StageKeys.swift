@@ -20,7 +20,7 @@ public enum StageKeys {
     KnownKeys(
       """
       subnet rangeStart rangeEnd gateway ranges exclude routes resolvConf dataDir isGateway \
-      clusterFile
+      forceAddress clusterFile
       """)
   }
 

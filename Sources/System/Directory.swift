@@ -13,8 +13,9 @@ public struct Directory: ~Copyable {
 
   /// Opens a directory by the path of its parent and its name.
   ///
-  /// A link on the way is followed only where no other user can have put it there: not out of a
-  /// directory that everybody may write to. The directory itself is never a link.
+  /// A link on the way is followed only out of a directory that root, or this process's user, owns and
+  /// nobody else may write to: another user can have put it elsewhere. The directory itself is never a
+  /// link.
   /// - Parameter make: whether to make what is missing of the path, 0700; otherwise a missing directory
   ///   is nil.
   public init?(_ name: String, in path: String, make: Bool) throws(SystemError) {
@@ -38,7 +39,7 @@ public struct Directory: ~Copyable {
   public init?(path: String, make: Bool, nearest: Bool = false) throws(SystemError) {
     var current = try Directory("/", at: AT_FDCWD, path: "/", flags: 0)
     for name in path.fields(separatedBy: "/") {
-      guard let next = try current.directory(name, make: make, followsLinks: !current.isPublic)
+      guard let next = try current.directory(name, make: make, followsLinks: current.isPrivate)
       else {
         guard nearest else { return nil }
         break
@@ -77,10 +78,11 @@ public struct Directory: ~Copyable {
     return try Directory(name, at: rawValue, path: path, flags: O_NOFOLLOW)
   }
 
-  /// Whether every user may put files into it.
-  private var isPublic: Bool {
+  /// Whether only root and this process's user may put files into it.
+  private var isPrivate: Bool {
     var status = stat()
-    return fstat(rawValue, &status) != 0 || status.st_mode & 0o002 != 0
+    return fstat(rawValue, &status) == 0 && status.st_mode & 0o022 == 0
+      && (status.st_uid == 0 || status.st_uid == geteuid())
   }
 
   /// Why no files can be made in it; nil where they can.

@@ -2,11 +2,15 @@ import CNetlink
 import Embedded
 
 extension Directory {
-  /// The most bytes that `read` takes: 64 KiB.
-  private static let readLimit = 1 << 16
+  /// The most bytes that `read` takes unless told otherwise: 64 KiB.
+  public static let readLimit = 1 << 16
 
-  /// The content of a file; nil where there is no such file. The corresponding C function is `openat`.
-  public borrowing func read(_ name: String) throws(SystemError) -> [UInt8]? {
+  /// The content of a file; nil where there is no such file. A FIFO without a writer is empty. The
+  /// corresponding C function is `openat`.
+  /// - Parameter limit: in bytes; a larger file is an error.
+  public borrowing func read(
+    _ name: String, limit: Int = readLimit
+  ) throws(SystemError) -> [UInt8]? {
     let raw = humanz_openat(rawValue, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0)
     guard raw >= 0 else {
       if Errno.last == .noSuchFileOrDirectory { return nil }
@@ -14,7 +18,7 @@ extension Directory {
     }
     let file = FileDescriptor(raw)
     do throws(Errno) {
-      return try readAll(file.rawValue, limit: Directory.readLimit, endsAtShortRead: true)
+      return try readAll(file.rawValue, limit: limit, endsAtShortRead: true)
     } catch {
       throw SystemError("read \(path(of: name))", error)
     }
@@ -62,6 +66,17 @@ extension Directory {
   public borrowing func remove(_ name: String) throws(SystemError) -> Bool {
     if unlinkat(rawValue, name, 0) == 0 { return true }
     guard Errno.last == .noSuchFileOrDirectory else { throw .last("remove \(path(of: name))") }
+    return false
+  }
+
+  /// Removes an empty directory. The corresponding C function is `unlinkat` with AT_REMOVEDIR.
+  /// - Returns: false where it has files in it, or there is none.
+  @discardableResult
+  public borrowing func removeEmptyDirectory(_ name: String) throws(SystemError) -> Bool {
+    if unlinkat(rawValue, name, AT_REMOVEDIR) == 0 { return true }
+    guard [.directoryNotEmpty, .noSuchFileOrDirectory].contains(Errno.last) else {
+      throw .last("remove \(path(of: name))")
+    }
     return false
   }
 

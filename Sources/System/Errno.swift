@@ -31,6 +31,8 @@ public struct Errno: Error, Equatable, Sendable {
   public static var readOnlyFileSystem: Errno { Errno(EROFS) }
   /// ELOOP
   public static var tooManySymbolicLinkLevels: Errno { Errno(ELOOP) }
+  /// ENOTEMPTY
+  public static var directoryNotEmpty: Errno { Errno(ENOTEMPTY) }
   /// ENXIO
   public static var noSuchAddressOrDevice: Errno { Errno(ENXIO) }
   /// ENOBUFS

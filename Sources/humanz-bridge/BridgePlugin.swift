@@ -28,7 +28,9 @@ struct BridgePlugin: Plugin {
 
   // MARK: - ADD
 
-  func add(_ attachment: Attachment, namespace: String) throws(CNIError) -> CNIResult {
+  func add(
+    _ attachment: Attachment, namespace: String, print: (CNIResult) throws(CNIError) -> Void
+  ) throws(CNIError) {
     let configuration = try BridgeConfiguration(invocation)
     let ipam = try IPAMDelegate(invocation)
     let prevResult = try invocation.configuration.prevResult()
@@ -48,7 +50,7 @@ struct BridgePlugin: Plugin {
       } else if !configuration.disableContainerInterface {
         try pod.bringUp(attachment.interface)
       }
-      return result(prevResult, configuration, links, addressing, sandbox: namespace)
+      try print(result(prevResult, configuration, links, addressing, sandbox: namespace))
     } catch {
       undo.run(node: node.kernel, pod: pod.kernel)
       try? ipam?.del()

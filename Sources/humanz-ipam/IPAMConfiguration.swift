@@ -6,17 +6,17 @@ import Netlink
 import Node
 import Routes
 
-/// Where the leases of a network are. DEL and GC need nothing else of the configuration.
+/// What DEL and GC read of a configuration: where the leases of a network are.
 struct StoreReferences {
-  /// Where the leases of all networks are. On tmpfs, so that a reboot frees them.
+  /// The folder of all networks' leases. On tmpfs: a reboot frees them.
   static let defaultDataDirectory = "/run/humanz/ipam"
 
-  /// Whether we are a stage of the chain, named in our own entry's `type`; else a delegate, named in
-  /// another plugin's `ipam.type`.
+  /// Whether the plugin runs as a stage of the chain, named in its own entry's `type`; otherwise it is a
+  /// delegate, named in another plugin's `ipam.type`.
   let isStage: Bool
   let dataDirectory: String
 
-  /// - Throws: error 7 for a `dataDir` that does not say where the leases are.
+  /// - Throws: error 7 where `dataDir` is not an absolute path.
   init(_ invocation: Invocation) throws(CNIError) {
     let configuration = invocation.configuration
     isStage = configuration.type == IPAMPlugin.name
@@ -33,11 +33,13 @@ struct StoreReferences {
 
 /// The keys of `humanz-ipam`.
 struct IPAMConfiguration {
-  /// Whether we are a stage of the chain; see `StoreReferences`.
+  /// Whether the plugin runs as a stage of the chain: see `StoreReferences`.
   let isStage: Bool
   let dataDirectory: String
-  /// Whether the gateway addresses are put on the bridge of prevResult.
+  /// Whether a stage puts the gateway addresses on the bridge of prevResult.
   let isGateway: Bool
+  /// Whether a stage replaces another address of the bridge in a gateway's subnet.
+  let forceAddress: Bool
   /// The `ipam` section; a stage may have its keys at the top too.
   private let keys: Keys
   private let invocation: Invocation
@@ -56,32 +58,31 @@ struct IPAMConfiguration {
     self.keys = keys
     dataDirectory = try StoreReferences.dataDirectory(keys)
     isGateway = try keys.bool("isGateway") ?? true
+    forceAddress = try keys.bool("forceAddress") ?? false
   }
 
-  /// The pools, as host-local orders them: `runtimeConfig.ipRanges`, `subnet`, `ranges`; after them
-  /// the node's subnets in `clusterFile`.
-  /// - Throws: error 7 naming the key; also where there is none.
+  /// The range sets: see `Pools`.
+  /// - Throws: error 7 naming the key; also where there is no range at all.
   func pools() throws(CNIError) -> Pools {
-    var pools = try Pools(keys)
-    if let runtimeConfig = try configuration.runtimeConfig("ipRanges") {
-      try pools.add(runtimeConfig, "ipRanges", first: true)
-    }
+    var clusterFile: (path: String, subnets: [IPPrefix])?
     if let path = try keys.string("clusterFile") {
       let subnets = try ClusterFile(path: path).subnets
       guard !subnets.isEmpty else {
-        throw keys.invalid("clusterFile", "names \(path), which has no subnet of this node")
+        throw keys.invalid("clusterFile", "is \(path), which has no subnet of this node")
       }
-      try pools.add(subnets: subnets, from: path)
+      clusterFile = (path, subnets)
     }
+    let pools = try Pools(
+      keys, runtimeConfig: configuration.runtimeConfig("ipRanges"), clusterFile: clusterFile)
     guard !pools.sets.isEmpty else {
       throw keys.invalid("subnet", "is required: a prefix such as 100.100.0.0/24")
     }
-    try refuseWhatNoResultHolds(pools)
+    try refuseSetsBeyondResult(pools)
     return pools
   }
 
   /// A result before 0.3.0 has room for one address of each family.
-  private func refuseWhatNoResultHolds(_ pools: Pools) throws(CNIError) {
+  private func refuseSetsBeyondResult(_ pools: Pools) throws(CNIError) {
     guard configuration.version.hasPairResult else { return }
     for family in [IPAddress.Family.v4, .v6]
     where pools.sets.count(where: { $0.family == family }) > 1 {
@@ -92,8 +93,7 @@ struct IPAMConfiguration {
     }
   }
 
-  /// The addresses that are asked for: by `runtimeConfig.ips`, or else `args.cni.ips`, or else IP in
-  /// CNI_ARGS.
+  /// The requested addresses: of `runtimeConfig.ips`, else of `args.cni.ips`, else of IP in CNI_ARGS.
   /// - Throws: error 7 naming the key, 4 for CNI_ARGS.
   func requestedAddresses() throws(CNIError) -> [IPAddress] {
     try invocation.requested(
@@ -101,7 +101,7 @@ struct IPAMConfiguration {
       fromKeys: { (keys: Keys) throws(CNIError) -> [IPAddress]? in
         let addresses = try keys.elements("ips") {
           (value: JSON, path: String) throws(CNIError) -> IPAddress in
-          guard let address = value.string.flatMap({ addressOfEither($0) }) else {
+          guard let address = value.string.flatMap({ addressWithOrWithoutLength($0) }) else {
             throw CNIError(.invalidConfiguration, "key \"\(path)\": expected an IP address")
           }
           return address
@@ -111,7 +111,7 @@ struct IPAMConfiguration {
       fromText: { (text: String) throws(CNIError) -> [IPAddress]? in
         var addresses: [IPAddress] = []
         for field in text.fields(separatedBy: ",") {
-          guard let address = addressOfEither(field) else {
+          guard let address = addressWithOrWithoutLength(field) else {
             throw CNIError(
               .invalidEnvironment, "CNI_ARGS: IP is \"\(field)\", expected an IP address")
           }
@@ -121,12 +121,12 @@ struct IPAMConfiguration {
       }) ?? []
   }
 
-  /// The routes of the result. A later stage, or the plugin that delegates to us, makes them.
+  /// The routes of the result. A later stage or the delegating plugin makes them.
   func routes() throws(CNIError) -> [ResultRoute] {
     try keys.list("routes")?.map { (route) throws(CNIError) in try ResultRoute(route) } ?? []
   }
 
-  /// `dns`, or what the file `resolvConf` says.
+  /// `dns`, or the content of the file `resolvConf`.
   func dns() throws(CNIError) -> JSONObject? {
     if let dns = try keys.dns(), !dns.isEmpty { return dns }
     guard let path = try keys.string("resolvConf"), !path.isEmpty else { return nil }
@@ -135,6 +135,6 @@ struct IPAMConfiguration {
 }
 
 /// The address of `ADDRESS` or `ADDRESS/LENGTH`.
-private func addressOfEither(_ text: String) -> IPAddress? {
+private func addressWithOrWithoutLength(_ text: String) -> IPAddress? {
   IPAddress(text) ?? IPPrefix(text)?.address
 }

@@ -5,8 +5,8 @@ import Netlink
 import Node
 import System
 
-/// The address stage: chooses addresses and keeps them as leases. As a delegate it prints them; as a
-/// stage of the chain it also puts them on the pod's interface, and the gateway's on the bridge.
+/// The address stage: chooses addresses and keeps them as leases. A delegate prints them; a stage of the
+/// chain also puts them on the pod's interface, and the gateways' on the bridge.
 struct IPAMPlugin: Plugin {
   static var name: String { "humanz-ipam" }
 
@@ -16,7 +16,7 @@ struct IPAMPlugin: Plugin {
 
   init(_ invocation: Invocation) { self.invocation = invocation }
 
-  var network: NetworkName { invocation.configuration.name }
+  private var network: NetworkName { invocation.configuration.name }
 
   /// As a delegate it knows the `ipam` section's keys alone: the others are its caller's.
   func unknownKeys() throws(CNIError) -> [UnknownKey] {
@@ -33,49 +33,84 @@ struct IPAMPlugin: Plugin {
 
   // MARK: - ADD
 
-  func add(_ attachment: Attachment, namespace: String) throws(CNIError) -> CNIResult {
+  func add(
+    _ attachment: Attachment, namespace: String, print: (CNIResult) throws(CNIError) -> Void
+  ) throws(CNIError) {
     let configuration = try IPAMConfiguration(invocation)
-    let store = Store(network, configuration)
-    guard configuration.isStage else {
-      return try store.allocate(
-        try request(
-          for: attachment, namespace, configuration, hostInterface: hostInterfaceOfCaller))
+    if configuration.isStage {
+      try addAsStage(attachment, namespace, configuration, print)
+    } else {
+      try addAsDelegate(attachment, namespace, configuration, print)
     }
-    guard let result = try invocation.configuration.prevResult() else { throw needsPrevResult }
+  }
+
+  private func addAsDelegate(
+    _ attachment: Attachment, _ namespace: String, _ configuration: IPAMConfiguration,
+    _ print: (CNIResult) throws(CNIError) -> Void
+  ) throws(CNIError) {
+    var result = CNIResult()
+    result.routes = try configuration.routes()
+    result.dns = try configuration.dns()
+    let store = Store(network, configuration)
+    result.ips = try store.lease(
+      allocation(for: attachment, namespace, configuration, hostInterface: hostInterfaceOfCaller))
+    do throws(CNIError) { try print(result) } catch {
+      try? store.release(attachment)
+      throw error
+    }
+  }
+
+  private func addAsStage(
+    _ attachment: Attachment, _ namespace: String, _ configuration: IPAMConfiguration,
+    _ print: (CNIResult) throws(CNIError) -> Void
+  ) throws(CNIError) {
+    guard var result = try invocation.configuration.prevResult() else { throw needsPrevResult }
     let node = try Node()
     let pod = try Pod(path: namespace)
     let earlier = try EarlierStage(result, attachment, pod: pod, node: node)
-    let allocation = try store.allocate(
-      try request(for: attachment, namespace, configuration, hostInterface: earlier.port?.name))
+    let bridge = configuration.isGateway ? earlier.bridge : nil
+    result.routes += try configuration.routes()
+    result.dns = try configuration.dns() ?? result.dns
+    let store = Store(network, configuration)
+    var allocation = try allocation(
+      for: attachment, namespace, configuration, hostInterface: earlier.port?.name)
+    allocation.bridge = bridge?.name
+    let ips = try store.lease(allocation)
     var undo = Undo()
     undo.push(.leases { try? store.release(attachment) })
+    var gatewayUndo: [Request] = []
     do throws(CNIError) {
-      undo.push(.pod(pod.requestsToRemove(allocation.ips, from: earlier.interface)))
-      try pod.configure(earlier.interface, addresses: allocation.ips)
-      pod.announce(allocation.ips, on: earlier.interface, port: earlier.port?.name, of: node)
-      if configuration.isGateway, let bridge = earlier.bridge {
-        try node.setGateways(Gateway.all(of: allocation.ips), on: bridge) { undo.push(.node($0)) }
+      undo.push(.pod(pod.requestsToRemove(ips, from: earlier.interface)))
+      try pod.configure(earlier.interface, addresses: ips)
+      pod.announce(ips, on: earlier.interface, port: earlier.port?.name, of: node)
+      if let bridge {
+        try node.setGateways(
+          Gateway.all(of: ips), on: bridge, force: configuration.forceAddress
+        ) { gatewayUndo = $0 }
       }
+      result.append(ips, interface: earlier.index)
+      try print(result)
     } catch {
+      // An ADD that leased an address since may rely on the gateway.
+      store.ifAlone(attachment) { _ = try? node.kernel.failures(performing: gatewayUndo) }
       undo.run(node: node.kernel, pod: pod.kernel)
       throw error
     }
-    return result.adding(allocation, to: earlier.index)
   }
 
-  private func request(
+  private func allocation(
     for attachment: Attachment, _ namespace: String, _ configuration: IPAMConfiguration,
     hostInterface: InterfaceName?
-  ) throws(CNIError) -> AddressRequest {
-    AddressRequest(
-      allocation: Allocation(
-        attachment, namespace: namespace, hostInterface: hostInterface,
-        pools: try configuration.pools(), requested: try configuration.requestedAddresses()),
-      routes: try configuration.routes(), dns: try configuration.dns())
+  ) throws(CNIError) -> Allocation {
+    var allocation = Allocation(
+      attachment, namespace: namespace, hostInterface: hostInterface,
+      pools: try configuration.pools(), requested: try configuration.requestedAddresses())
+    allocation.pod = invocation.pod
+    return allocation
   }
 
-  /// The node's end of the pair that a delegating plugin says it is about to make; nil for a plugin that
-  /// does not say.
+  /// The node's end of the pair that the delegating plugin is about to make; nil for a plugin that does
+  /// not name it.
   private var hostInterfaceOfCaller: InterfaceName? {
     environmentVariable(IPAMDelegate.hostInterfaceVariable).flatMap { InterfaceName($0) }
   }
@@ -115,14 +150,30 @@ struct IPAMPlugin: Plugin {
     }
   }
 
-  /// - Throws: error 50 with how many addresses are used; 7 for a key.
+  /// - Throws: error 50 where the next ADD could not lease an address or put its gateway on the bridge;
+  ///   7 for a key.
   func status() throws(CNIError) {
+    let configuration = try IPAMConfiguration(invocation)
     do throws(CNIError) {
-      let configuration = try IPAMConfiguration(invocation)
       _ = try (configuration.routes(), configuration.dns(), configuration.requestedAddresses())
-      try Store(network, configuration).checkFree(configuration.pools())
+      let pools = try configuration.pools()
+      let summary = try Store(network, configuration).checkFree(pools)
+      if configuration.isStage, configuration.isGateway, let bridge = summary?.bridge {
+        try checkGateways(pools, on: bridge, configuration)
+      }
     } catch {
       guard error.code != .invalidConfiguration else { throw error }
+      throw CNIError(.notAvailable, error.message, details: error.details)
+    }
+  }
+
+  private func checkGateways(
+    _ pools: Pools, on bridge: InterfaceName, _ configuration: IPAMConfiguration
+  ) throws(CNIError) {
+    do throws(CNIError) {
+      try Node().checkThatGatewaysFit(
+        pools.gatewayPrefixes.map { Gateway($0) }, on: bridge, force: configuration.forceAddress)
+    } catch {
       throw CNIError(.notAvailable, error.message, details: error.details)
     }
   }
@@ -137,28 +188,25 @@ struct IPAMPlugin: Plugin {
 }
 
 extension CNIResult {
-  /// The result with what was allocated in it, the addresses on the interface of an index.
-  fileprivate func adding(_ allocation: CNIResult, to interface: Int?) -> CNIResult {
-    var result = self
-    result.ips += allocation.ips.map { ip in
+  /// Appends addresses of the interface at an index.
+  fileprivate mutating func append(_ ips: [ResultIP], interface: Int?) {
+    self.ips += ips.map { ip in
       var ip = ip
       ip.interface = interface
       return ip
     }
-    result.routes += allocation.routes
-    result.dns = allocation.dns ?? result.dns
-    return result
   }
 }
 
 extension Pod {
-  /// The requests that take addresses off an interface.
+  /// The requests that remove addresses from an interface.
   fileprivate borrowing func requestsToRemove(_ ips: [ResultIP], from interface: Link) -> [Request]
   {
     ips.map { .deleteAddress(InterfaceAddress(prefix: $0.address, index: interface.index)) }
   }
 
-  /// Takes addresses off an interface, those that are there. Equivalent to: `ip address delete …`.
+  /// Removes addresses from an interface; missing ones are not an error. Equivalent to:
+  /// `ip address delete …`.
   fileprivate borrowing func remove(_ addresses: [IPAddress], from interface: Link) {
     let present = (try? kernel.addresses(of: interface.index)) ?? []
     let requests = present.filter { addresses.contains($0.prefix.address) }

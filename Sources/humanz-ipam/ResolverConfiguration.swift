@@ -1,9 +1,8 @@
 import CNI
 import CNetlink
-import Netlink
 import System
 
-/// The result's `dns` as a file in the form of resolv.conf(5) has it.
+/// The result's `dns`, from a file in the form of resolv.conf(5).
 /// - Throws: error 5 where the file cannot be read.
 func resolverConfiguration(at path: String) throws(CNIError) -> JSONObject {
   let bytes: [UInt8]

@@ -2,16 +2,8 @@ import Addresses
 import CNI
 import Embedded
 import Leases
-import Netlink
 import Node
 import System
-
-/// What an ADD asks the store for, with what goes into the result beside the addresses.
-struct AddressRequest {
-  let allocation: Allocation
-  let routes: [ResultRoute]
-  let dns: JSONObject?
-}
 
 /// The lease store of a network: opened and locked for each step.
 struct Store {
@@ -19,22 +11,25 @@ struct Store {
   private let dataDirectory: String
   private let log: Log
 
-  init(_ network: NetworkName, in dataDirectory: String, log: Log) {
+  init(_ network: NetworkName, _ configuration: IPAMConfiguration) {
     self.network = network
-    self.dataDirectory = dataDirectory
-    self.log = log
+    dataDirectory = configuration.dataDirectory
+    log = configuration.log
   }
 
-  /// Leases what is asked for.
-  /// - Returns: the addresses, which name no interface, with the routes and DNS of the request.
-  func allocate(_ request: AddressRequest) throws(CNIError) -> CNIResult {
-    var result = CNIResult()
-    result.routes = request.routes
-    result.dns = request.dns
+  init(_ network: NetworkName, _ references: StoreReferences) {
+    self.network = network
+    dataDirectory = references.dataDirectory
+    log = Log(path: "")
+  }
+
+  /// Leases what an attachment asks for. Logs leases that were left behind and are reclaimed.
+  func lease(_ allocation: Allocation) throws(CNIError) -> [ResultIP] {
+    var ips: [ResultIP] = []
     try change(make: true) { (store) throws(StoreError) in
-      result.ips = try request.allocation.make(in: &store) { log.write("\(IPAMPlugin.name) \($0)") }
+      ips = try allocation.make(in: &store) { log.write("\(IPAMPlugin.name) \($0)") }
     }
-    return result
+    return ips
   }
 
   /// Frees the addresses of an attachment.
@@ -47,14 +42,21 @@ struct Store {
     }
   }
 
-  /// Frees the addresses of all attachments but the valid ones, going on after errors.
+  /// Runs `body` where no other attachment has a lease, before another one can get one.
+  func ifAlone(_ attachment: Attachment, _ body: () -> Void) {
+    try? change { (store) throws(StoreError) in
+      if (try? store.isAlone(attachment)) == true { body() }
+    }
+  }
+
+  /// Frees the addresses of all attachments but the valid ones. Goes on after an error.
   func collect(keeping valid: [Attachment]) throws(CNIError) {
     var errors: [SystemError] = []
     try change { (store) throws(StoreError) in errors = store.collect(keeping: valid) }
     if let error = CNIError.combined(errors.map { CNIError($0) }) { throw error }
   }
 
-  /// CHECK: the attachment holds addresses, and those of the result are among them.
+  /// CHECK: the attachment holds addresses, and they are those of the result in the pools.
   /// - Throws: error 102.
   func check(
     _ attachment: Attachment, in result: CNIResult?, _ pools: Pools, namespace: String
@@ -62,13 +64,13 @@ struct Store {
     let held = try addresses(of: attachment)
     guard !held.isEmpty else {
       throw CNIError(
-        .checkFailed, "\(attachment.title) holds no address on the network \(network)")
+        .checkFailed, "\(attachment.title) holds no address on the network \(network)",
+        details: "a DEL and a new ADD lease one")
     }
     guard let result else { return }
     for address in held where !result.ips.contains(where: { $0.address.address == address }) {
       throw CNIError(
-        .checkFailed, "the lease of \(address) is not in the result",
-        details: "\(attachment.title) holds it")
+        .checkFailed, "\(attachment.title) holds \(address), which is not in the result")
     }
     let index = result.interface(attachment.interface, sandbox: namespace)?.index
     for ip in result.ips
@@ -91,7 +93,8 @@ struct Store {
     return held
   }
 
-  /// Opens and locks the store for a change. Without `make`, a missing store is left alone.
+  /// Opens and locks the store for a change.
+  /// - Parameter make: whether to make a missing store; without it a missing store is left alone.
   private func change(
     make: Bool = false, _ change: (inout LeaseStore) throws(StoreError) -> Void
   ) throws(CNIError) {
@@ -99,7 +102,7 @@ struct Store {
       guard var store = try open(make: make) else { return }
       try change(&store)
     } catch {
-      throw CNIError(error)
+      throw CNIError(error, network: network)
     }
   }
 
@@ -113,15 +116,17 @@ struct Store {
 
   // MARK: - STATUS
 
-  /// STATUS: each range set has a free address, or one that can be reclaimed, and there is room for its
-  /// lease. It takes no lock.
+  /// STATUS: each range set has a free address, or one that can be reclaimed, and a lease can be
+  /// written. Takes no lock.
+  /// - Returns: what the store keeps of the last ADD's configuration; nil before the first.
   /// - Throws: error 120 for a full range set, 5 where no lease can be written.
-  func checkFree(_ pools: Pools) throws(CNIError) {
+  func checkFree(_ pools: Pools) throws(CNIError) -> StoreSummary? {
     var full: (set: RangeSet, used: Int)?
+    var summary: StoreSummary?
     do throws(SystemError) {
       guard let leases = try Directory(network.description, in: dataDirectory, make: false) else {
         try Directory(path: dataDirectory, make: false, nearest: true)?.checkWritable()
-        return
+        return nil
       }
       try leases.checkWritable()
       for (index, set) in pools.sets.enumerated()
@@ -130,20 +135,14 @@ struct Store {
         full = (set, try leases.used(of: set))
         break
       }
+      summary = try leases.directory("attachments", make: false)?.summary()
     } catch {
       throw CNIError(error)
     }
-    if let full { throw CNIError(StoreError.exhausted(full.set, used: full.used)) }
-  }
-}
-
-extension Store {
-  init(_ network: NetworkName, _ configuration: IPAMConfiguration) {
-    self.init(network, in: configuration.dataDirectory, log: configuration.log)
-  }
-
-  init(_ network: NetworkName, _ references: StoreReferences) {
-    self.init(network, in: references.dataDirectory, log: Log(path: ""))
+    if let full {
+      throw CNIError(StoreError.exhausted(full.set, used: full.used), network: network)
+    }
+    return summary
   }
 }
 
@@ -156,8 +155,8 @@ extension Directory {
   fileprivate borrowing func canReclaim(from set: RangeSet) throws(SystemError) -> Bool {
     guard let attachments = try directory("attachments", make: false) else { return false }
     for (record, _) in try attachments.leftBehind(among: attachments.attachments()) {
-      let given = record.addresses.filter { set.gives($0) }
-      if try !held(by: record.attachment, among: given).isEmpty { return true }
+      let addresses = record.addresses.filter { set.gives($0) }
+      if try !held(by: .attachment(record.attachment), among: addresses).isEmpty { return true }
     }
     return false
   }

@@ -31,7 +31,9 @@ struct RoutePlugin: Plugin {
 
   // MARK: - ADD
 
-  func add(_ attachment: Attachment, namespace: String) throws(CNIError) -> CNIResult {
+  func add(
+    _ attachment: Attachment, namespace: String, print: (CNIResult) throws(CNIError) -> Void
+  ) throws(CNIError) {
     let configuration = try RouteConfiguration(invocation.configuration)
     guard var result = try invocation.configuration.prevResult() else { throw needsPrevResult }
     let node = try Node()
@@ -45,12 +47,12 @@ struct RoutePlugin: Plugin {
       undo.push(.pod(routes.reverse))
       try routes.make(in: pod)
       try NetworkRules(configuration.network, addresses).install()
+      result.routes = routes.result
+      try print(result)
     } catch {
       undo.run(node: node.kernel, pod: pod.kernel)
       throw error
     }
-    result.routes = routes.result
-    return result
   }
 
   /// Makes the forwarding and the routes that all pods of the node share. They stay when this ADD fails.

@@ -19,15 +19,13 @@ struct LeaseReport {
   private let lines: [Line]
   private let pools: [(set: RangeSet, used: Int)]
 
-  init(of network: NetworkName, _ store: borrowing LeaseStore) throws(SystemError) {
+  init(of network: NetworkName, _ store: borrowing LeaseReader) throws(SystemError) {
     self.network = network
     var leftBehind = LeftBehind()
     var lines: [Line] = []
     for address in try store.leases.leased().sorted() {
       guard let lease = try store.leases.lease(of: address) else { continue }
-      let record = try lease.holder.attachment.flatMap { (attachment) throws(SystemError) in
-        try store.attachments.record(of: attachment)
-      }
+      let record = try store.record(of: lease)
       var since = record?.time
       if since == nil { since = try store.leases.timestamp(of: "\(address)") }
       lines.append(

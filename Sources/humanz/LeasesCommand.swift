@@ -23,8 +23,7 @@ struct LeasesCommand {
       let all = try Directory(path: options.dataDirectory, make: false)
       let present = try all?.names().compactMap { NetworkName($0) } ?? []
       for name in networks.isEmpty ? present : networks {
-        if var store = try LeaseStore(name, in: options.dataDirectory, make: false) {
-          try? store.index()
+        if let store = try LeaseReader(name, in: options.dataDirectory), try store.isStore() {
           reports.append(try LeaseReport(of: name, store))
         }
       }

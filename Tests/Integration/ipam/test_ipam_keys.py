@@ -3,11 +3,12 @@
 import ipaddress
 import itertools
 import json
+import time
 
 import pytest
 
 from lab.isolated_node import Node
-from lab.lease_store import Leases
+from lab.lease_store import Leases, record
 from lab.tool import WRONG_USAGE, Tool
 
 NUMBER = itertools.count()
@@ -51,6 +52,10 @@ def fill(network, limit=20):
                  id="rangeStart alone"),
     pytest.param({"subnet": "10.1.2.0/24", "rangeEnd": "10.1.2.3"}, ["10.1.2.2", "10.1.2.3"],
                  id="rangeEnd alone"),
+    pytest.param({"subnet": "10.1.2.4/30", "rangeStart": "", "rangeEnd": "", "gateway": ""},
+                 ["10.1.2.6"], id="an empty string is an absent address"),
+    pytest.param({"subnet": "10.1.2.4/30", "gateway": "10.9.0.1"}, ["10.1.2.5", "10.1.2.6"],
+                 id="gateway outside the subnet"),
     pytest.param({"subnet": "10.1.2.4/30"}, ["10.1.2.6"], id="/30"),
     pytest.param({"subnet": "10.1.2.4/31"}, ["10.1.2.4", "10.1.2.5"], id="/31"),
     pytest.param({"subnet": "10.1.2.4/31", "gateway": "10.1.2.4"}, ["10.1.2.5"], id="/31 with gateway"),
@@ -71,7 +76,7 @@ def test_a_pool_gives_each_of_its_addresses_once(network, keys, expected):
     given, error = fill(network(**keys))
     assert [addresses for addresses in given] == [[address] for address in expected]
     assert error["code"] == 120
-    assert error["details"] == f"{len(expected)} of {len(expected)} are used"
+    assert error["details"].startswith(f"{len(expected)} of {len(expected)} are used; ")
 
 
 @pytest.mark.parametrize("subnet", ["fd00::/64", "fd00::/32", "fd00::/8", "::/0", "0.0.0.0/0",
@@ -152,6 +157,14 @@ def test_of_the_sources_of_an_address_runtimeconfig_wins_over_args_and_those_ove
     assert net.give("third", **environment) == ["10.1.0.70"]
 
 
+def test_the_search_goes_on_behind_an_address_that_is_asked_for(network):
+    net = network(ranges=[[{"subnet": "10.1.0.0/24"}], [{"subnet": "fd00::/64"}]])
+    SOURCES["runtimeConfig.ips"](net, "10.1.0.50")
+    assert net.give("pod") == ["10.1.0.50", "fd00::2"]
+    del net.configuration["runtimeConfig"]
+    assert net.give("next") == ["10.1.0.51", "fd00::3"]
+
+
 def test_ranges_that_the_runtime_asks_for_may_hold_the_address_it_asks_for(network):
     net = network(subnet="10.1.0.0/24")
     net.configuration["runtimeConfig"] = {
@@ -173,7 +186,7 @@ def test_an_address_of_one_set_that_is_asked_for_leaves_the_others_to_choose(net
 
 @pytest.mark.parametrize("addresses, said", [
     (["10.2.0.1"], "in none of the ranges"), (["10.1.0.1"], "the gateway's"),
-    (["10.1.0.99"], "excluded"), (["10.1.0.4", "10.1.0.5"], "same range set"),
+    (["10.1.0.99"], "excluded"), (["10.1.0.4", "10.1.0.5"], "in the same range set"),
     (["10.1.0.3"], "held by other eth0"), (["fd00::1"], "in none of the ranges"),
     (["10.1.0.0"], "in none of the ranges"), (["10.1.0.255"], "in none of the ranges"),
 ])
@@ -188,6 +201,63 @@ def test_an_address_that_cannot_be_given_is_an_error_that_says_why(network, addr
     assert net.held() == {"10.1.0.3": "other eth0"}
 
 
+# Pods of Kubernetes
+
+ARGUMENTS = "IgnoreUnknown=1;K8S_POD_NAMESPACE={};K8S_POD_NAME={};K8S_POD_INFRA_CONTAINER_ID=pod"
+
+
+def test_the_pod_s_name_is_kept_and_logged(network):
+    net = network(subnet="10.1.0.0/24")
+    arguments = {"CNI_ARGS": ARGUMENTS.format("default", "web-0")}
+    net.give("pod", environment=arguments)
+    file = record(net, "pod")
+    assert (file["podNamespace"], file["podName"]) == ("default", "web-0")
+    net.take_back("pod", environment=arguments)
+    lines = [line for line in net.node.path("/var/log/humanz_cni.log").read_text().splitlines()
+             if f"network={net.configuration['name']} " in line]
+    assert len(lines) == 2
+    for line in lines:
+        assert " container=pod pod=default/web-0 interface=eth0 " in line
+
+
+@pytest.mark.parametrize("arguments", [
+    None, "IgnoreUnknown=1", "K8S_POD_NAME=web", ARGUMENTS.format("default", ""),
+    ARGUMENTS.format("default", "a b"), ARGUMENTS.format("default", "\u202eweb"),
+    ARGUMENTS.format("De", "web"), ARGUMENTS.format("default", "w" * 254)])
+def test_what_cannot_be_a_pod_s_name_is_neither_kept_nor_logged(network, arguments):
+    net = network(subnet="10.1.0.0/24")
+    net.give("pod", environment={"CNI_ARGS": arguments})
+    assert not {"podNamespace", "podName"} & record(net, "pod").keys()
+    lines = [line for line in net.node.path("/var/log/humanz_cni.log").read_text().splitlines()
+             if f"network={net.configuration['name']} " in line]
+    assert len(lines) == 1 and " pod=" not in lines[0]
+
+
+# Many ranges
+
+def test_20000_ranges_take_a_time_in_proportion(network, record_property):
+    def seconds(count):
+        ranges = [{"subnet": f"10.{n // 4096}.{n // 16 % 256}.{n % 16 * 16}/28"} for n in range(count)]
+        net = network(ranges=[ranges[n::4] for n in range(4)])
+        start = time.monotonic()
+        assert len(net.give("pod")) == 4
+        return time.monotonic() - start
+
+    few, many = min(seconds(2000) for _ in range(3)), min(seconds(20000) for _ in range(3))
+    record_property("ADD", f"{few:.2f} s with 2,000 ranges, {many:.2f} s with 20,000")
+    assert many < 25 * few
+
+
+def test_many_ranges_are_named_by_the_first_ones(network):
+    ranges = [{"subnet": f"10.1.{n}.0/30"} for n in range(100)]
+    net = network(ranges=[ranges + [{"subnet": "10.1.7.0/29"}]])
+    error = net.refusal("ADD", "pod")
+    assert error["code"] == 7 and "10.1.7.0/29 overlaps with 10.1.7.0/30" in error["msg"]
+    net.configuration["ipam"]["ranges"] = [[{**range, "gateway": ""} for range in ranges]]
+    assert fill(net, limit=101)[1]["msg"] == (
+        "no address is free in 10.1.0.0/30, 10.1.1.0/30, 10.1.2.0/30 and 97 more ranges")
+
+
 # What is passed on
 
 def test_routes_and_dns_are_passed_on(network):
@@ -197,6 +267,19 @@ def test_routes_and_dns_are_passed_on(network):
     net.give("pod")
     assert net.results["pod"]["routes"] == routes
     assert net.results["pod"]["dns"] == dns
+
+
+@pytest.mark.parametrize("gateway", [None, ""])
+def test_the_gateway_of_a_route_that_is_null_or_empty_is_absent(network, gateway):
+    net = network(subnet="10.1.0.0/24", routes=[{"dst": "0.0.0.0/0", "gw": gateway, "mtu": 1400}])
+    net.give("pod")
+    assert net.results["pod"]["routes"] == [{"dst": "0.0.0.0/0", "mtu": 1400}]
+
+
+def test_a_gateway_outside_the_subnet_is_in_the_result(network):
+    net = network(subnet="10.1.0.0/24", gateway="10.9.0.1")
+    assert net.give("pod") == ["10.1.0.1"]
+    assert net.results["pod"]["ips"][0]["gateway"] == "10.9.0.1"
 
 
 def test_resolvconf_is_read_into_dns(network):
@@ -236,7 +319,9 @@ def test_a_delegate_prints_no_interfaces(network):
     ({"subnet": "10.1.0.0/24", "rangeEnd": "fd00::1"}, "rangeEnd"),
     ({"subnet": "10.1.0.0/24", "rangeStart": "10.1.0.9", "rangeEnd": "10.1.0.8"}, "rangeStart"),
     ({"subnet": "10.1.0.0/24", "rangeStart": "10.1.0.255"}, "rangeStart"),
-    ({"subnet": "10.1.0.0/24", "gateway": "10.2.0.1"}, "gateway"),
+    ({"subnet": "10.1.0.0/24", "gateway": "fd00::1"}, "gateway"),
+    ({"subnet": "10.1.0.0/24", "gateway": "x"}, "gateway"),
+    ({"subnet": ""}, "subnet"),
     ({"subnet": "10.1.0.0/24", "exclude": "10.1.0.2"}, "exclude"),
     ({"subnet": "10.1.0.0/24", "exclude": ["10.1.0.2", "x"]}, "exclude[1]"),
     ({"subnet": "10.1.0.0/30", "exclude": ["10.1.0.2"]}, "subnet"),

@@ -3,7 +3,8 @@
 import pytest
 
 from lab.attachment import Network, reaches
-from lab.lease_store import checked, held
+from lab.lease_store import Leases, checked, held
+from lab.system_calls import traced
 
 STORE = "/var/lib/cni/networks"
 RANGES = [[{"subnet": "10.1.0.0/24"}], [{"subnet": "fd01::/64"}]]
@@ -114,3 +115,55 @@ def test_what_host_local_leaves_when_it_is_killed_is_free(moving):
     assert sorted(ip["address"] for ip in result["ips"]) == ["10.1.0.3/24", "fd01::3/64"]
     moving.call("DEL", "b", "humanz-ipam")
     moving.check()
+
+
+# Its oldest form: the container ID alone (before release 0.7.0)
+
+@pytest.fixture
+def oldest(node):
+    """A network whose store has leases in that form, beside one of ours."""
+    network = Leases(node, subnet="10.1.0.0/24", dataDir=STORE)
+    network.give("new")
+    for name, holder in [("10.1.0.7", "old"), ("10.1.0.8", "other\n"), ("10.1.0.9", "reserved")]:
+        (network.directory / name).write_text(holder)
+    return network
+
+
+def test_a_lease_that_names_no_interface_is_its_container_s(oldest):
+    leases = oldest.held()
+    oldest.results["old"] = {"cniVersion": "1.0.0", "ips": [{"address": "10.1.0.7/24"}]}
+    oldest.check("old")
+    error = oldest.refusal("ADD", "old")
+    assert error["code"] == 122 and "10.1.0.7" in error["msg"]
+    assert oldest.held() == leases
+    for _ in range(2):
+        oldest.take_back("old")
+        assert oldest.held() == {"10.1.0.2": "new eth0", "10.1.0.8": "other\n", "10.1.0.9": "reserved"}
+    assert oldest.give("old") == ["10.1.0.3"]
+
+
+def test_a_lease_that_names_the_interface_goes_first(oldest):
+    (oldest.directory / "10.1.0.6").write_text("new")
+    oldest.take_back("new")
+    assert "10.1.0.2" not in oldest.held() and oldest.held()["10.1.0.6"] == "new"
+    oldest.take_back("new")
+    assert "10.1.0.6" not in oldest.held()
+
+
+def test_gc_keeps_what_names_no_interface(oldest):
+    oldest.collect()
+    assert oldest.held() == {"10.1.0.7": "old", "10.1.0.8": "other\n", "10.1.0.9": "reserved"}
+
+
+def test_only_a_store_with_such_leases_is_read_whole(oldest):
+    def opened(verb, pod):
+        return [line for line in traced(oldest, verb, pod) if "openat(" in line and '"10.1.0.' in line]
+
+    oldest.take_back("nobody")
+    assert len(opened("DEL", "nobody")) == 4
+    for pod in ["old", "other", "reserved"]:
+        oldest.take_back(pod)
+    oldest.give("next")
+    assert opened("DEL", "nobody") == []
+    oldest.take_back("next")
+    assert checked(oldest.directory) == {"10.1.0.2": "new eth0"}

@@ -1,6 +1,7 @@
 """humanz-ipam as a stage of a chain: the addresses it puts on the pod and the bridge."""
 
 import copy
+import threading
 import time
 
 import pytest
@@ -104,6 +105,153 @@ def test_another_gateway_on_the_bridge_is_an_error_that_leaves_nothing(node):
     assert chain.held() == {}
     assert addresses(node, "eth0", "pod") == []
     assert addresses(node, "cni0") == ["10.1.0.254/24"]
+
+
+def test_with_forceaddress_another_gateway_is_replaced(node):
+    chain = Chain(node, forceAddress=True)
+    chain.add("one")
+    chain.stage.configuration["ranges"] = [
+        [{"subnet": "10.1.0.0/24", "gateway": "10.1.0.254"}], [{"subnet": "fd01::/64"}]]
+    chain.add("two")
+    assert addresses(node, "cni0") == ["10.1.0.254/24", "fd01::1/64"]
+    assert reaches(node, "two", "10.1.0.254")
+    chain.check("two")
+
+
+def test_status_says_that_the_bridge_has_another_gateway(node):
+    chain = Chain(node, first="humanz-bridge", version="1.1.0", keys={"bridge": "cni0"})
+    chain.stage.call("STATUS")
+    made = chain.add("pod")
+    chain.stage.call("STATUS")
+    chain.stage.configuration["ranges"] = [[{"subnet": "10.1.0.0/24", "gateway": "10.1.0.254"}]]
+    for _ in range(2):
+        code, words = chain.stage.complaint("STATUS")
+        assert code == 50
+        for word in ["cni0", "10.1.0.1/24", "10.1.0.254", "forceAddress"]:
+            assert word in words
+        made = chain.first.add("other")
+        code, words = chain.stage.complaint("ADD", "other", prevResult=made)
+        assert code == 101 and "forceAddress" in words
+        chain.first.delete("other")
+        node.remove_pod("other")
+    chain.stage.configuration["forceAddress"] = True
+    chain.stage.call("STATUS")
+    chain.add("other")
+    del chain.stage.configuration["forceAddress"]
+    chain.stage.call("STATUS")
+
+
+# A subnet that another link of the node has
+
+def link_with(node, address, kind="bridge", name="docker0"):
+    node.run("ip", "link", "add", name, "type", kind)
+    node.run("ip", "link", "set", name, "up")
+    node.run("ip", "address", "add", address, "dev", name)
+
+
+@pytest.mark.parametrize("address, subnet", [
+    ("172.17.0.1/16", "172.17.0.0/16"), ("172.17.0.1/16", "172.17.0.0/24"),
+    ("172.17.5.1/24", "172.17.0.0/16"), ("172.17.5.1/32", "172.17.0.0/16"),
+    ("fd17::5/64", "fd17::/64"), ("fd17::1/64", "fd17::/64")])
+def test_a_subnet_that_another_link_has_is_an_error_that_names_it(node, address, subnet):
+    link_with(node, address)
+    chain = Chain(node, first="humanz-bridge", version="1.1.0", keys={"bridge": "cni0"},
+                  ranges=[[{"subnet": subnet}]])
+    made = chain.first.add("pod")
+    code, words = chain.stage.complaint("ADD", "pod", prevResult=made)
+    assert code == 7 and "docker0" in words and subnet in words and address in words
+    assert chain.held() == {}
+    assert addresses(node, "eth0", "pod") == addresses(node, "cni0") == []
+    code, words = chain.stage.complaint("STATUS")
+    assert code == 50 and "docker0" in words
+    node.run("ip", "link", "delete", "docker0")
+    chain.stage.call("STATUS")
+    chain.stage.call("ADD", "pod", prevResult=made)
+
+
+@pytest.mark.parametrize("address", ["172.17.0.1/8", "172.18.0.1/16"])
+def test_a_wider_subnet_around_ours_and_one_beside_it_are_fine(node, address):
+    link_with(node, address)
+    chain = Chain(node, first="humanz-bridge", version="1.1.0", keys={"bridge": "cni0"},
+                  ranges=[[{"subnet": "172.30.0.0/16"}]])
+    chain.add("pod")
+    chain.stage.call("STATUS")
+
+
+def test_a_bridge_that_has_its_gateway_before_the_first_pod_is_ours(node):
+    link_with(node, "10.1.0.1/24", name="cni0")
+    chain = Chain(node, first="humanz-bridge", version="1.1.0", keys={"bridge": "cni0"})
+    chain.stage.call("STATUS")
+    chain.add("pod")
+    chain.stage.call("STATUS")
+
+
+def test_the_pods_of_a_macvlan_are_in_the_subnet_of_its_master(node):
+    node.run("ip", "link", "add", "up0", "type", "veth", "peer", "name", "up1")
+    node.run("ip", "link", "set", "up0", "up")
+    node.run("ip", "address", "add", "10.1.0.1/24", "dev", "up0")
+    chain = Chain(node, "macvlan", keys={"master": "up0", "ipam": {}},
+                  ranges=[[{"subnet": "10.1.0.0/24"}]])
+    chain.add("pod")
+    chain.stage.configuration["cniVersion"] = "1.1.0"
+    chain.stage.call("STATUS")
+
+
+# An ADD that ends without its result
+
+def test_a_result_that_cannot_be_printed_leaves_nothing(node):
+    chain = Chain(node)
+    made = chain.first.add("pod")
+    assert chain.stage.end("ADD", "pod", prevResult=made, redirect=">/dev/full").status == 1
+    assert chain.held() == {}
+    assert addresses(node, "eth0", "pod") == addresses(node, "cni0") == []
+
+
+def test_the_gateway_of_another_pod_stays_where_a_result_cannot_be_printed(node):
+    chain = Chain(node)
+    chain.add("one")
+    made = chain.first.add("two")
+    assert chain.stage.end("ADD", "two", prevResult=made, redirect=">/dev/full").status == 1
+    assert chain.held() == {"10.1.0.2": "one eth0", "fd01::2": "one eth0"}
+    assert addresses(node, "cni0") == ["10.1.0.1/24", "fd01::1/64"]
+    # Nor does a gateway go that another ADD found there since.
+    made = chain.first.add("three")
+    chain.delete("one")
+    assert chain.stage.end("ADD", "three", prevResult=made, redirect=">/dev/full").status == 1
+    assert addresses(node, "cni0") == ["10.1.0.1/24", "fd01::1/64"]
+
+
+@pytest.mark.parametrize("delegate", [True, False])
+def test_of_two_adds_at_once_one_has_everything_and_the_other_is_an_error(node, delegate):
+    keys = {"bridge": "cni0"}
+    if delegate:
+        keys |= {"isGateway": True, "ipam": {"type": "humanz-ipam", "ranges": SUBNETS}}
+    chain = Chain(node, "humanz-bridge", "1.1.0", keys=keys)
+    for number in range(10):
+        pod = f"pod{number}"
+        node.add_pod(pod)
+        if delegate:
+            called, given = chain.first, chain.first.configuration
+        else:
+            called, given = chain.stage, {
+                **chain.stage.configuration, "prevResult": chain.first.add(pod)}
+        waiting = [called.start("ADD", pod) for _ in range(3)]
+        threads = [threading.Thread(target=plugin.give, args=(given,)) for plugin in waiting]
+        for thread in threads:
+            thread.start()
+        ended = [plugin.end() for plugin in waiting]
+        results = [end.json for end in ended if end.status == 0]
+        assert len(results) == 1, ended
+        for end in ended:
+            if end.status:
+                assert end.error["code"] in (101, 122) and pod in f"{end.error}" or "eth0" in f"{end.error}"
+        called.results[pod] = results[0]
+        called.check(pod)
+        assert sorted(ip["address"] for ip in results[0]["ips"]) == addresses(node, "eth0", pod)
+        assert list(chain.held().values()).count(f"{pod} eth0") == 2
+        called.delete(pod)
+        assert chain.held() == {}
+        node.remove_pod(pod)
 
 
 def test_an_address_that_the_kernel_refuses_leaves_nothing(node):

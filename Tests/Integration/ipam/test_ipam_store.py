@@ -4,12 +4,14 @@ import fcntl
 import os
 import re
 import signal
+import socket
+import threading
 import time
 
 import pytest
 
 from lab.lease_store import Leases, checked, forget_boot, held, record
-from lab.system_calls import answer_and_trace
+from lab.system_calls import answer_and_trace, traced
 from lab.tool import Tool
 
 LOG = "/var/log/humanz_cni.log"
@@ -91,6 +93,90 @@ def test_a_link_on_the_way_is_followed_where_only_root_can_have_put_it(network):
     assert network.refusal("ADD", "other")["code"] == 5
 
 
+@pytest.mark.parametrize("owner, mode", [(1000, 0o755), (0, 0o775), (0, 0o777), (0, 0o1777)])
+def test_a_link_that_another_user_can_have_put_on_the_way_is_not_followed(network, owner, mode):
+    node = network.node
+    node.path("/run/real").mkdir(mode=0o700)
+    folder = node.path("/run/of-another")
+    folder.mkdir()
+    (folder / "way").symlink_to("/run/real")
+    os.chown(folder, owner, owner)
+    folder.chmod(mode)
+    network.keys["dataDir"] = "/run/of-another/way/leases"
+    for verb in ["ADD", "DEL", "CHECK"]:
+        error = network.refusal(verb, "pod")
+        assert error["code"] == 5 and "/run/of-another/way" in error["msg"]
+    assert [*node.path("/run/real").iterdir()] == []
+
+
+def place_what_is_no_file(path, kind):
+    """Puts something at a path that is no file, in the place of one."""
+    path.unlink(missing_ok=True)
+    match kind:
+        case "fifo": os.mkfifo(path)
+        case "directory": path.mkdir()
+        case "full directory":
+            path.mkdir()
+            (path / "file").touch()
+        case "link": path.symlink_to("/run/elsewhere")
+        case "socket":
+            with socket.socket(socket.AF_UNIX) as it:
+                it.bind(f"/proc/self/fd/{(parent := os.open(path.parent, os.O_PATH))}/{path.name}")
+                os.close(parent)
+
+
+NO_FILES = ["fifo", "directory", "full directory", "link", "socket"]
+
+
+@pytest.mark.parametrize("kind", NO_FILES)
+def test_whatever_is_in_the_place_of_an_attachment_s_file_a_del_frees_the_address(network, kind):
+    for pod in ["pod", "other"]:
+        network.give(pod)
+    place_what_is_no_file(network.directory / "attachments" / "pod:eth0", kind)
+    network.check("pod")
+    network.take_back("pod")
+    assert network.held() == {"10.1.0.3": "other eth0"}
+    left = [file.name for file in (network.directory / "attachments").iterdir()]
+    assert ("pod:eth0" in left) == (kind == "full directory")
+    network.take_back("pod")
+    network.collect("other")
+    assert network.held() == {"10.1.0.3": "other eth0"}
+
+
+@pytest.mark.parametrize("kind", [kind for kind in NO_FILES if kind != "full directory"])
+def test_an_add_writes_its_file_over_what_is_in_its_place(network, kind):
+    network.give("other")
+    place_what_is_no_file(network.directory / "attachments" / "pod:eth0", kind)
+    network.give("pod")
+    assert checked(network.directory) == {"10.1.0.2": "other eth0", "10.1.0.3": "pod eth0"}
+
+
+def test_a_fifo_in_the_place_of_the_lock_is_locked_as_a_file(network):
+    network.give("pod")
+    place_what_is_no_file(network.directory / "lock", "fifo")
+    network.check("pod")
+    network.give("other")
+    for pod in ["pod", "other"]:
+        network.take_back(pod)
+    assert network.held() == {}
+    with open(os.open(network.directory / "lock", os.O_RDONLY | os.O_NONBLOCK)) as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        plugin = network.start("ADD", "pod", namespace="/run/netns/pod")
+        plugin.give(network.configuration)
+        time.sleep(0.3)
+        assert plugin.is_running()
+    plugin.end(timeout=5).succeeded()
+
+
+@pytest.mark.parametrize("kind", ["directory", "link", "socket"])
+def test_a_lock_that_cannot_be_opened_is_error_5_that_names_it(network, kind):
+    network.give("pod")
+    place_what_is_no_file(network.directory / "lock", kind)
+    for verb in ["ADD", "DEL", "CHECK"]:
+        error = network.refusal(verb, "pod")
+        assert error["code"] == 5 and "/run/humanz/ipam/net/lock" in error["msg"]
+
+
 # The verbs
 
 def test_a_second_add_is_an_error_that_names_the_address_and_changes_nothing(network):
@@ -98,6 +184,7 @@ def test_a_second_add_is_an_error_that_names_the_address_and_changes_nothing(net
     before = {path.name: path.read_bytes() for path in network.directory.rglob("*") if path.is_file()}
     error = network.refusal("ADD", "pod")
     assert error["code"] == 122 and "10.1.0.2" in error["msg"] and "pod eth0" in error["msg"]
+    assert "DEL" in error["details"]
     after = {path.name: path.read_bytes() for path in network.directory.rglob("*") if path.is_file()}
     assert after == before
 
@@ -135,11 +222,36 @@ def test_del_succeeds_when_repeated_and_for_what_never_was(network):
     assert checked(network.directory) == {}
 
 
-def test_del_needs_no_pools(network):
+# What DEL and GC do not need, at the top or in the `ipam` section.
+UNREADABLE = [
+    {"subnet": "nonsense"}, {"subnet": 7, "ranges": {}}, {"ranges": [[{"subnet": "10.1.0.0/24"}], 5]},
+    {"rangeStart": "x", "gateway": 5, "exclude": "y"}, {"isGateway": "yes", "forceAddress": 1},
+    {"routes": [{"dst": "192.168.7.0/24", "gw": "fe80::1"}], "dns": []}, {"routes": "x"},
+    {"clusterFile": "/run/none.json", "resolvConf": "/run/none"}, {"clusterFile": 5},
+]
+PREVIOUS = [
+    5, "x", {"cniVersion": "9.9"}, {"ips": [{"address": "x", "gateway": ""}], "interfaces": [5]},
+    {"ips": 5, "routes": [{"dst": "0.0.0.0/0", "gw": "fe80::1", "priority": -1}], "dns": "x"},
+]
+ELSEWHERE = [
+    {"runtimeConfig": 5}, {"runtimeConfig": {"ips": ["x"], "ipRanges": 5}}, {"args": "x"},
+    {"capabilities": [1]}, {"mtu": "1500"}, {"isGateway": "yes"},
+]
+
+
+@pytest.mark.parametrize("verb", ["DEL", "GC"])
+@pytest.mark.parametrize("section, elsewhere", [
+    *((keys, {}) for keys in UNREADABLE), *(({}, {"prevResult": result}) for result in PREVIOUS),
+    *(({}, keys) for keys in ELSEWHERE)])
+def test_an_address_is_freed_whatever_the_keys_say_that_are_not_needed(
+        network, verb, section, elsewhere):
     network.give("pod")
-    network.keys["subnet"] = "nonsense"
-    network.take_back("pod")
-    assert network.held() == {}
+    network.keys.update(section)
+    if verb == "DEL":
+        network.take_back("pod", environment={"CNI_ARGS": "no pairs"}, **elsewhere)
+    else:
+        network.collect(**elsewhere)
+    assert checked(network.directory) == {}
 
 
 @pytest.mark.parametrize("change, said", [
@@ -187,12 +299,39 @@ def test_gc_without_the_list_frees_nothing(network):
 def test_gc_goes_on_after_an_error_and_reports_it(network):
     for pod in ["one", "two", "three"]:
         network.give(pod)
-    target = network.directory / "attachments" / "two:eth0"
-    target.unlink()
-    target.mkdir()
-    error = network.refusal("GC", **{"cni.dev/valid-attachments": []})
-    assert error["code"] == 5 and "two:eth0" in error["msg"]
-    assert "10.1.0.2" not in network.held() and "10.1.0.4" not in network.held()
+    # The first lease of the three that is to go.
+    error = network.refusal(
+        "GC", **{"cni.dev/valid-attachments": []},
+        under=["strace", "-o", "/run/trace", "-e", "inject=unlinkat:error=EIO:when=1"])
+    assert error["code"] == 5 and "cannot remove /run/humanz/ipam/net/10.1.0." in error["msg"]
+    assert len(network.held()) == 1
+    network.collect()
+    assert checked(network.directory) == {}
+
+
+@pytest.mark.parametrize("indexed", [True, False])
+def test_gc_says_when_a_folder_could_not_be_listed_to_its_end(network, indexed):
+    for pod in ["one", "two", "three"]:
+        network.give(pod)
+    if not indexed:
+        (network.directory / "foreign").touch()
+    lists = sum("getdents64" in line for line in traced(
+        network, "GC", None, **{"cni.dev/valid-attachments": [
+            {"containerID": pod, "ifname": "eth0"} for pod in ["one", "two", "three"]]}))
+    if not indexed:
+        (network.directory / "foreign").unlink()
+    for number in range(1, lists + 1):
+        error = network.refusal(
+            "GC", **{"cni.dev/valid-attachments": []},
+            under=["strace", "-o", "/run/trace",
+                   "-e", f"inject=getdents64:error=EIO:when={number}"])
+        assert error["code"] == 5 and "cannot list" in error["msg"]
+        if network.held():
+            continue
+        for pod in ["one", "two", "three"]:
+            network.give(pod)
+    network.collect()
+    assert checked(network.directory) == {}
 
 
 # STATUS
@@ -318,6 +457,8 @@ def test_a_store_that_cannot_be_written_can_be_checked(network):
     for verb in ["ADD", "DEL"]:
         error = network.refusal(verb, "other" if verb == "ADD" else "pod")
         assert error["code"] == 5 and "ead-only" in error["msg"]
+    # Where nothing is held nothing is to be written.
+    network.take_back("never")
     node.run("mount", "-o", "remount,rw", "/run/disk")
     network.check("pod")
 
@@ -395,6 +536,22 @@ def test_a_call_that_waits_goes_on_when_the_lock_is_free(network):
         assert plugin.is_running()
     plugin.end(timeout=5).succeeded()
     assert network.held() == {}
+
+
+@pytest.mark.parametrize("round", range(10))
+def test_of_two_adds_of_an_attachment_at_once_one_succeeds_and_the_other_says_why(network, round):
+    waiting = [network.start("ADD", "pod") for _ in range(4)]
+    threads = [threading.Thread(target=plugin.give, args=(network.configuration,)) for plugin in waiting]
+    for thread in threads:
+        thread.start()
+    ended = [plugin.end() for plugin in waiting]
+    succeeded = [end for end in ended if end.status == 0]
+    assert len(succeeded) == 1
+    for end in ended:
+        if end.status:
+            end.refused(122, "pod eth0 holds 10.1.0.2 already")
+    assert succeeded[0].json["ips"][0]["address"] == "10.1.0.2/24"
+    assert checked(network.directory) == {"10.1.0.2": "pod eth0"}
 
 
 # Leases that were left behind

@@ -1,0 +1,48 @@
+import Addresses
+import CNI
+import CNetlink
+import System
+
+/// The leases of one network, for a reader: nothing is made, changed or locked.
+///
+/// A lease file appears whole and goes in one step, so a reader needs no lock. Changes that other
+/// processes make meanwhile are seen or not.
+public struct LeaseReader: ~Copyable {
+  public let leases: Directory
+  /// The attachment files; the lease directory, which has none, where there are none yet.
+  private let attachments: Directory
+
+  /// Opens the store of a network; nil where there is none.
+  public init?(_ network: NetworkName, in dataDirectory: String) throws(SystemError) {
+    guard let leases = try Directory(network.description, in: dataDirectory, make: false) else {
+      return nil
+    }
+    if let directory = try leases.directory(LeaseStore.attachmentFolder, make: false) {
+      attachments = directory
+    } else if let same = try leases.directory(".", make: false) {
+      attachments = same
+    } else {
+      return nil
+    }
+    self.leases = leases
+  }
+
+  /// Whether the directory is a network's store, ours or host-local's: it has a lock or a lease.
+  public borrowing func isStore() throws(SystemError) -> Bool {
+    if try leases.status(of: StoreLock.fileName) != nil { return true }
+    return try !leases.leased().isEmpty
+  }
+
+  /// What the attachment's file says of a lease; nil where no file does, as for a lease of host-local's.
+  public borrowing func record(of lease: Lease) throws(SystemError) -> AttachmentRecord? {
+    guard let attachment = lease.holder.attachment,
+      let written = try leases.status(of: lease.address.description)?.st_mtim,
+      let record = try attachments.record(of: attachment, since: written),
+      record.addresses.contains(lease.address)
+    else { return nil }
+    return record
+  }
+
+  /// What the last ADD's configuration gave from; nil where only host-local has leased.
+  public borrowing func pools() throws(SystemError) -> Pools? { try attachments.summary()?.pools }
+}

@@ -1,0 +1,57 @@
+import Addresses
+import CNI
+import Embedded
+import System
+
+/// What the store keeps of the last ADD's configuration, in `attachments/.pools`: commands for people
+/// and STATUS have no other source for it.
+public struct StoreSummary {
+  public let pools: Pools
+  /// The link that a chained ADD puts the gateway addresses on; nil where there is none.
+  public let bridge: InterfaceName?
+
+  init(pools: Pools, bridge: InterfaceName?) {
+    self.pools = pools
+    self.bridge = bridge
+  }
+
+  /// nil for what is not a summary.
+  fileprivate init?(parsing text: [UInt8]) {
+    guard let object = (try? JSON(parsing: text))?.object, let pools = try? Pools(Keys(object))
+    else { return nil }
+    self.pools = pools
+    bridge = object["bridge"]?.string.flatMap { InterfaceName($0) }
+  }
+
+  fileprivate var text: [UInt8] {
+    JSON.object(
+      JSONObject(
+        ("ranges", pools.rangesJSON), ("exclude", pools.excludeJSON),
+        ("bridge", bridge.map { .string($0.description) }))
+    ).text
+  }
+}
+
+private let summaryFile = ".pools"
+
+extension Directory {
+  /// The summary in a directory of attachment files; nil where there is none, or it cannot be read.
+  public borrowing func summary() throws(SystemError) -> StoreSummary? {
+    // Thousands of ranges are more than other files hold.
+    guard let text = try readFile(summaryFile, limit: FileDescriptor.sizeLimit) else { return nil }
+    return StoreSummary(parsing: text)
+  }
+}
+
+extension LeaseStore {
+  /// Writes the summary. One that says the same already is known by its time mark: then it costs one
+  /// system call.
+  borrowing func write(_ summary: StoreSummary) throws(SystemError) {
+    let text = summary.text
+    let mark = TimeMark(text)
+    if mark.isOn(try attachments.status(of: summaryFile)) { return }
+    try attachments.write(LeaseStore.newFile, text)
+    try attachments.set(mark, on: LeaseStore.newFile)
+    try attachments.rename(LeaseStore.newFile, to: summaryFile, in: attachments)
+  }
+}

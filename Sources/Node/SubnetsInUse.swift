@@ -1,0 +1,76 @@
+import Addresses
+import CNI
+import Embedded
+import Netlink
+
+// A gateway address gives its bridge a route to the whole subnet. Where another link has an address in
+// that subnet the node has two routes to it, and the pods' packets leave by the wrong link.
+
+extension Node {
+  /// Refuses gateways whose subnet has an address of another link.
+  ///
+  /// A wider subnet of another link is allowed unless its own address is in the gateway's subnet: the
+  /// kernel prefers the longer prefix.
+  /// - Throws: error 7 naming the link.
+  borrowing func refuseSubnetsInUse(
+    by gateways: [Gateway], besides bridge: LinkIndex
+  ) throws(CNIError) {
+    for family in Gateway.families(of: gateways) {
+      for other in try kernel.addresses(family: family) where other.index != bridge {
+        if let gateway = gateways.first(where: { $0.prefix.contains(other.prefix.address) }) {
+          throw try inUse(gateway, by: other)
+        }
+      }
+    }
+  }
+
+  /// Whether `setGateways` would succeed. Changes nothing.
+  /// - Parameter bridge: the link that the last ADD put the gateways on.
+  /// - Throws: what `setGateways` would throw.
+  public borrowing func checkThatGatewaysFit(
+    _ gateways: [Gateway], on bridge: InterfaceName, force: Bool
+  ) throws(CNIError) {
+    let index = try kernel.link(bridge)?.index
+    for family in Gateway.families(of: gateways) {
+      let present = try kernel.addresses(family: family)
+      let onBridge = present.filter { $0.index == index }.map { $0.prefix }
+      for gateway in gateways
+      where gateway.prefix.family == family && !onBridge.contains(gateway.prefix) {
+        if !force, let other = onBridge.first(where: { gateway.prefix.overlaps($0) }),
+          !gateways.contains(Gateway(other))
+        {
+          throw gateway.isExcluded(by: other, on: bridge)
+        }
+        if let other = present.first(where: {
+          $0.index != index && gateway.prefix.contains($0.prefix.address)
+        }) {
+          throw try inUse(gateway, by: other)
+        }
+      }
+    }
+  }
+
+  private borrowing func inUse(
+    _ gateway: Gateway, by other: InterfaceAddress
+  ) throws(CNIError) -> CNIError {
+    let link = try kernel.link(at: other.index)?.name.description ?? "link number \(other.index)"
+    return CNIError(
+      .invalidConfiguration,
+      "the subnet \(gateway.prefix.network) is in use: \(link) has the address \(other.prefix)",
+      details: "choose another subnet, or remove the address: "
+        + "`ip address delete \(other.prefix) dev \(link)`")
+  }
+}
+
+extension Gateway {
+  fileprivate static func families(of gateways: [Gateway]) -> [IPAddress.Family] {
+    [.v4, .v6].filter { family in gateways.contains { $0.prefix.family == family } }
+  }
+
+  /// The error that the bridge has another address in the gateway's subnet.
+  func isExcluded(by other: IPPrefix, on bridge: InterfaceName) -> CNIError {
+    CNIError(
+      .exists, "the bridge \(bridge) has the address \(other) already",
+      details: "the gateway is to be \(prefix); \"forceAddress\" replaces the address")
+  }
+}
