@@ -4,6 +4,7 @@
 #   make build    the release programs into bin/
 #   make test     unit tests, then integration tests against bin/
 #   make bench    our chain and its neighbours, measured side by side
+#   make test-kernels  the integration tests inside virtual machines with Debian's kernels, by hand
 #   make lint     the formatter's and the interpreters' own checks
 #   make install  DESTDIR=… CNI_BIN_DIR=/opt/cni/bin CNI_CONF_DIR=/etc/cni/net.d
 #                 UNIT_DIR=/lib/systemd/system
@@ -14,7 +15,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: build test bench lint demo install clean needs-build needs-demo needs-test needs-bench
+.PHONY: build test test-kernels test-kernels-short bench lint demo install clean \
+  needs-build needs-demo needs-test needs-kernels needs-bench
 
 PLUGINS := humanz-bridge humanz-ipam humanz-route
 PYTHON := /usr/bin/python3
@@ -37,6 +39,7 @@ NEEDS_DEMO := iproute2 iputils-ping curl python3 procps
 NEEDS_TEST := $(NEEDS_DEMO) python3-pytest python3-hypothesis containernetworking-plugins \
   busybox-static nftables iptables strace arping binutils podman containerd runc python3-grpcio \
   bird2 frr gcc systemd $(if $(shell command -v kubectl),,kubernetes-client)
+NEEDS_KERNELS := $(NEEDS_TEST) qemu-system-x86 kmod xz-utils debian-archive-keyring
 NEEDS_BENCH := gcc libmnl-dev iproute2 python3 containernetworking-plugins nftables iptables
 
 needs-build:
@@ -45,6 +48,8 @@ needs-demo:
 	@Scripts/install-missing $(NEEDS_DEMO)
 needs-test:
 	@Scripts/install-missing $(NEEDS_TEST)
+needs-kernels:
+	@Scripts/install-missing $(NEEDS_KERNELS)
 needs-bench:
 	@Scripts/install-missing $(NEEDS_BENCH)
 
@@ -59,12 +64,17 @@ test: needs-test build
 	swift test
 	$(PYTHON) -m pytest -q Tests/Integration
 
+test-kernels: needs-kernels build
+	Scripts/test-kernels
+test-kernels-short: needs-kernels build
+	Scripts/test-kernels --short
+
 bench: needs-bench build
 	$(MAKE) -C Benchmarks
 
 lint:
 	swift format lint --strict --recursive Sources Tests Package.swift
-	for script in .ci/run demo/run Scripts/*; do bash -n "$$script"; done
+	for script in .ci/run demo/run Scripts/* Tests/Kernels/{boot,inside,prepare}; do bash -n "$$script"; done
 	$(PYTHON) -m compileall -q Tests Benchmarks
 
 demo: needs-demo build
