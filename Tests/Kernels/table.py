@@ -12,7 +12,7 @@ import xml.etree.ElementTree
 BUILD = pathlib.Path(".build-kernels")
 
 # How a kernel's complaint about itself begins.
-COMPLAINT = re.compile(r"\b(BUG:|WARNING:|Oops|general protection fault|rcu.*detected stalls)")
+COMPLAINT = re.compile(r"\b(BUG:|WARNING: CPU|Oops|general protection fault)")
 
 
 class Results:

@@ -25,3 +25,11 @@ def need_vlans(node):
     need("links in a VLAN (CONFIG_VLAN_8021Q)", node,
          "ip", "link", "add", "link", "try", "name", "try.2", "type", "vlan", "id", "2")
     node.run("ip", "link", "delete", "try")
+
+
+def need_bridge_netfilter(node):
+    """The test needs br_netfilter. It concerns each bridge of a machine, so it is loaded in one for tests only."""
+    if IN_MACHINE:
+        need("br_netfilter (CONFIG_BRIDGE_NETFILTER)", node, "modprobe", "br_netfilter")
+    elif not node.path("/proc/sys/net/bridge").exists():
+        pytest.skip("needs br_netfilter (CONFIG_BRIDGE_NETFILTER); Scripts/test-kernels runs it")
