@@ -17,22 +17,16 @@ def vlans(node):
 
 
 def attach(node, **pods):
-    """Gives each pod its port on the one bridge, with these keys; gives the results."""
-    results = {}
+    """Gives each pod its port on the one bridge, with these keys."""
     for pod, keys in pods.items():
-        network = Network(node, name=f"net-{pod}", **keys)
-        results[pod] = network.add(pod)
-        network.check(pod)
-    return results
+        Network(node, name=f"net-{pod}", **keys).add(pod)
 
 
-def hearers(node, sender, *others, vlan=""):
+def hearers(node, sender, *others, vlan=None):
     """Who hears a broadcast of a pod, and in which VLAN's tag; 0 is none."""
     with contextlib.ExitStack() as stack:
         listeners = {pod: stack.enter_context(Listener(node, "eth0", pod)) for pod in others}
         send_frame(node, sender, vlan=vlan)
-        for listener in listeners.values():
-            listener.stop()
         heard = {pod: [vlan for _, vlan in listener.frames()]
                  for pod, listener in listeners.items()}
     return {pod: vlans[0] if len(vlans) == 1 else vlans for pod, vlans in heard.items() if vlans}

@@ -1,76 +1,87 @@
-"""Ethernet frames of a test's own (EtherType 0x88b5, for experiments): sent, and listened for."""
+"""Ethernet frames of a test's own (EtherType 0x88b5, for experiments): sent, and listened for.
 
-import subprocess
+The test's process does both itself, by sockets that it opens in the namespaces: a process for each
+frame would take a second in an emulated machine.
+"""
+
+import contextlib
+import ctypes
+import os
+import select
+import socket
+import struct
+import time
 
 from lab.waiting import patience
 
-PYTHON = "/usr/bin/python3"
+ETHERTYPE = b"\x88\xb5"
+EVERYONE = "ff:ff:ff:ff:ff:ff"
 
-_SEND = """
-import socket, struct, sys
-link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-link.bind(("eth0", 0))
-own = link.getsockname()[4].hex()
-to, source = sys.argv[1].replace(":", ""), (sys.argv[2] or own).replace(":", "")
-tag = struct.pack("!HH", 0x8100, int(sys.argv[3])) if sys.argv[3] else b""
-link.send(bytes.fromhex(to + source) + tag + b"\\x88\\xb5" + b"frame".ljust(46))
-"""
+# Of Linux, and not of Python's socket module.
+_ETH_P_ALL, _SOL_PACKET, _PACKET_AUXDATA, _TP_STATUS_VLAN_VALID = 3, 263, 8, 0x10
+_CLONE_NEWNET = 0x40000000
 
-# It hears frames of every type, since a kernel shows a VLAN's tag to those listeners alone: in a
-# control message of level SOL_PACKET and type PACKET_AUXDATA, valid where its status says so.
-_LISTEN = f"""
-import select, socket, struct, sys
-link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
-link.bind((sys.argv[1], 3))
-link.setsockopt(263, 8, 1)
-print("listening", flush=True)
-inputs, wait = [link, sys.stdin], None
-while ready := select.select(inputs, [], [], wait)[0]:
-    if sys.stdin in ready:
-        # The last frame was sent: what is on its way is here within this time.
-        inputs, wait = [link], {patience(0.05)}
-    if link in ready:
-        frame, control, _, sender = link.recvmsg(200, 200)
-        if sender[2] != socket.PACKET_OUTGOING and frame[12:14] == b"\\x88\\xb5":
-            status, vlan = struct.unpack_from("=I12xH", control[0][2])
-            print(frame[6:12].hex(":"), vlan & 0xfff if status & 0x10 else 0)
-"""
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
-def send_frame(node, pod, to="ff:ff:ff:ff:ff:ff", source="", vlan=""):
-    """Sends a frame from a pod's eth0, from its own address and without a tag where none is given."""
-    node.run(PYTHON, "-c", _SEND, to, source, vlan, pod=pod)
+@contextlib.contextmanager
+def _inside(node, pod):
+    """Has this thread be in the network namespace of a pod, or of the node."""
+    namespace = node.path(f"/run/netns/{pod}") if pod else f"/proc/{node.pid}/ns/net"
+    with open("/proc/thread-self/ns/net", "rb") as own, open(namespace, "rb") as other:
+        _set_namespace(other)
+        try:
+            yield
+        finally:
+            _set_namespace(own)
+
+
+def _set_namespace(file):
+    if _libc.setns(file.fileno(), _CLONE_NEWNET):
+        raise OSError(ctypes.get_errno(), f"setns: {os.strerror(ctypes.get_errno())}")
+
+
+def send_frame(node, pod, to=EVERYONE, source="", vlan=None):
+    """Sends a frame from a pod's eth0, from its own address and without a tag where none is given.
+
+    It comes back when the frame has gone where it goes.
+    """
+    with _inside(node, pod), socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as link:
+        link.bind(("eth0", 0))
+        source = bytes.fromhex(source.replace(":", "")) or link.getsockname()[4]
+        tag = b"" if vlan is None else struct.pack("!HH", 0x8100, vlan)
+        link.send(bytes.fromhex(to.replace(":", "")) + source + tag + ETHERTYPE + b"frame".ljust(46))
+    # The kernel delivers it before `send` comes back, unless it leaves that to its own thread.
+    time.sleep(patience(0.02))
 
 
 class Listener:
-    """The frames that reach an interface, until they are asked for."""
+    """The frames that reach an interface, from now until they are asked for."""
 
     def __init__(self, node, interface, pod=None):
-        self._frames = None
-        self._process = node.start(
-            PYTHON, "-c", _LISTEN, interface, pod=pod, text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        assert self._process.stdout.readline() == "listening\n"
+        # A kernel shows a VLAN's tag only to those who listen for frames of every type.
+        with _inside(node, pod):
+            self._link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL))
+        self._link.bind((interface, _ETH_P_ALL))
+        self._link.setsockopt(_SOL_PACKET, _PACKET_AUXDATA, 1)
+        self._frames = []
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self.stop()
-        self._process.stdout.close()
-        self._process.wait()
-
-    def stop(self):
-        """Has it listen no longer than for what is on its way."""
-        if not self._process.stdin.closed:
-            self._process.stdin.close()
+        self._link.close()
 
     def frames(self):
         """The source address and the VLAN of each frame; VLAN 0 is no tag."""
-        self.stop()
-        if self._frames is None:
-            lines = map(str.split, self._process.stdout.readlines())
-            self._frames = [(source, int(vlan)) for source, vlan in lines]
+        while select.select([self._link], [], [], 0)[0]:
+            frame, control, _, sender = self._link.recvmsg(200, 200)
+            if sender[2] == socket.PACKET_OUTGOING or frame[12:14] != ETHERTYPE:
+                continue
+            # struct tpacket_auxdata: status, three lengths and offsets, then the tag.
+            status, tag = struct.unpack_from("=I12xH", control[0][2])
+            vlan = tag & 0xfff if status & _TP_STATUS_VLAN_VALID else 0
+            self._frames.append((frame[6:12].hex(":"), vlan))
         return self._frames
 
     def heard(self):
