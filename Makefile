@@ -7,6 +7,7 @@
 #   make test     unit tests, then integration tests against bin/
 #   make test-arm64  the programs for arm64, in qemu's emulation
 #   make bench    our chain and its neighbours, measured side by side
+#   make test-kernels  the integration tests inside virtual machines with Debian's kernels, by hand
 #   make lint     the formatter's and the interpreters' own checks
 #   make install  DESTDIR=… CNI_BIN_DIR=/opt/cni/bin CNI_CONF_DIR=/etc/cni/net.d
 #                 UNIT_DIR=/lib/systemd/system
@@ -17,7 +18,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: build test test-arm64 bench lint demo install clean needs-build needs-demo needs-test needs-bench
+.PHONY: build test test-arm64 test-kernels test-kernels-short bench lint demo install clean \
+  needs-build needs-demo needs-test needs-kernels needs-bench
 
 PLUGINS := humanz-bridge humanz-ipam humanz-route
 PYTHON := /usr/bin/python3
@@ -59,6 +61,7 @@ NEEDS_TEST := $(NEEDS_DEMO) libmnl-dev pkg-config python3-pytest python3-hypothe
   busybox-static nftables iptables strace arping binutils podman containerd runc python3-grpcio \
   bird2 frr gcc systemd $(if $(shell command -v kubectl),,kubernetes-client)
 NEEDS_TEST_ARM64 := $(NEEDS_TEST) qemu-user-static
+NEEDS_KERNELS := $(NEEDS_TEST) qemu-system-x86 kmod xz-utils debian-archive-keyring
 NEEDS_BENCH := gcc libmnl-dev iproute2 python3 containernetworking-plugins nftables iptables
 
 needs-build:
@@ -67,6 +70,8 @@ needs-demo:
 	@Scripts/install-missing $(NEEDS_DEMO)
 needs-test:
 	@Scripts/install-missing $(NEEDS_TEST)
+needs-kernels:
+	@Scripts/install-missing $(NEEDS_KERNELS)
 needs-bench:
 	@Scripts/install-missing $(NEEDS_BENCH)
 
@@ -87,12 +92,17 @@ test-arm64: build
 	$(MAKE) build ARCH=arm64
 	$(PYTHON) -m pytest -q Tests/Integration/static/test_arm64.py
 
+test-kernels: needs-kernels build
+	Scripts/test-kernels
+test-kernels-short: needs-kernels build
+	Scripts/test-kernels --short
+
 bench: needs-bench build
 	$(MAKE) -C Benchmarks
 
 lint:
 	swift format lint --strict --recursive Sources Tests Package.swift
-	for script in .ci/run demo/run Scripts/*; do bash -n "$$script"; done
+	for script in .ci/run demo/run Scripts/* Tests/Kernels/{boot,inside,prepare}; do bash -n "$$script"; done
 	$(PYTHON) -m compileall -q Tests Benchmarks
 
 demo: needs-demo build

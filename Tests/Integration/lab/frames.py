@@ -1,57 +1,92 @@
-"""Ethernet frames of a test's own (EtherType 0x88b5, for experiments): sent, and listened for."""
+"""Ethernet frames of a test's own (EtherType 0x88b5, for experiments): sent, and listened for.
 
-import subprocess
-
-PYTHON = "/usr/bin/python3"
-
-_SEND = """
-import socket, sys
-link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-link.bind(("eth0", 0))
-own = link.getsockname()[4].hex()
-to, source = sys.argv[1].replace(":", ""), (sys.argv[2] or own).replace(":", "")
-link.send(bytes.fromhex(to + source) + b"\\x88\\xb5" + b"frame".ljust(46))
+The test's process does both itself, by sockets that it opens in the namespaces: a process for each
+frame would take a second in an emulated machine.
 """
 
-_LISTEN = """
-import socket, sys
-link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x88b5))
-link.bind((sys.argv[1], 0x88b5))
-link.settimeout(1)
-print("listening", flush=True)
-try:
-    while True:
-        frame, sender = link.recvfrom(200)
-        if sender[2] != socket.PACKET_OUTGOING:
-            print(frame[6:12].hex(":"))
-except TimeoutError:
-    pass
-"""
+import contextlib
+import ctypes
+import os
+import select
+import socket
+import struct
+import time
+
+from lab.waiting import patience
+
+ETHERTYPE = b"\x88\xb5"
+EVERYONE = "ff:ff:ff:ff:ff:ff"
+
+# Of Linux, and not of Python's socket module.
+_ETH_P_ALL, _SOL_PACKET, _PACKET_AUXDATA, _TP_STATUS_VLAN_VALID = 3, 263, 8, 0x10
+_CLONE_NEWNET = 0x40000000
+
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
-def send_frame(node, pod, to="ff:ff:ff:ff:ff:ff", source=""):
-    """Sends a frame from a pod's eth0, from its own address where none is given."""
-    node.run(PYTHON, "-c", _SEND, to, source, pod=pod)
+@contextlib.contextmanager
+def _inside(node, pod):
+    """Has this thread be in the network namespace of a pod, or of the node."""
+    namespace = node.path(f"/run/netns/{pod}") if pod else f"/proc/{node.pid}/ns/net"
+    with open("/proc/thread-self/ns/net", "rb") as own, open(namespace, "rb") as other:
+        _set_namespace(other)
+        try:
+            yield
+        finally:
+            _set_namespace(own)
+
+
+def _set_namespace(file):
+    if _libc.setns(file.fileno(), _CLONE_NEWNET):
+        raise OSError(ctypes.get_errno(), f"setns: {os.strerror(ctypes.get_errno())}")
+
+
+def send_frame(node, pod, to=EVERYONE, source="", vlan=None):
+    """Sends a frame from a pod's eth0, from its own address and without a tag where none is given.
+
+    It comes back when the frame has gone where it goes.
+    """
+    with _inside(node, pod), socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as link:
+        link.bind(("eth0", 0))
+        source = bytes.fromhex(source.replace(":", "")) or link.getsockname()[4]
+        tag = b"" if vlan is None else struct.pack("!HH", 0x8100, vlan)
+        link.send(bytes.fromhex(to.replace(":", "")) + source + tag + ETHERTYPE + b"frame".ljust(46))
+    # The kernel delivers it before `send` comes back, unless it leaves that to its own thread.
+    time.sleep(patience(0.02))
 
 
 class Listener:
-    """The frames that reach an interface; it listens until a second has passed without one."""
+    """The frames that reach an interface, from now until they are asked for."""
 
     def __init__(self, node, interface, pod=None):
-        self._process = node.start(
-            PYTHON, "-c", _LISTEN, interface, pod=pod, stdout=subprocess.PIPE, text=True)
-        assert self._process.stdout.readline() == "listening\n"
+        # A kernel shows a VLAN's tag only to those who listen for frames of every type.
+        with _inside(node, pod):
+            self._link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL))
+        self._link.bind((interface, _ETH_P_ALL))
+        self._link.setsockopt(_SOL_PACKET, _PACKET_AUXDATA, 1)
+        self._frames = []
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self._process.stdout.close()
-        self._process.wait()
+        self._link.close()
+
+    def frames(self):
+        """The source address and the VLAN of each frame; VLAN 0 is no tag."""
+        while select.select([self._link], [], [], 0)[0]:
+            frame, control, _, sender = self._link.recvmsg(200, 200)
+            if sender[2] == socket.PACKET_OUTGOING or frame[12:14] != ETHERTYPE:
+                continue
+            # struct tpacket_auxdata: status, three lengths and offsets, then the tag.
+            status, tag = struct.unpack_from("=I12xH", control[0][2])
+            vlan = tag & 0xfff if status & _TP_STATUS_VLAN_VALID else 0
+            self._frames.append((frame[6:12].hex(":"), vlan))
+        return self._frames
 
     def heard(self):
         """The source addresses of the frames."""
-        return self._process.stdout.read().split()
+        return [source for source, _ in self.frames()]
 
     def heard_any(self):
-        return bool(self.heard())
+        return bool(self.frames())

@@ -13,6 +13,8 @@ import subprocess
 import uuid
 import zlib
 
+from lab.waiting import patience
+
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 OURS = ROOT / "bin"
 THEIRS = pathlib.Path("/usr/lib/cni")
@@ -79,7 +81,7 @@ class Node:
         """Runs a command to its end; its output is captured as text."""
         done = subprocess.run(
             self.entered(*command, pod=pod), input=input, capture_output=True, text=True,
-            timeout=timeout, env={**os.environ, **(env or {})},
+            timeout=patience(timeout), env={**os.environ, **(env or {})},
             stdin=subprocess.DEVNULL if input is None else None)
         if check and done.returncode:
             raise AssertionError(

@@ -7,6 +7,7 @@ import subprocess
 
 from lab.attachment import Network, Refused
 from lab.isolated_node import OURS
+from lab.waiting import patience
 
 STORE = "/run/humanz/ipam"
 
@@ -123,7 +124,7 @@ class Calls:
                 call = (OURS / "humanz-ipam", *call)
             lines.append(" ".join(map(str, call)))
         done = self.node.run(self.program, workers, *kill, input="\n".join(lines) + "\n",
-                             timeout=timeout)
+                             timeout=patience(timeout))
         answers = [None] * len(lines)
         for line in done.stdout.splitlines():
             place, status, nanoseconds, printed = (line + " ").split(" ", 3)

@@ -5,6 +5,7 @@ import os
 import subprocess
 
 from lab.isolated_node import PLUGINS
+from lab.waiting import patience
 
 
 class Ended:
@@ -64,7 +65,7 @@ class Started:
     def end(self, stdin=None, timeout=60):
         """Waits for the end; the configuration may be given here."""
         try:
-            printed, said = self.process.communicate(_bytes(stdin), timeout)
+            printed, said = self.process.communicate(_bytes(stdin), patience(timeout))
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.communicate()

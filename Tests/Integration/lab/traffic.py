@@ -3,6 +3,8 @@
 import subprocess
 import time
 
+from lab.waiting import patience
+
 PYTHON = "/usr/bin/python3"
 
 NODE = "192.0.2.10"
@@ -109,10 +111,10 @@ def seen_as(node, pod, address):
     return node.run("busybox", "nc", "-w", "2", address, 5001, pod=pod, check=False).stdout
 
 
-_PEER = """
+_PEER = f"""
 import socket, sys
 server = socket.create_server(("::", 8000), family=socket.AF_INET6, dualstack_ipv6=True)
-server.settimeout(10)
+server.settimeout({patience(10)})
 print("listening", flush=True)
 print(server.accept()[1][0].removeprefix("::ffff:"))
 """
@@ -132,12 +134,12 @@ def source_of_connection(node, pod, server_node, server, server_pod=None):
     return seen
 
 
-_RECEIVE = """
+_RECEIVE = f"""
 import socket, sys
 family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
 server = socket.socket(family, socket.SOCK_DGRAM)
 server.bind((sys.argv[1], 7007))
-server.settimeout(5)
+server.settimeout({patience(5)})
 print("ready", flush=True)
 print(server.recvfrom(10)[1][0])
 """

@@ -6,6 +6,7 @@ import time
 from lab.attachment import Network
 from lab.cluster import NETWORKS, Cluster, learned, subnet, without_peers
 from lab.isolated_node import ROOT
+from lab.waiting import patience
 
 
 def shipped(name, **changes):
@@ -56,7 +57,7 @@ def wait_for_routes(cluster, proto, timeout=60):
                 for member in cluster}
     expected["router"] = sorted(
         subnet(member.number, family) for family in cluster.families for member in cluster)
-    end = time.monotonic() + timeout
+    end = time.monotonic() + patience(timeout)
     while True:
         found = {member.name: member.learned(proto) for member in cluster}
         found["router"] = learned(cluster.router, cluster.families, proto)

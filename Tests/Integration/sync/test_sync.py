@@ -11,7 +11,7 @@ from lab.cluster import CLUSTER_FILE, by_families, subnets, uplinks
 from lab.kubernetes import bookmark, changed, event, expired, listed, node_list, watched
 from lab.kubernetes import node as kubernetes_node
 from lab.tool import WRONG_USAGE, Tool, speaker
-from lab.waiting import eventually
+from lab.waiting import eventually, patience
 from sync.expected import (
     SYNC, cluster_file, content, expected, inode, member, routes, sync)
 
@@ -251,7 +251,7 @@ class Watch:
 
     def end(self):
         """Ends the stream; gives exit status and what was said."""
-        _, said = self.process.communicate(timeout=30)
+        _, said = self.process.communicate(timeout=patience(30))
         return self.process.returncode, said
 
     def __enter__(self):

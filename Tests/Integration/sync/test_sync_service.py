@@ -11,7 +11,7 @@ from lab.cluster import CLUSTER_FILE, by_families
 from lab.isolated_node import PLUGINS, ROOT
 from lab.kubernetes import changed
 from lab.tool import command_line, speaker
-from lab.waiting import eventually
+from lab.waiting import eventually, patience
 from sync.expected import cluster_file, content, expected, inode, member, routes
 
 UNIT = "humanz-route-sync.service"
@@ -48,7 +48,7 @@ def start(node, *command):
 
 def end(node, process):
     """Waits for the first process's end, which is the service's: systemd ends the others then."""
-    return process.wait(timeout=30), node.path(SAID).read_text()
+    return process.wait(timeout=patience(30)), node.path(SAID).read_text()
 
 
 def has_file(node):
