@@ -124,6 +124,7 @@ let package = Package(
       "NetfilterTests", "Netfilter", "Netlink", "System", "Addresses", "CNetlink", "TestSupport"),
     tests("CNITests", "CNI", "System", "Addresses", "CNetlink", "TestSupport"),
     tests("LeasesTests", "Leases", "CNI", "System", "Addresses", "TestSupport"),
+    tests("RoutesTests", "Routes", "Netlink", "CNI", "Addresses", "TestSupport"),
     tests("BridgeTests", "humanz-bridge", "Netlink", "CNI", "TestSupport"),
     tests("HumanzTests", "humanz", "Routes", "CNI", "Addresses"),
   ]

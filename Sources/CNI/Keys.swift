@@ -124,11 +124,15 @@ public struct Keys {
     }
   }
 
-  /// One address of a family or a list of them.
-  public func addresses(_ key: String, _ family: IPAddress.Family) throws(CNIError) -> [IPAddress] {
+  /// One address or a list of them, of a family or (nil) of either.
+  public func addresses(_ key: String, _ family: IPAddress.Family?) throws(CNIError) -> [IPAddress]
+  {
     var addresses: [IPAddress] = []
-    try each(key, as: "an address of family IPv\(family.version)") { text in
-      guard let address = IPAddress(text), address.family == family else { return false }
+    try each(key, as: family.map { "an address of family IPv\($0.version)" } ?? "an IP address") {
+      text in
+      guard let address = IPAddress(text), family == nil || address.family == family else {
+        return false
+      }
       addresses.append(address)
       return true
     }

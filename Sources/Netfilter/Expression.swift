@@ -8,6 +8,10 @@ enum Expression: Equatable, Sendable {
   case meta(nft_meta_keys)
   /// Loads bytes of the packet.
   case payload(nft_payload_bases, offset: UInt32, length: UInt32)
+  /// Loads bytes of the packet into the registers behind those that so many bytes take: a multiple of 4.
+  case payloadBehind(UInt32, nft_payload_bases, offset: UInt32, length: UInt32)
+  /// Ends the rule unless what was loaded is in a set.
+  case lookup(set: String)
   /// Keeps the bits that the mask has.
   case mask([UInt8])
   /// Ends the rule unless what was loaded is, or is not, this.
@@ -20,7 +24,8 @@ enum Expression: Equatable, Sendable {
   private var name: String {
     switch self {
     case .meta: "meta"
-    case .payload: "payload"
+    case .payload, .payloadBehind: "payload"
+    case .lookup: "lookup"
     case .mask: "bitwise"
     case .compare: "cmp"
     case .masquerade: "masq"
@@ -43,10 +48,16 @@ enum Expression: Equatable, Sendable {
       data.put(NFTA_META_KEY, bigEndian: key.rawValue)
       data.put(NFTA_META_DREG, bigEndian: register)
     case .payload(let base, let offset, let length):
-      data.put(NFTA_PAYLOAD_DREG, bigEndian: register)
-      data.put(NFTA_PAYLOAD_BASE, bigEndian: base.rawValue)
-      data.put(NFTA_PAYLOAD_OFFSET, bigEndian: offset)
-      data.put(NFTA_PAYLOAD_LEN, bigEndian: length)
+      Expression.putPayload(into: &data, base, offset, length, register)
+    case .payloadBehind(let count, let base, let offset, let length):
+      // A register of 16 bytes is four of 4 bytes; the kernel names the larger one where it can.
+      let next =
+        count % 16 == 0
+        ? register + count / 16 : UInt32(NFT_REG32_00.rawValue) + count / 4
+      Expression.putPayload(into: &data, base, offset, length, next)
+    case .lookup(let set):
+      data.put(NFTA_LOOKUP_SET, set)
+      data.put(NFTA_LOOKUP_SREG, bigEndian: register)
     case .mask(let mask):
       data.put(NFTA_BITWISE_SREG, bigEndian: register)
       data.put(NFTA_BITWISE_DREG, bigEndian: register)
@@ -65,6 +76,18 @@ enum Expression: Equatable, Sendable {
         data.nest(NFTA_DATA_VERDICT) { $0.put(NFTA_VERDICT_CODE, bigEndian: UInt32(verdict)) }
       }
     }
+  }
+}
+
+extension Expression {
+  private static func putPayload(
+    into data: inout Request, _ base: nft_payload_bases, _ offset: UInt32, _ length: UInt32,
+    _ register: UInt32
+  ) {
+    data.put(NFTA_PAYLOAD_DREG, bigEndian: register)
+    data.put(NFTA_PAYLOAD_BASE, bigEndian: base.rawValue)
+    data.put(NFTA_PAYLOAD_OFFSET, bigEndian: offset)
+    data.put(NFTA_PAYLOAD_LEN, bigEndian: length)
   }
 }
 

@@ -28,9 +28,22 @@ extension Request {
   ///
   /// Equivalent to: `nft add rule inet humanz CHAIN ... comment "TEXT"`. Message: NFT_MSG_NEWRULE.
   static func addRule(_ rule: Rule, to chain: Chain) -> Request {
+    newRule("add", NLM_F_APPEND, rule, chain)
+  }
+
+  /// Adds a rule before the others of a chain.
+  ///
+  /// Equivalent to: `nft insert rule inet humanz CHAIN ... comment "TEXT"`. Message: NFT_MSG_NEWRULE.
+  static func insertRule(_ rule: Rule, to chain: Chain) -> Request {
+    newRule("insert", 0, rule, chain)
+  }
+
+  private static func newRule(
+    _ verb: String, _ flags: Int32, _ rule: Rule, _ chain: Chain
+  ) -> Request {
     var request = Request(
-      "add a rule to nftables chain \(chain.description)", NFT_MSG_NEWRULE,
-      flags: NLM_F_CREATE | NLM_F_APPEND, family: chain.family)
+      "\(verb) a rule to nftables chain \(chain.description)", NFT_MSG_NEWRULE,
+      flags: NLM_F_CREATE | flags, family: chain.family)
     request.put(NFTA_RULE_TABLE, chain.table)
     request.put(NFTA_RULE_CHAIN, chain.name)
     request.nest(NFTA_RULE_EXPRESSIONS) { list in

@@ -188,6 +188,13 @@ extension Connection {
   }
 
   private borrowing func send(_ datagram: [UInt8], _ attempt: String) throws(NetlinkError) {
+    // A transaction of nf_tables is one datagram, and the send buffer has 208 KiB by default.
+    if datagram.count > 128 << 10 {
+      var size = Int32(clamping: datagram.count * 2)
+      setsockopt(
+        mnl_socket_get_fd(socket), SOL_SOCKET, SO_SNDBUFFORCE, &size,
+        socklen_t(MemoryLayout<Int32>.size))
+    }
     do throws(Errno) {
       try valueOrErrno { mnl_socket_sendto(socket, datagram, datagram.count) }
     } catch {

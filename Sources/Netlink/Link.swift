@@ -31,6 +31,8 @@ public struct Link: Equatable, Sendable {
   public var vlanID: UInt16?
   /// Of a bridge; nil where the kernel has no VLAN filtering.
   public var filtersVLANs: Bool?
+  /// Of a `vxlan` link.
+  public var vxlan: VXLAN?
 }
 
 extension Socket where Family == RouteFamily {
@@ -133,6 +135,8 @@ extension Link {
       case IFLA_INFO_SLAVE_KIND: masterKind = attribute.string
       case IFLA_INFO_DATA where kind == "vlan":
         vlanID = attribute.nested.first(IFLA_VLAN_ID)?.uint16
+      case IFLA_INFO_DATA where kind == "vxlan":
+        vxlan = VXLAN(attribute.nested)
       case IFLA_INFO_DATA where kind == "bridge":
         // A kernel without VLAN filtering reports it as off, but reports no VLAN for new ports.
         if attribute.nested.first(IFLA_BR_VLAN_DEFAULT_PVID) != nil {

@@ -80,6 +80,7 @@ public struct Route: Equatable, Sendable {
       && agree(source, other.source) && nextHops.count == other.nextHops.count
       && zip(nextHops, other.nextHops).allSatisfy { asked, found in
         asked.gateway == found.gateway && agree(asked.device, found.device)
+          && asked.encapsulation == found.encapsulation
           && asked.onLink == found.onLink
           && (nextHops.count == 1 || asked.weight == found.weight)
       }
@@ -96,10 +97,14 @@ public struct NextHop: Equatable, Sendable {
   public var onLink: Bool
   /// The share of this next hop among several: 1 to 256.
   public var weight: Int
+  /// nil for packets that are sent as they are.
+  public var encapsulation: Encapsulation?
 
   public init(
-    gateway: IPAddress? = nil, device: LinkIndex? = nil, onLink: Bool = false, weight: Int = 1
+    gateway: IPAddress? = nil, device: LinkIndex? = nil, onLink: Bool = false, weight: Int = 1,
+    encapsulation: Encapsulation? = nil
   ) {
+    self.encapsulation = encapsulation
     self.gateway = gateway
     self.device = device
     self.onLink = onLink
@@ -113,11 +118,15 @@ extension Route: CustomStringConvertible {
     var words = kind == .unicast ? [] : [kind.name]
     words.append(destination.length == 0 ? "default" : destination.description)
     for hop in nextHops {
+      if let tunnel = hop.encapsulation {
+        words += ["encap ip id", tunnel.id.description, "dst", tunnel.destination.description]
+      }
       if let gateway = hop.gateway { words += ["via", gateway.description] }
       if let device = hop.device { words += ["dev number", device.description] }
     }
     if table != Route.mainTable { words += ["table", table.description] }
     if let priority { words += ["metric", priority.description] }
+    if let mtu { words += ["mtu", mtu.description] }
     return words.joined(separator: " ")
   }
 }

@@ -131,6 +131,7 @@ extension NextHop {
     case RTA_OIF: device = attribute.linkIndex
     case RTA_GATEWAY: gateway = IPAddress(bytes: attribute.payload)
     case RTA_VIA: gateway = IPAddress(bytes: attribute.payload.dropFirst(2))
+    case RTA_ENCAP: encapsulation = Encapsulation(attribute.nested)
     default: break
     }
   }

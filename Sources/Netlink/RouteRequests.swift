@@ -80,6 +80,7 @@ extension Request {
   }
 
   private mutating func put(nextHop hop: NextHop, _ family: IPAddress.Family) {
+    if let encapsulation = hop.encapsulation { put(encapsulation) }
     guard let gateway = hop.gateway else { return }
     if gateway.family == family {
       put(RTA_GATEWAY, gateway.bytes)

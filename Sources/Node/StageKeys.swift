@@ -29,7 +29,10 @@ public enum StageKeys {
 
   public static var route: KnownKeys {
     KnownKeys(
-      "network peers clusterFile unreachable forward defaultRoute routes statusLimited")
+      """
+      network peers clusterFile unreachable forward defaultRoute routes statusLimited overlay \
+      overlayPort overlayId overlaySource
+      """)
   }
 
   /// An entry of humanz-route's `peers`.

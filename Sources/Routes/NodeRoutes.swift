@@ -18,19 +18,22 @@ public struct NodeRoutes {
   private let network: [IPPrefix]
   /// The links that peers name, if they exist.
   private let devices: [Link]
+  /// nil where no peer is reached through an overlay.
+  private var tunnels: Tunnels?
 
   public init(_ routed: RoutedNetwork, _ node: borrowing Node) throws(CNIError) {
     try self.init(
       try routed.peers(), unreachable: routed.unreachable ? routed.network : [],
-      staleWithin: routed.network, node)
+      staleWithin: routed.network, overlay: routed.overlay.map { ($0, routed.name) }, node)
   }
 
   /// - Parameters:
   ///   - unreachable: the prefixes whose rest answers unreachable.
   ///   - network: within these prefixes a route of ours that no peer needs is stale.
+  ///   - overlay: how to reach peers that are on no segment of this node, and the network's name.
   public init(
     _ list: PeerList, unreachable: [IPPrefix] = [], staleWithin network: [IPPrefix],
-    _ node: borrowing Node
+    overlay: (Overlay, NetworkName)? = nil, _ node: borrowing Node
   ) throws(CNIError) {
     self.network = network
     refused = list.refused
@@ -47,10 +50,14 @@ public struct NodeRoutes {
     for family in [IPAddress.Family.v4, .v6]
     where network.contains(where: { $0.family == family })
       || all.contains(where: { $0.subnet.family == family })
+      || overlay != nil && all.contains(where: { $0.via.first?.family == family })
     {
       routes += try node.kernel.routes(family)
     }
     table = RouteTable(routes)
+    if let (overlay, name) = overlay {
+      tunnels = try Tunnels(overlay, of: name, to: list.peers, by: table, node)
+    }
   }
 
   /// What is wrong, a sentence for each problem.
@@ -58,7 +65,9 @@ public struct NodeRoutes {
   public func complaints(
     healable: Bool = true, on node: borrowing Node
   ) throws(CNIError) -> [String] {
-    try findings(on: node).filter { healable || $0.repair == nil }.map { $0.message }
+    let routes = try findings(on: node).filter { healable || $0.repair == nil }.map { $0.message }
+    guard healable, let tunnels else { return routes }
+    return try tunnels.problems() + routes
   }
 
   /// Makes missing routes, replaces different ones and deletes stale ones. One bad peer never keeps
@@ -68,8 +77,13 @@ public struct NodeRoutes {
   public func repair(on node: borrowing Node) -> [String] {
     var complaints: [String] = []
     var repairs: [Request] = []
+    var routes = self
+    do throws(CNIError) { try routes.tunnels?.repair(on: node) } catch {
+      complaints.append(error.message)
+      routes.tunnels?.cannotBeUsed()
+    }
     do throws(CNIError) {
-      for finding in try findings(on: node) {
+      for finding in try routes.findings(on: node) {
         if let repair = finding.repair {
           repairs.append(repair)
         } else {
@@ -259,6 +273,9 @@ extension NodeRoutes {
         unreachable.append(address)
       }
     }
+    if let tunnels, tunnels.serve(peer, isOnLink: !reachable.isEmpty) {
+      return tunnelRoute(to: peer, tunnels, &findings)
+    }
     if !unreachable.isEmpty {
       findings.append(
         Finding(
@@ -268,6 +285,20 @@ extension NodeRoutes {
     }
     if reachable.isEmpty, !peer.isRest { return nil }
     return (peer.route(via: reachable, device: device), link)
+  }
+
+  /// As `wantedRoute`, for a peer that is reached through the overlay.
+  private func tunnelRoute(
+    to peer: Peer, _ tunnels: Tunnels, _ findings: inout [Finding]
+  ) -> (route: Route, link: LinkIndex?)? {
+    guard tunnels.isUsable else { return nil }
+    guard let (route, link) = tunnels.route(to: peer, by: table) else {
+      let addresses = peer.via.map { $0.description }.joined(separator: ", ")
+      findings.append(
+        Finding(.notOnLink, peer, peer.route(), "\(peer): there is no route to \(addresses)"))
+      return nil
+    }
+    return (route, link)
   }
 }
 
@@ -309,7 +340,8 @@ extension Route {
     // The kernel may have the next hops in another order.
     for hop in nextHops {
       let isWanted = wanted.nextHops.contains { other in
-        hop.gateway == other.gateway && (other.device == nil || hop.device == other.device)
+        hop.gateway == other.gateway && hop.encapsulation == other.encapsulation
+          && (other.device == nil || hop.device == other.device)
       }
       guard hop.weight == 1, isWanted else { return false }
     }

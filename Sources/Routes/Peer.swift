@@ -20,13 +20,15 @@ public final class Peer {
   /// A message to the kernel has room for some thousand next hops; a node has a handful of addresses.
   public static let mostNextHops = 64
 
-  init(_ keys: Keys) throws(CNIError) {
+  /// - Parameter takesAnyFamily: whether the addresses may be of another family than the subnet, as an
+  ///   overlay permits.
+  init(_ keys: Keys, takesAnyFamily: Bool = false) throws(CNIError) {
     name = try keys.string("name")
     guard let subnet = try keys.network("subnet") else {
       throw keys.invalid("subnet", "is required: the peer's pod subnet")
     }
     self.subnet = subnet
-    via = try keys.addresses("via", subnet.family)
+    via = try keys.addresses("via", takesAnyFamily ? nil : subnet.family)
     guard via.count <= Peer.mostNextHops else {
       throw keys.invalid(
         "via", "has \(via.count) addresses, at most \(Peer.mostNextHops) are possible")

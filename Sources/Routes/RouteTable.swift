@@ -41,6 +41,13 @@ struct RouteTable {
     return device ?? link
   }
 
+  /// The route by which packets to an address leave the node, a tunnel's own aside.
+  func outerRoute(to address: IPAddress) -> Route? {
+    nearest(to: address) { route in
+      route.nextHops.allSatisfy { $0.encapsulation == nil }
+    }.flatMap { $0.kind == .unicast ? $0 : nil }
+  }
+
   /// The nearest prefix around a subnet that a link of the node has by its address.
   func linkPrefix(around subnet: IPPrefix) -> Route? {
     nearest(to: subnet.address) { route in
@@ -82,7 +89,9 @@ struct RouteTable {
 extension Route {
   /// The link that its destination is on; nil for a route that leads to a router or nowhere.
   fileprivate var link: LinkIndex? {
-    guard kind == .unicast, nextHops.allSatisfy({ $0.gateway == nil }) else { return nil }
+    guard kind == .unicast,
+      nextHops.allSatisfy({ $0.gateway == nil && $0.encapsulation == nil })
+    else { return nil }
     return nextHops.first?.device
   }
 

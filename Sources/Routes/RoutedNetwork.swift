@@ -13,6 +13,8 @@ public struct RoutedNetwork {
   private let staticPeers: [Peer]
   /// The file that names the other nodes; nil where the configuration does.
   public let clusterFile: String?
+  /// nil: a peer that is on no segment of this node gets no route.
+  public let overlay: Overlay?
   /// Whether the rest of `network` answers unreachable instead of leaving by the default route.
   public let unreachable: Bool
   /// Whether the node's firewalls get rules that accept the network's forwarded packets.
@@ -33,7 +35,12 @@ public struct RoutedNetwork {
         "network",
         "has \(network.count) prefixes, at most \(RoutedNetwork.mostPrefixes) are possible")
     }
-    staticPeers = try keys.list("peers")?.map { (peer) throws(CNIError) in try Peer(peer) } ?? []
+    let overlay = try Overlay.read(keys)
+    self.overlay = overlay
+    staticPeers =
+      try keys.list("peers")?.map { (peer) throws(CNIError) in
+        try Peer(peer, takesAnyFamily: overlay != nil)
+      } ?? []
     clusterFile = try keys.string("clusterFile")
     guard clusterFile == nil || !keys.has("peers") else {
       throw keys.invalid("clusterFile", "and key \"peers\" exclude each other")

@@ -97,9 +97,11 @@ struct RoutePlugin: Plugin {
     try node.forget(traces, among: try node.kernel.neighbours(), connections: !hasPort)
   }
 
-  /// Removes the firewall rules of a network without attachments.
+  /// Removes what the node has of a network without attachments: its firewall rules and its overlay.
   func gc(keeping valid: [Attachment]) throws(CNIError) {
-    if valid.isEmpty { try NetworkRules.remove(of: network) }
+    guard valid.isEmpty else { return }
+    try NetworkRules.remove(of: network)
+    try Overlay.remove(of: network, Node())
   }
 
   // MARK: - CHECK and STATUS

@@ -62,6 +62,9 @@ struct RouteReport {
     var (via, devices): ([JSON], [JSON]) = ([], [])
     for hop in route.nextHops {
       if let gateway = hop.gateway { via.append(.string(gateway.description)) }
+      if let tunnel = hop.encapsulation {
+        via.append(.string("vxlan to \(tunnel.destination)"))
+      }
       guard let link = links.first(where: { $0.index == hop.device }) else { continue }
       devices.append(.string(link.isRunning ? link.name.description : "\(link.name) (down)"))
       used.append(link.index)

@@ -74,7 +74,7 @@ import Testing
 
   @Test func `connections are asked for and deleted by these bytes`() throws {
     #expect(
-      Array(Request.getConnections().bytes)
+      Array(Request.getConnections(nil).bytes)
         == bytes("14000000 0101 0100 00000000 00000000 00000000"))
     for (tuple, number, flags) in [
       (CTA_TUPLE_ORIG, "0180", "01000000 0800 0200 00000000"),
@@ -98,7 +98,7 @@ import Testing
             """))
     }
     #expect(
-      Array(Request.getConnections(from: address("fd00::1"), in: CTA_TUPLE_ORIG).bytes)
+      Array(Request.getConnections(.v6).bytes)
         == bytes("14000000 0101 0100 00000000 00000000 0a000000"))
     let tuple = "0c00 0180 0800 0100 0a000002"
     let answer = bytes(
@@ -108,9 +108,13 @@ import Testing
       """)
     let connection = try answer.withUnsafeBytes { buffer in
       var messages = Messages(buffer)
-      return try #require(messages.next().flatMap { TrackedConnection($0) })
+      let message = try #require(messages.next())
+      for (text, isAmong) in [("10.0.0.2", true), ("10.0.0.3", false)] {
+        let addresses = [address("192.0.2.1").bytes, address(text).bytes]
+        #expect(TrackedConnection.sources(of: message, areAmong: addresses) == isAmong)
+      }
+      return try #require(TrackedConnection(message))
     }
-    #expect(connection.sources == [address("10.0.0.2")])
     #expect(
       Array(Request.deleteConnection(connection).bytes)
         == bytes(

@@ -255,6 +255,76 @@ import Testing
   }
 }
 
+/// Who may send through an overlay.
+@Suite struct TunnelCheckTests {
+  private func source(_ peer: String, _ pods: String) -> TunnelCheck.Source {
+    TunnelCheck.Source(peer: address(peer), pods: prefix(pods))
+  }
+
+  private func check(_ network: String, port: UInt16 = 4790, id: UInt32 = 72) -> TunnelCheck {
+    TunnelCheck(
+      network: network, port: port, id: id,
+      sources: [
+        source("10.2.0.10", "100.100.1.0/24"), source("10.2.0.10", "100.100.1.128/25"),
+        source("10.2.0.10", "fd00:1::/64"), source("fd02::10", "100.100.2.0/24"),
+        source("fd02::10", "fd00:2::/64"),
+      ])
+  }
+
+  @Test func `a check is made once, and again for other peers`() throws {
+    try inNewNamespace { _ in
+      let socket = try NetfilterSocket()
+      #expect(try check("one").isInstalled(socket) == false)
+      try check("one").install(socket)
+      #expect(try check("one").isInstalled(socket))
+      let rules = shell("nft -a list ruleset")
+      for text in [
+        "10.2.0.10 . 100.100.1.0/24", "10.2.0.10 . 10.2.0.10", "10.2.0.10 . fd00:1::/64",
+        "fd02::10 . 100.100.2.0/24", "fd02::10 . fd02::10", "udp dport 4790 drop",
+      ] { #expect(rules.contains(text), "\(rules)") }
+      try check("one").install(socket)
+      #expect(shell("nft -a list ruleset") == rules)
+      for other in [check("one", port: 4791), check("one", id: 73)] {
+        #expect(try other.isInstalled(socket) == false)
+      }
+      let fewer = TunnelCheck(
+        network: "one", port: 4790, id: 72, sources: [source("10.2.0.9", "100.100.9.0/24")])
+      try fewer.install(socket)
+      #expect(try fewer.isInstalled(socket) && !check("one").isInstalled(socket))
+      #expect(!shell("nft list ruleset").contains("10.2.0.10"))
+      #expect(shell("nft list chain inet humanz overlay | grep -c drop") == "1\n")
+    }
+  }
+
+  @Test func `two networks share the chain, and the last one takes it away`() throws {
+    try inNewNamespace { _ in
+      let socket = try NetfilterSocket()
+      try check("one").install(socket)
+      try check("two").install(socket)
+      #expect(try check("one").isInstalled(socket) && check("two").isInstalled(socket))
+      #expect(try TunnelCheck.remove(network: "one", socket) == false)
+      #expect(try check("two").isInstalled(socket))
+      #expect(!shell("nft list ruleset").contains("overlay-one"))
+      #expect(try TunnelCheck.remove(network: "two", socket))
+      #expect(try TunnelCheck.remove(network: "two", socket))
+      #expect(shell("nft list ruleset") == "")
+    }
+  }
+
+  @Test func `five thousand peers go into one transaction`() throws {
+    try inNewNamespace { _ in
+      let socket = try NetfilterSocket()
+      let sources = (0..<5000).map { number in
+        source(
+          "fd02::\(String(number + 1, radix: 16))", "fd00:\(String(number + 1, radix: 16))::/64")
+      }
+      let check = TunnelCheck(network: "many", port: 4790, id: 72, sources: sources)
+      try check.install(socket)
+      #expect(try check.isInstalled(socket))
+    }
+  }
+}
+
 /// Connections of an address that changes hands.
 @Suite struct ConnectionTrackingTests {
   /// The destinations of all connections, as they were first sent to; the kernel itself speaks to

@@ -34,6 +34,40 @@ import Testing
     }
   }
 
+  @Test func `routes through a tunnel are read back as they were asked for`() throws {
+    try inNewNamespace { node in
+      let vxlan = VXLAN(port: 4790)
+      try node.perform([
+        .addVXLAN(name("vx"), vxlan, mtu: 1464),
+        .changeLink(.name(name("vx")), LinkChange(withoutLinkLocal: true)),
+        .changeLink(.name(name("vx")), LinkChange(up: true)),
+      ])
+      let link = try #require(try node.link(named: name("vx")))
+      #expect(link.kind == "vxlan" && link.vxlan == vxlan && link.mtu == 1464 && link.isUp)
+      for (destination, outer, source) in [
+        ("10.1.0.0/24", "198.18.0.1", nil), ("10.2.0.0/24", "fd01::1", nil),
+        ("fd00:1::/64", "198.18.0.1", "198.18.0.9"), ("fd00:2::/64", "fd01::1", "fd01::9"),
+      ] as [(String, String, String?)] {
+        let encapsulation = Encapsulation(
+          id: 0xabcdef, destination: address(outer), source: source.map { address($0) })
+        let route = Route(
+          destination: prefix(destination),
+          nextHops: [NextHop(device: link.index, encapsulation: encapsulation)], mtu: 1400)
+        try node.perform(.addRoute(route))
+        let found = try node.routes(route.destination.family, proto: Route.humanz)
+        #expect(found.count == 1 && route.isInstalled(as: found[0]), "\(found)")
+        var other = route
+        other.nextHops[0].encapsulation?.id = 7
+        #expect(!other.isInstalled(as: found[0]))
+        try node.perform(.replaceRoute(other))
+        let replaced = try node.routes(route.destination.family, proto: Route.humanz)
+        #expect(replaced.count == 1 && other.isInstalled(as: replaced[0]))
+        try node.perform(.deleteRoute(other))
+        #expect(try node.routes(route.destination.family, proto: Route.humanz) == [])
+      }
+    }
+  }
+
   @Test func `routes are read back as they were asked for`() throws {
     try withPair { node, index, _ in
       let routes = [

@@ -1,0 +1,137 @@
+import Addresses
+import CNI
+import CNetlink
+import Embedded
+import Netfilter
+import Netlink
+import Node
+
+/// How a node reaches peers through routers that know nothing of pods: the keys `overlay`, `overlayPort`,
+/// `overlayId` and `overlaySource`.
+///
+/// One VXLAN device serves a node. A peer is one route, which names the peer's address.
+public struct Overlay {
+  /// Which peers are reached through the overlay.
+  public enum Mode: Equatable {
+    case never
+    /// Those that are on no segment of this node.
+    case offLink
+    case always
+  }
+
+  public static let device = InterfaceName("humanz-vx")!
+
+  public let mode: Mode
+  public let vxlan: VXLAN
+  /// The VXLAN network identifier.
+  public let id: UInt32
+  /// This node's own addresses in the outer packets; the kernel chooses for a family without one.
+  private let sources: [IPAddress]
+
+  /// - Returns: nil for `never`.
+  /// - Throws: error 7 naming the key.
+  static func read(_ keys: Keys) throws(CNIError) -> Overlay? {
+    let port = try keys.int("overlayPort", in: 1...65535) ?? Int(VXLAN.defaultPort)
+    let id = try keys.int("overlayId", in: 0...0xff_ffff) ?? 72
+    let sources = try keys.addresses("overlaySource", nil)
+    let mode = try keys.parsed(
+      "overlay", as: "\"never\", \"off-link\" or \"always\""
+    ) { (text: String) -> Mode? in
+      switch text {
+      case "never": .never
+      case "off-link": .offLink
+      case "always": .always
+      default: nil
+      }
+    }
+    guard let mode, mode != .never else { return nil }
+    return Overlay(
+      mode: mode, vxlan: VXLAN(port: UInt16(port)), id: UInt32(id), sources: sources)
+  }
+
+  /// The encapsulation for a peer's address.
+  func encapsulation(to address: IPAddress) -> Encapsulation {
+    Encapsulation(
+      id: id, destination: address, source: sources.first { $0.family == address.family })
+  }
+
+  /// The check of the packets that peers send.
+  func check(of peers: [Peer], network: NetworkName) -> TunnelCheck {
+    TunnelCheck(
+      network: network.description, port: vxlan.port, id: id,
+      sources: peers.flatMap { peer in
+        peer.via.map { TunnelCheck.Source(peer: $0, pods: peer.subnet) }
+      })
+  }
+
+  /// Removes what a network without attachments has of the overlay, and the device with the last
+  /// network.
+  public static func remove(of network: NetworkName, _ node: borrowing Node) throws(CNIError) {
+    let lock = try NodeLock(.exclusive)
+    var isUnused = false
+    try netfilterSteps { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
+      isUnused = try TunnelCheck.remove(network: network.description, socket)
+    }
+    if isUnused, try node.kernel.link(device)?.vxlan?.isOverlays == true {
+      try node.kernel.performIfPresent([.deleteLink(.name(device))])
+    }
+    lock.unlock()
+  }
+}
+
+extension VXLAN {
+  /// Whether it has the form of the overlay's device.
+  fileprivate var isOverlays: Bool { isExternal && isGPE }
+}
+
+/// The overlay's device as it is and as it should be.
+struct OverlayDevice {
+  /// nil where there is none.
+  let link: Link?
+  let vxlan: VXLAN
+  /// As large as the largest packet of a route over it.
+  let mtu: Int
+
+  /// What is wrong with it, a sentence; nil for nothing.
+  var problem: String? {
+    guard let link else { return "the overlay's device \(Overlay.device) is missing" }
+    if link.vxlan != vxlan {
+      return "the overlay's device \(link.name) is not a VXLAN device of port \(vxlan.port)"
+    }
+    if !link.isUp { return "the overlay's device \(link.name) is down" }
+    if link.mtu != mtu {
+      return "the overlay's device \(link.name) has MTU \(link.mtu), not \(mtu)"
+    }
+    return nil
+  }
+
+  /// Makes the device or changes it. A device of another port is replaced; a link of another kind is
+  /// somebody else's.
+  /// Equivalent to: `ip link add humanz-vx type vxlan external gpe dstport 4790`, `ip link set … up`.
+  func repair(on node: borrowing Node) throws(CNIError) -> Link? {
+    let name = Overlay.device
+    var isNew = link == nil
+    if let link, link.vxlan != vxlan {
+      guard link.vxlan?.isOverlays == true else {
+        throw CNIError(.exists, "the link \(name) is none of ours: the overlay needs its name")
+      }
+      try node.kernel.performIfPresent([.deleteLink(.index(link.index))])
+      isNew = true
+    }
+    if isNew {
+      for failure in try node.kernel.failures(performing: [.addVXLAN(name, vxlan, mtu: mtu)])
+      where !failure.error.exists {
+        throw CNIError(failure.error)
+      }
+      // A peer itself may send, from an address to which the way back does not lead over the device.
+      try kernelSteps { () throws(NetlinkError) in
+        try Sysctl.write("net/ipv4/conf/\(name)/rp_filter", "2")
+      }
+    }
+    try node.kernel.perform([
+      .changeLink(.name(name), LinkChange(withoutLinkLocal: true)),
+      .changeLink(.name(name), LinkChange(up: true, mtu: mtu)),
+    ])
+    return try node.kernel.link(name)
+  }
+}

@@ -1,0 +1,124 @@
+import Addresses
+import CNI
+import Embedded
+import Netfilter
+import Netlink
+import Node
+
+/// What a node has of an overlay: its device, the check of what peers send, and the form of a peer's
+/// route.
+struct Tunnels {
+  private let overlay: Overlay
+  private let check: TunnelCheck
+  private var device: OverlayDevice
+  /// The links over which peers are reached.
+  private let uplinks: [Link]
+  private(set) var isUsable = true
+
+  /// - Returns: nil where no peer is reached through the overlay.
+  init?(
+    _ overlay: Overlay, of network: NetworkName, to peers: [Peer], by table: RouteTable,
+    _ node: borrowing Node
+  ) throws(CNIError) {
+    self.overlay = overlay
+    var uplinks: [Link] = []
+    var mtu = 0
+    var isNeeded = false
+    for peer in peers
+    where Tunnels.serve(
+      peer, overlay, isOnLink: peer.via.contains { table.link(of: $0, over: nil) != nil })
+    {
+      isNeeded = true
+      guard let (address, outer) = Tunnels.outerRoute(to: peer, by: table),
+        let index = outer.nextHops.first?.device
+      else { continue }
+      var uplink = uplinks.first { $0.index == index }
+      if uplink == nil {
+        uplink = try node.kernel.link(at: index)
+        if let uplink { uplinks.append(uplink) }
+      }
+      mtu = max(mtu, Int(Tunnels.mtu(of: peer, to: address, outer, uplink)))
+    }
+    guard isNeeded else { return nil }
+    self.uplinks = uplinks
+    check = overlay.check(of: peers, network: network)
+    device = OverlayDevice(
+      link: try node.kernel.link(Overlay.device), vxlan: overlay.vxlan, mtu: max(mtu, 1280))
+  }
+
+  // MARK: - Routes
+
+  /// Whether a peer is reached through the overlay.
+  func serve(_ peer: Peer, isOnLink: Bool) -> Bool {
+    Tunnels.serve(peer, overlay, isOnLink: isOnLink)
+  }
+
+  private static func serve(_ peer: Peer, _ overlay: Overlay, isOnLink: Bool) -> Bool {
+    // A link that is named is to be used.
+    if peer.isRest || peer.device != nil { return false }
+    return overlay.mode == .always || !isOnLink
+      || peer.via.contains { $0.family != peer.subnet.family }
+  }
+
+  /// A peer's route through the overlay, and the uplink that it leads over; nil where no address of the
+  /// peer can be reached.
+  func route(to peer: Peer, by table: RouteTable) -> (route: Route, link: LinkIndex?)? {
+    guard let (address, outer) = Tunnels.outerRoute(to: peer, by: table) else { return nil }
+    let link = outer.nextHops.first?.device
+    let uplink = uplinks.first { $0.index == link }
+    let hop = NextHop(
+      device: device.link?.index, encapsulation: overlay.encapsulation(to: address))
+    return (
+      Route(
+        destination: peer.subnet, nextHops: [hop],
+        mtu: Tunnels.mtu(of: peer, to: address, outer, uplink)), link
+    )
+  }
+
+  private static func outerRoute(
+    to peer: Peer, by table: RouteTable
+  ) -> (address: IPAddress, route: Route)? {
+    for address in peer.via {
+      if let route = table.outerRoute(to: address) { return (address, route) }
+    }
+    return nil
+  }
+
+  /// The largest packet that goes through the tunnel to a peer whole.
+  private static func mtu(
+    of peer: Peer, to address: IPAddress, _ outer: Route, _ uplink: Link?
+  ) -> UInt32 {
+    if let mtu = peer.mtu { return mtu }
+    let whole = outer.mtu ?? uplink.map { UInt32(clamping: $0.mtu) } ?? 1500
+    // IPv6 has no smaller one (RFC 8200 section 5): the outer packets are then fragmented.
+    return max(whole, 1280 + VXLAN.overhead(over: address.family))
+      - VXLAN.overhead(over: address.family)
+  }
+
+  // MARK: - Device and check
+
+  /// What is wrong, a sentence for each problem.
+  func problems() throws(CNIError) -> [String] {
+    var problems: [String] = []
+    if let problem = device.problem { problems.append(problem) }
+    try netfilterSteps { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
+      if try !check.isInstalled(socket) {
+        problems.append("the check of what the overlay's peers send is missing or changed")
+      }
+    }
+    return problems
+  }
+
+  /// Makes the check, then the device: nothing is taken from the network before it is checked.
+  mutating func repair(on node: borrowing Node) throws(CNIError) {
+    try netfilterSteps { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
+      try check.install(socket)
+    }
+    guard device.problem != nil else { return }
+    device = OverlayDevice(
+      link: try device.repair(on: node), vxlan: device.vxlan, mtu: device.mtu)
+  }
+
+  /// The peers' old routes stay.
+  mutating func cannotBeUsed() { isUsable = false }
+}
