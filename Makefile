@@ -5,7 +5,7 @@
 #                 ARCH=arm64 builds for arm64, into bin-arm64/
 #                 STATIC=0 links them with the system's libc and libmnl
 #   make test     unit tests, then integration tests against bin/
-#   make test-arm64  the programs for arm64, in qemu's emulation
+#   make test-arm64  the programs for arm64 as emulated processes, and the demo on an emulated machine
 #   make bench    our chain and its neighbours, measured side by side
 #   make lint     the formatter's and the interpreters' own checks
 #   make install  DESTDIR=… CNI_BIN_DIR=/opt/cni/bin CNI_CONF_DIR=/etc/cni/net.d
@@ -58,7 +58,7 @@ NEEDS_DEMO := iproute2 iputils-ping curl python3 procps
 NEEDS_TEST := $(NEEDS_DEMO) libmnl-dev pkg-config python3-pytest python3-hypothesis containernetworking-plugins \
   busybox-static nftables iptables strace arping binutils podman containerd runc python3-grpcio \
   bird2 frr gcc systemd $(if $(shell command -v kubectl),,kubernetes-client)
-NEEDS_TEST_ARM64 := $(NEEDS_TEST) qemu-user-static
+NEEDS_TEST_ARM64 := $(NEEDS_TEST) qemu-user-static qemu-system-arm kmod
 NEEDS_BENCH := gcc libmnl-dev iproute2 python3 containernetworking-plugins nftables iptables
 
 needs-build:
@@ -86,6 +86,7 @@ test-arm64: build
 	@Scripts/install-missing $(NEEDS_TEST_ARM64)
 	$(MAKE) build ARCH=arm64
 	$(PYTHON) -m pytest -q Tests/Integration/static/test_arm64.py
+	Scripts/test-arm64
 
 bench: needs-bench build
 	$(MAKE) -C Benchmarks
