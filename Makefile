@@ -5,7 +5,7 @@
 #                 ARCH=arm64 builds for arm64, into bin-arm64/
 #                 STATIC=0 links them with the system's libc and libmnl
 #   make test     unit tests, then integration tests against bin/
-#   make test-arm64  the programs for arm64, in qemu's emulation
+#   make test-arm64  the programs for arm64 as emulated processes, and the demo on an emulated machine
 #   make bench    our chain and its neighbours, measured side by side
 #   make test-kernels  the integration tests inside virtual machines with Debian's kernels, by hand
 #   make lint     the formatter's and the interpreters' own checks
@@ -60,7 +60,7 @@ NEEDS_DEMO := iproute2 iputils-ping curl python3 procps
 NEEDS_TEST := $(NEEDS_DEMO) libmnl-dev pkg-config python3-pytest python3-hypothesis containernetworking-plugins \
   busybox-static nftables iptables strace arping binutils podman containerd runc python3-grpcio \
   bird2 frr gcc systemd tcpdump ethtool $(if $(shell command -v kubectl),,kubernetes-client)
-NEEDS_TEST_ARM64 := $(NEEDS_TEST) qemu-user-static
+NEEDS_TEST_ARM64 := $(NEEDS_TEST) qemu-user-static qemu-system-arm kmod
 NEEDS_KERNELS := $(NEEDS_TEST) qemu-system-x86 kmod xz-utils debian-archive-keyring
 NEEDS_BENCH := gcc libmnl-dev iproute2 python3 containernetworking-plugins nftables iptables
 
@@ -91,6 +91,7 @@ test-arm64: build
 	@Scripts/install-missing $(NEEDS_TEST_ARM64)
 	$(MAKE) build ARCH=arm64
 	$(PYTHON) -m pytest -q Tests/Integration/static/test_arm64.py
+	Scripts/test-arm64
 
 test-kernels: needs-kernels build
 	Scripts/test-kernels

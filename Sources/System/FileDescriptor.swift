@@ -76,9 +76,12 @@ func readAll(
   _ descriptor: Int32, limit: Int, endsAtShortRead: Bool = false
 ) throws(Errno) -> [UInt8] {
   var bytes: [UInt8] = []
-  var chunk = [UInt8](repeating: 0, count: endsAtShortRead ? 4096 : 16384)
+  // Not an array: that would be filled with zeros, and each page that is written costs a page fault.
+  let chunk = UnsafeMutableRawBufferPointer.allocate(
+    byteCount: endsAtShortRead ? 4096 : 16384, alignment: 16)
+  defer { chunk.deallocate() }
   while true {
-    let count = try valueOrErrno { read(descriptor, &chunk, chunk.count) }
+    let count = try valueOrErrno { read(descriptor, chunk.baseAddress, chunk.count) }
     bytes += chunk[..<count]
     if bytes.count > limit { throw .fileTooLarge }
     if count == 0 || endsAtShortRead && count < chunk.count { return bytes }
