@@ -56,7 +56,7 @@ def test_del_and_gc_do_without_a_key_that_add_refuses(host, keys):
     host.add(network)
     is_remembered = remember(host, result)
     with pytest.raises(Refused) as refused:
-        host.add(network, **keys)
+        network.call("ADD", "pod", prevResult=host.prev_result, **keys)
     assert refused.value.error["code"] in (7, 11)
     network.delete("pod", **keys)
     assert not is_remembered()

@@ -160,10 +160,12 @@ def test_a_peer_inside_of_this_nodes_subnet_gets_no_route_and_is_named(host):
 
 def test_a_peer_on_the_uplinks_own_prefix_is_fine(host):
     # As in a LAN whose addresses the pods share.
-    subnet = {"4": "192.168.0.128/25", "6": "fd00:192::8000:0:0:0/68"}[host.version]
+    subnet = {"4": "192.168.0.128/25", "6": "fd00:192:0:0:8000::/68"}[host.version]
     network = host.network({**host.peer(9), "subnet": subnet})
-    network.configuration["network"] = [NETWORKS[host.version], subnet]
+    lan = {"4": "192.168.0.0/24", "6": "fd00:192::/64"}[host.version]
+    network.configuration["network"] = [NETWORKS[host.version], lan]
     host.add(network)
+    assert host.ours() == {subnet: host.via(9)}
     assert check(network) == (0, "")
 
 
