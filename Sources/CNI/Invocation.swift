@@ -84,6 +84,7 @@ public struct Invocation {
     argumentsText = nonempty("CNI_ARGS") ?? ""
     // Other verbs use what they can read: see `arguments`.
     if verb == .add || verb == .check { _ = try arguments() }
+    if verb != .del && verb != .gc { _ = try configuration.keys.string("logFile") }
   }
 
   /// CNI_ARGS, by key.

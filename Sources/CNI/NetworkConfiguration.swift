@@ -12,7 +12,8 @@ public struct NetworkConfiguration {
   public let name: NetworkName
   /// The plugin that the configuration is for. A delegate finds its caller's name here.
   public let type: String
-  /// The log that `logFile` asks for.
+  /// The log that `logFile` asks for; the default one where the key is not a string. See
+  /// `Invocation`: DEL and GC do not fail for it.
   public let log: Log
 
   /// Reads the keys that every plugin needs.
@@ -48,7 +49,7 @@ public struct NetworkConfiguration {
     else { throw keys.invalid("name", "is required: the network's name") }
     self.name = name
     type = try keys.string("type") ?? ""
-    log = Log(path: try keys.string("logFile") ?? Log.defaultPath)
+    log = Log(path: (try? keys.string("logFile")) ?? Log.defaultPath)
   }
 
   /// The result of the plugin before this one, or of ADD in a DEL or CHECK; nil where there is none.

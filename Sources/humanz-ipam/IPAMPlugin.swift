@@ -1,5 +1,6 @@
 import Addresses
 import CNI
+import Embedded
 import Leases
 import Netlink
 import Node
@@ -22,11 +23,19 @@ struct IPAMPlugin: Plugin {
   func unknownKeys() throws(CNIError) -> [UnknownKey] {
     let keys = invocation.configuration.keys
     var unknown: [UnknownKey] = []
-    if let section = try? keys.keys("ipam") {
-      unknown += try section.refuseMisspelled([.ofEveryPlugin, StageKeys.ipam])
-    }
-    if invocation.configuration.type == IPAMPlugin.name {
-      unknown += try keys.refuseMisspelled([.ofEveryPlugin, StageKeys.ipam])
+    if let section = try? keys.keys("ipam") { unknown += try unknownKeys(of: section) }
+    if invocation.configuration.type == IPAMPlugin.name { unknown += try unknownKeys(of: keys) }
+    return unknown
+  }
+
+  private func unknownKeys(of keys: Keys) throws(CNIError) -> [UnknownKey] {
+    var unknown = try keys.refuseMisspelled([.ofEveryPlugin, StageKeys.ipam])
+    for (set, ranges) in ((try? keys.array("ranges")) ?? []).enumerated() {
+      for (index, range) in (ranges.array ?? []).enumerated() {
+        guard let object = range.object else { continue }
+        let range = Keys(object, path: "\(keys.path(of: "ranges"))[\(set)][\(index)]")
+        unknown += try range.refuseMisspelled([StageKeys.range])
+      }
     }
     return unknown
   }

@@ -121,7 +121,7 @@ extension PoolModel {
       }
       values.append(value)
     }
-    for index in sets.indices.dropFirst() { sets[index].lastGiven = values[index] }
+    for (index, value) in values.enumerated() { sets[index].lastGiven = value }
     let given = zip(sets, values).map { IPAddress($0.family, $1).description }
     taken.formUnion(given)
     return given

@@ -1,13 +1,17 @@
 """humanz-ipam as a stage of a chain: the addresses it puts on the pod and the bridge."""
 
 import copy
+import json
 import threading
 import time
 
 import pytest
 
 from lab.attachment import Network, Refused, link, reaches
+from lab.conflist import Conflist
+from lab.isolated_node import ROOT
 from lab.lease_store import STORE, checked, held
+from lab.tool import Tool
 
 SUBNETS = [[{"subnet": "10.1.0.0/24"}], [{"subnet": "fd01::/64"}]]
 
@@ -416,3 +420,27 @@ def test_a_stage_knows_the_link_by_which_it_has_an_address_back(node):
         time.sleep(0.05)
     chain.stage.call("ADD", "next", prevResult=made)
     assert chain.held() == {"10.1.0.2": "next eth0"}
+
+
+# The README
+
+def test_the_first_example_of_the_readme_works(node):
+    text = (ROOT / "Sources/humanz-ipam/README.md").read_text()
+    example = json.loads(text.split("```json\n")[1].split("```")[0])
+    network = Conflist(node, *example.pop("plugins"), **example)
+    results = [network.add(pod) for pod in ["one", "two"]]
+    assert [result["ips"][0]["address"] for result in results] == ["10.77.0.2/24", "10.77.0.3/24"]
+    assert reaches(node, "one", "10.77.0.3") and reaches(node, "one", "10.77.0.1")
+    network.check("one")
+    assert "10.77.0.2" in Tool(node).leases("pods")
+    network.delete("one")
+    network.delete("two")
+    assert node.leases() == set()
+
+
+def test_the_readme_has_each_key(node):
+    text = (ROOT / "Sources/humanz-ipam/README.md").read_text()
+    source = (ROOT / "Sources/Node/StageKeys.swift").read_text()
+    keys = source.split("var ipam: KnownKeys")[1].split('"""')[1].replace("\\", "").split()
+    assert "subnet" in keys and "forceAddress" in keys
+    assert [key for key in keys if f"\n| `{key}` |" not in text] == []

@@ -235,7 +235,7 @@ PREVIOUS = [
 ]
 ELSEWHERE = [
     {"runtimeConfig": 5}, {"runtimeConfig": {"ips": ["x"], "ipRanges": 5}}, {"args": "x"},
-    {"capabilities": [1]}, {"mtu": "1500"}, {"isGateway": "yes"},
+    {"capabilities": [1]}, {"mtu": "1500"}, {"isGateway": "yes"}, {"logFile": 5},
 ]
 
 

@@ -1,10 +1,12 @@
 """The commands that show who holds each address, and free one."""
 
+import fcntl
+import json
 import re
 
 import pytest
 
-from lab.lease_store import Leases, checked, forget_boot, record
+from lab.lease_store import STORE, Leases, checked, forget_boot, record
 from lab.tool import WRONG_USAGE, Tool
 
 
@@ -54,6 +56,38 @@ def test_leases_of_all_networks_and_of_none(node):
     assert sorted(report["network"] for report in answer) == ["a", "b"]
     failed = tool.call("leases", "c", check=False)
     assert failed.returncode == 1 and "\"c\"" in failed.stderr
+
+
+def test_leases_changes_nothing_and_takes_no_lock(network):
+    network.give("pod")
+    node = network.node
+    store = node.path(STORE)
+    # Host-local's, which has no attachment files yet, and an empty file in it; folders that are no store.
+    (store / "theirs").mkdir()
+    for name, content in [("lock", ""), ("10.2.0.2", "pod\r\neth0"), ("10.2.0.3", "")]:
+        (store / "theirs" / name).write_text(content, newline="")
+    (store / "folder").mkdir()
+    (store / "folder" / "10.3.0.3.txt").touch()
+    (store / "empty").mkdir()
+    with open(network.directory / "lock") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        before = {str(path): path.stat().st_mtime_ns for path in store.rglob("*")}
+        answer = Tool(node).leases(as_json=True)
+        assert {str(path): path.stat().st_mtime_ns for path in store.rglob("*")} == before
+    text = json.dumps(answer)
+    assert "10.1.0.2" in text and "10.2.0.2" in text and "10.2.0.3" not in text
+    assert '"folder"' not in text and '"empty"' not in text
+
+
+def test_leases_of_a_store_that_cannot_be_written(network):
+    node = network.node
+    node.path("/run/disk").mkdir()
+    node.run("mount", "-t", "tmpfs", "tmpfs", "/run/disk")
+    network.keys["dataDir"] = "/run/disk"
+    network.give("pod")
+    (network.directory / "lock").unlink()
+    node.run("mount", "-o", "remount,ro", "/run/disk")
+    assert "10.1.0.2" in Tool(node).leases("net", store="/run/disk")
 
 
 def test_leases_of_a_store_elsewhere(network):
