@@ -34,11 +34,11 @@ BOUNDS = {
     ("the chain", "humanz-ipam"): {
         "ADD": (84, 12), "CHECK": (56, 5), "STATUS": (15, 0), "GC": (25, 0), "DEL": (51, 3)},
     ("the chain", "humanz-route"): {
-        "ADD": (58, 5), "CHECK": (51, 4), "STATUS": (31, 2), "GC": (7, 0), "DEL": (16, 2)},
+        "ADD": (58, 5), "CHECK": (51, 4), "STATUS": (23, 1), "GC": (7, 0), "DEL": (16, 2)},
     ("humanz-route with ipMasq where a firewall drops", "humanz-route"): {
-        "ADD": (65, 7), "CHECK": (58, 6), "STATUS": (35, 3), "GC": (7, 0), "DEL": (16, 2)},
+        "ADD": (65, 7), "CHECK": (58, 6), "STATUS": (27, 2), "GC": (7, 0), "DEL": (16, 2)},
     ("humanz-route with 1000 peers", "humanz-route"): {
-        "ADD": (68, 5), "CHECK": (61, 4), "STATUS": (41, 2), "GC": (12, 0), "DEL": (21, 2)},
+        "ADD": (68, 5), "CHECK": (61, 4), "STATUS": (28, 1), "GC": (12, 0), "DEL": (21, 2)},
     ("humanz-bridge with humanz-ipam", "humanz-bridge"): {
         "ADD": (123, 16), "CHECK": (89, 7), "STATUS": (49, 1), "GC": (80, 9), "DEL": (70, 4)},
     ("humanz-bridge with humanz-ipam and ipMasq", "humanz-bridge"): {
