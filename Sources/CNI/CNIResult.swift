@@ -153,7 +153,7 @@ extension CNIResult {
     fields = keys.object
     if version.hasPairResult {
       for key in ["ip4", "ip6"] {
-        if let pair = try? keys.keys(key), let ip = try? ResultIP(pair, address: "ip") {
+        if let pair = try? keys.keys(key), let ip = ResultIP(readable: pair, address: "ip") {
           ips.append(ip)
         }
       }
@@ -165,7 +165,7 @@ extension CNIResult {
     }
     for entry in (try? keys.array("ips")) ?? [] {
       guard let object = entry.object else { continue }
-      if let ip = try? ResultIP(Keys(object), address: "address") { ips.append(ip) }
+      if let ip = ResultIP(readable: Keys(object), address: "address") { ips.append(ip) }
     }
   }
 
@@ -188,12 +188,22 @@ extension ResultIP {
     }
     self.address = address
     gateway = try keys.address("gateway")
+    if let gateway, gateway.family != address.family {
+      throw keys.invalid("gateway", "is \(gateway), of another family than \"\(key)\"")
+    }
     interface = try keys.int("interface", in: -1...Int(Int32.max)).flatMap { $0 < 0 ? nil : $0 }
     fields = keys.object
     if key != "address" {
       fields["routes"] = nil
       fields = fields.renaming(key, to: "address")
     }
+  }
+
+  /// Reads the address and the interface's index; nil where there is no address.
+  fileprivate init?(readable keys: Keys, address key: String) {
+    guard let address = try? keys.prefix(key) else { return nil }
+    let index = try? keys.int("interface", in: 0...Int(Int32.max))
+    self.init(address, gateway: nil, interface: index)
   }
 }
 

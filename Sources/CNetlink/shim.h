@@ -36,6 +36,7 @@
 #include <unistd.h>
 
 #include <libmnl/libmnl.h>
+#include <linux/filter.h>
 #include <linux/if.h>
 #include <linux/if_addr.h>
 #include <linux/if_arp.h>
@@ -52,6 +53,7 @@
 #include <linux/netfilter_ipv6/ip6_tables.h>
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nf_tables_compat.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/netlink.h>
@@ -78,6 +80,9 @@ static inline int humanz_open(const char *path, int flags, mode_t mode) {
 
 /// signal(number, SIG_IGN)
 static inline void humanz_signal_ignore(int number) { signal(number, SIG_IGN); }
+
+/// signal(number, SIG_DFL)
+static inline void humanz_signal_default(int number) { signal(number, SIG_DFL); }
 
 /// signal(number, handler), but no system call is resumed after it. (The member of `struct sigaction`
 /// has another name in each C library.)
@@ -106,4 +111,12 @@ static inline char **humanz_environ(void) { return environ; }
 /// ioctl(descriptor, NS_GET_NSTYPE): a CLONE_NEW constant, or -1
 static inline int humanz_namespace_type(int descriptor) {
   return ioctl(descriptor, NS_GET_NSTYPE);
+}
+
+/// fork()
+static inline pid_t humanz_fork(void) { return fork(); }
+
+/// close_range(first, last, 0); ENOSYS before Linux 5.9
+static inline int humanz_close_range(unsigned int first, unsigned int last) {
+  return (int)syscall(SYS_close_range, first, last, 0);
 }

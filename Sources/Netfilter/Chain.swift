@@ -71,10 +71,12 @@ extension Request {
   /// Deletes a chain with its rules.
   ///
   /// Equivalent to: `nft delete chain inet humanz NAME`. Message: NFT_MSG_DELCHAIN.
-  static func deleteChain(_ family: TableFamily, _ name: String) -> Request {
+  static func deleteChain(
+    _ family: TableFamily, table: String = tableName, _ name: String
+  ) -> Request {
     var request = Request(
-      "delete nftables chain \(family.name) \(tableName) \(name)", NFT_MSG_DELCHAIN, family: family)
-    request.put(NFTA_CHAIN_TABLE, tableName)
+      "delete nftables chain \(family.name) \(table) \(name)", NFT_MSG_DELCHAIN, family: family)
+    request.put(NFTA_CHAIN_TABLE, table)
     request.put(NFTA_CHAIN_NAME, name)
     return request
   }

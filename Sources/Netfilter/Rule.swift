@@ -20,7 +20,7 @@ struct InstalledRule {
   let handle: UInt64
   let comment: String?
   /// NFTA_RULE_EXPRESSIONS.
-  fileprivate let expressions: [UInt8]
+  let expressions: [UInt8]
 }
 
 extension Request {

@@ -18,6 +18,7 @@ public struct Connection: ~Copyable {
   ///
   /// The socket is not bound: the kernel gives it an address with the first message.
   init(family: Int32) throws(NetlinkError) {
+    try NetworkNamespace.requireOwn()
     let flags = humanz_sock_cloexec | humanz_sock_nonblock
     guard let socket = mnl_socket_open2(family, flags) else {
       throw .last("open a netlink socket")

@@ -27,6 +27,8 @@ public struct Link: Equatable, Sendable {
   public var peerNamespaceID: Int32?
   /// Its settings as a bridge's port.
   public var port: BridgePort?
+  /// The group that `ip link set dev LINK group N` puts it in; 0 for a link in none.
+  public var group: UInt32 = 0
   /// Of a `vlan` link.
   public var vlanID: UInt16?
   /// Of a bridge; nil where the kernel has no VLAN filtering.
@@ -108,6 +110,7 @@ extension Link {
       case IFLA_MTU: link.mtu = Int(attribute.uint32 ?? 0)
       case IFLA_MASTER: link.master = attribute.linkIndex
       case IFLA_IFALIAS: link.alias = attribute.string
+      case IFLA_GROUP: link.group = attribute.uint32 ?? 0
       case IFLA_LINK: link.peerIndex = attribute.linkIndex
       case IFLA_LINK_NETNSID: link.peerNamespaceID = attribute.int32
       case IFLA_LINKINFO: link.read(info: attribute.nested)

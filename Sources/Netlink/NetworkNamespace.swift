@@ -51,8 +51,9 @@ public struct NetworkNamespace: ~Copyable {
   }
 
   /// Runs `body` with the calling thread inside the namespace: for opening sockets, and for
-  /// `/proc/sys/net`, which belongs to the reading thread's namespace. If the thread cannot return, the
-  /// process ends: it must not go on in the wrong namespace.
+  /// `/proc/sys/net`, which belongs to the reading thread's namespace.
+  /// - Throws: also where the thread cannot return. From then on no socket can be opened: it would belong to
+  ///   the wrong namespace.
   ///
   /// Equivalent to: `nsenter --net=PATH ...`. The corresponding C function is `setns`.
   public borrowing func run<Value: ~Copyable>(
@@ -62,8 +63,7 @@ public struct NetworkNamespace: ~Copyable {
     guard setns(fileDescriptor, CLONE_NEWNET) == 0 else {
       throw .last("enter network namespace \(path)")
     }
-    defer { callers.returnTo() }
-    return try body()
+    return try callers.afterReturn(from: body)
   }
 
   /// As `run`, inside a new network namespace. It is removed when the last thing that `body` opened in
@@ -75,14 +75,41 @@ public struct NetworkNamespace: ~Copyable {
   ) throws(NetlinkError) -> Value {
     let callers = try NetworkNamespace.callers()
     guard unshare(CLONE_NEWNET) == 0 else { throw .last("make a network namespace") }
-    defer { callers.returnTo() }
-    return try body()
+    return try callers.afterReturn(from: body)
   }
 
-  private borrowing func returnTo() {
-    if setns(fileDescriptor, CLONE_NEWNET) != 0 {
-      fatalError("cannot return to the network namespace \(path)")
+  /// Runs `body`, then moves the calling thread back into this namespace.
+  private borrowing func afterReturn<Value: ~Copyable>(
+    from body: () throws(NetlinkError) -> Value
+  ) throws(NetlinkError) -> Value {
+    let result: Value
+    do throws(NetlinkError) { result = try body() } catch {
+      try returnTo()
+      throw error
     }
+    try returnTo()
+    return result
+  }
+
+  /// The kernel may be short of memory for a moment. A thread that cannot come back can still use what it has
+  /// open, to undo and to report; it opens no socket and changes no setting: they would be the other
+  /// namespace's.
+  private borrowing func returnTo() throws(NetlinkError) {
+    for _ in 0..<100 {
+      if setns(fileDescriptor, CLONE_NEWNET) == 0 { return }
+      usleep(10_000)
+    }
+    let error = NetlinkError.last("return to the network namespace \(path)")
+    NetworkNamespace.lost = error
+    throw error
+  }
+
+  /// Why the thread is in another namespace than the one it belongs to; nil where it is not.
+  nonisolated(unsafe) private static var lost: NetlinkError?
+
+  /// - Throws: where the thread is in another namespace than the one it belongs to.
+  static func requireOwn() throws(NetlinkError) {
+    if let lost { throw lost }
   }
 }
 
@@ -97,4 +124,28 @@ extension NetlinkError {
 
   /// Whether the path leads to something other than a network namespace.
   public var isNotANamespace: Bool { text == NetlinkError.notANamespace }
+}
+
+extension Socket where Family == RouteFamily {
+  /// The number that this socket's namespace has for another one, as `Link.peerNamespaceID` has it; nil where
+  /// no link has made one necessary.
+  ///
+  /// Equivalent to: `ip netns list-id`. Message: RTM_GETNSID.
+  @inline(never)
+  public borrowing func id(
+    of namespace: borrowing NetworkNamespace
+  ) throws(NetlinkError) -> Int32? {
+    try get(.getNamespaceID(namespace.fileDescriptor)) { message in
+      guard RTM_NEWNSID ~= message.type else { return nil }
+      return message.attributes(after: rtgenmsg.self).first(NETNSA_NSID)?.int32
+    }.flatMap { $0 < 0 ? nil : $0 }
+  }
+}
+
+extension Request {
+  static func getNamespaceID(_ descriptor: Int32) -> Request {
+    var request = Request("read a network namespace's number", RTM_GETNSID, header: rtgenmsg())
+    request.put(NETNSA_FD, descriptor)
+    return request
+  }
 }

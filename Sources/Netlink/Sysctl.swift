@@ -19,6 +19,7 @@ public enum Sysctl {
   ///
   /// Equivalent to: `sysctl -w net/ipv4/ip_forward=1`.
   public static func write(_ key: String, _ value: String) throws(NetlinkError) {
+    try NetworkNamespace.requireOwn()
     let attempt = "set sysctl \(key) to \(value)"
     guard let path = path(key) else {
       throw NetlinkError(

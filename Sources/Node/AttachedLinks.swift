@@ -15,6 +15,14 @@ extension Kernel {
 }
 
 extension Node {
+  /// The node's end of an attachment's pair; nil where it is missing, or where the link of its name is
+  /// another attachment's.
+  public borrowing func port(_ host: HostInterface) throws(CNIError) -> Link? {
+    guard let link = try kernel.link(host.name), link.alias == nil || link.alias == host.alias
+    else { return nil }
+    return link
+  }
+
   /// Whether there is a link of a name.
   public borrowing func hasLink(_ name: InterfaceName) throws(CNIError) -> Bool {
     try kernel.link(name) != nil

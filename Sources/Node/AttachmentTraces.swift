@@ -56,18 +56,22 @@ public struct AttachmentTraces {
 }
 
 extension Node {
-  /// Deletes an attachment's neighbour entries and, with `connections`, its tracked connections, which
+  /// Deletes the neighbour entries of attachments and, with `connections`, their tracked connections, which
   /// costs the size of the node's table of them.
-  /// - Parameter neighbours: the node's, of which the attachment's are deleted.
+  /// - Parameter neighbours: the node's, of which the attachments' are deleted.
   public borrowing func forget(
-    _ traces: AttachmentTraces, among neighbours: [Neighbour], connections: Bool = true
+    _ traces: [AttachmentTraces], among neighbours: [Neighbour], connections: Bool = true
   ) throws(CNIError) {
-    let own = traces.own(neighbours)
+    var own: [Neighbour] = []
+    var addresses: [IPAddress] = []
+    for trace in traces {
+      let neighbours = trace.own(neighbours)
+      own += neighbours
+      addresses += trace.addresses(with: neighbours)
+    }
     try forget(own)
     guard connections else { return }
-    try kernelSteps { () throws(NetlinkError) in
-      try ConnectionTracking.forget(traces.addresses(with: own))
-    }
+    try kernelSteps { () throws(NetlinkError) in try ConnectionTracking.forget(addresses) }
   }
 
   /// Deletes neighbour entries; a missing one is not an error.

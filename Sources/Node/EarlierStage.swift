@@ -20,18 +20,8 @@ public struct EarlierStage {
   ) throws(CNIError) {
     interface = try pod.interface(attachment.interface)
     index = result.interface(attachment.interface, sandbox: pod.path)?.index
-    port = try EarlierStage.port(of: interface, on: node)
+    port = try pod.port(of: interface, attachment, on: node)
     bridge = try EarlierStage.bridge(of: interface, port: port, result, on: node)
-  }
-
-  /// The node's link that is the interface's peer, as IFLA_LINK of both says.
-  private static func port(
-    of interface: Link, on node: borrowing Node
-  ) throws(CNIError) -> Link? {
-    guard interface.kind == "veth", let peer = interface.peerIndex,
-      let port = try node.kernel.link(at: peer), port.peerIndex == interface.index
-    else { return nil }
-    return port
   }
 
   /// The master of the port, or else the first bridge that the result lists.
@@ -46,5 +36,62 @@ public struct EarlierStage {
       if link.kind == "bridge" { return link }
     }
     return nil
+  }
+
+  /// The link for the pod's gateway, which is made where it is missing; nil for an interface on no bridge.
+  public func makeGatewayLink(
+    for network: NetworkName, on node: borrowing Node, undo: inout Undo
+  ) throws(CNIError) -> GatewayLink? {
+    guard let bridge else { return nil }
+    return try GatewayLink.make(
+      on: bridge, vlan: try vlan(on: bridge, node), for: network, of: node, undo: &undo)
+  }
+
+  /// The link of the pod's gateway; nil for an interface on no bridge.
+  /// - Throws: error 102 where it is missing.
+  public func gatewayLink(on node: borrowing Node) throws(CNIError) -> GatewayLink? {
+    guard let bridge else { return nil }
+    let vlan = try vlan(on: bridge, node)
+    if let place = try GatewayLink.find(on: bridge, vlan: vlan, of: node) { return place }
+    throw CNIError(
+      .checkFailed,
+      "the gateway's link \(try GatewayLink.name(on: bridge.name, vlan: vlan)) is missing")
+  }
+
+  private func vlan(on bridge: Link, _ node: borrowing Node) throws(CNIError) -> UInt16? {
+    guard let port else { return nil }
+    return try GatewayLink.vlan(of: port, on: bridge, node)
+  }
+}
+
+extension Pod {
+  /// The node's link that is an interface's peer: each is the other's by index and by namespace. The index
+  /// alone is not enough: the peer may be in a third namespace, and another pod's port have its index.
+  /// - Returns: nil where the interface is no veth link, or its peer is elsewhere.
+  public borrowing func port(
+    of interface: Link, _ attachment: Attachment, on node: borrowing Node
+  ) throws(CNIError) -> Link? {
+    guard interface.kind == "veth", let peer = interface.peerIndex,
+      let port = try node.kernel.link(at: peer), port.peerIndex == interface.index
+    else { return nil }
+    if let owner = port.alias.flatMap({ HostInterface.owner(alias: $0) }) {
+      return owner.attachment == attachment ? port : nil
+    }
+    guard let id = port.peerNamespaceID else { return namespace.isCallers ? port : nil }
+    return try node.kernel.id(of: namespace) == id ? port : nil
+  }
+}
+
+extension CNIResult {
+  /// Lists a gateway's link that is not the bridge, unless it is listed.
+  public mutating func list(_ place: GatewayLink, version: ProtocolVersion) {
+    let link = place.link
+    if link.index == place.bridge.index
+      || interfaces.contains(where: { $0.sandbox == nil && $0.name == link.name.description })
+    {
+      return
+    }
+    interfaces.append(
+      ResultInterface(name: link.name, mac: link.mac, mtu: version >= .v110 ? link.mtu : nil))
   }
 }

@@ -20,10 +20,6 @@ public enum Forwarding {
   }
 
   /// Turns forwarding on for a family; does nothing where it is on.
-  ///
-  /// A node that forwards IPv6 ignores router advertisements and would lose the default route that it
-  /// learned from one. So links that accept them (`accept_ra` 1) are first set to accept them all the
-  /// same (2).
   /// Equivalent to: `sysctl -w net.ipv4.ip_forward=1`, `sysctl -w net.ipv6.conf.all.forwarding=1`.
   public static func enable(
     _ family: IPAddress.Family, on node: borrowing Node
@@ -33,14 +29,38 @@ public enum Forwarding {
     try kernelSteps { () throws(NetlinkError) in try Sysctl.write(key(family), "1") }
   }
 
-  private static func keepLearnedRoutes(on node: borrowing Node) throws(CNIError) {
-    for route in try node.kernel.routes(.v6, proto: Route.routerAdvertisement) {
-      for hop in route.nextHops {
-        guard let device = hop.device, let link = try node.kernel.link(at: device) else { continue }
-        let key = "net/ipv6/conf/\(link.name)/accept_ra"
-        guard Sysctl.read(key) == "1" else { continue }
-        try kernelSteps { () throws(NetlinkError) in try Sysctl.write(key, "2") }
+  /// Lets the node's uplinks accept router advertisements although the node forwards (`accept_ra` 2 instead
+  /// of 1): without that the node loses the default route that it learned from one, or never learns one.
+  ///
+  /// Equivalent to: `sysctl -w net.ipv6.conf.UPLINK.accept_ra=2`.
+  static func keepLearnedRoutes(on node: borrowing Node) throws(CNIError) {
+    for link in try node.uplinks() {
+      let key = "net/ipv6/conf/\(link.name)/accept_ra"
+      guard Sysctl.read(key) == "1" else { continue }
+      try kernelSteps { () throws(NetlinkError) in try Sysctl.write(key, "2") }
+    }
+  }
+}
+
+extension Node {
+  /// The links to other hosts: those of a default route, hardware, and what is made of hardware. A bridge or
+  /// a veth link may lead to a pod, whose advertisements must not count: it is an uplink where a default
+  /// route or, for veth, the address of a shared segment says so.
+  fileprivate borrowing func uplinks() throws(CNIError) -> [Link] {
+    var devices: [LinkIndex] = []
+    for family in [IPAddress.Family.v4, .v6] {
+      for route in try kernel.routes(family)
+      where route.destination.length == 0 || route.proto == Route.routerAdvertisement {
+        devices += route.nextHops.compactMap { $0.device }
       }
+    }
+    let addressed = try kernel.addresses(family: .v4).filter { $0.prefix.length < 32 }
+    return try kernel.links().filter { link in
+      if link.master != nil || "\(link.name)" == "lo" { return false }
+      if devices.contains(link.index) { return true }
+      guard let kind = link.kind else { return true }
+      if kind == "veth" { return addressed.contains { $0.index == link.index } }
+      return ["vlan", "bond", "team", "macvlan", "ipvlan"].contains(kind)
     }
   }
 }

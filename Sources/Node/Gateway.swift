@@ -20,7 +20,7 @@ public struct Gateway: Equatable {
   public static func all(of ips: [ResultIP]) -> [Gateway] {
     var gateways: [Gateway] = []
     for ip in ips {
-      guard let address = ip.gateway else { continue }
+      guard let address = ip.gateway, address.family == ip.address.family else { continue }
       let gateway = Gateway(IPPrefix(address, length: ip.address.length))
       if !gateways.contains(gateway) { gateways.append(gateway) }
     }
@@ -34,51 +34,73 @@ public struct Gateway: Equatable {
 }
 
 extension Node {
-  /// Puts gateway addresses on the bridge; those that are there stay as they are.
-  /// Equivalent to: `ip address add PREFIX dev BRIDGE nodad`.
+  /// Puts gateway addresses on a link; those that are there stay as they are. The bridge then keeps its MAC
+  /// address: without that it takes one of its ports', and all pods lose their gateway when that port goes.
+  /// Equivalent to: `ip link set BRIDGE address MAC`, `ip address add PREFIX dev LINK nodad`.
   ///
-  /// Another address of the bridge in the subnet is another gateway: an error, unless `force` replaces
-  /// it. A subnet with an address of another link is an error.
+  /// Another address of the link in the subnet is another gateway: an error, unless `force` replaces it. A
+  /// subnet with an address of another link is an error.
   /// - Parameter alone: whether another IPv4 address is one in whatever subnet, as the reference
   ///   `bridge` has it.
   /// - Parameter undo: gets the requests that restore the addresses, before they are changed.
+  /// - Throws: error 7 where another link has an address of the subnet, 101 for another gateway.
   public borrowing func setGateways(
-    _ gateways: [Gateway], on bridge: Link, force: Bool = false, alone: Bool = false,
+    _ gateways: [Gateway], on place: GatewayLink, force: Bool = false, alone: Bool = false,
     undo: ([Request]) -> Void
   ) throws(CNIError) {
     guard !gateways.isEmpty else { return }
-    let present = try kernel.addresses(of: bridge.index)
-    var batch: [Request] = []
-    var reverse: [Request] = []
-    for gateway in gateways where !present.contains(where: { $0.prefix == gateway.prefix }) {
-      for other in present
-      where gateway.excludes(other.prefix, alone: alone)
-        && !gateways.contains(Gateway(other.prefix)) && !batch.contains(.deleteAddress(other))
-      {
-        guard force else { throw gateway.isExcluded(by: other.prefix, on: bridge.name) }
-        batch.append(.deleteAddress(other))
-        reverse.append(.replaceAddress(other))
+    let link = place.link
+    let present = try kernel.addresses(of: link.index)
+    let missing = gateways.filter { gateway in !present.contains { $0.prefix == gateway.prefix } }
+    if missing.isEmpty { return }
+    var others: [InterfaceAddress] = []
+    for other in present where !gateways.contains(Gateway(other.prefix)) {
+      guard let gateway = missing.first(where: { $0.excludes(other.prefix, alone: alone) }) else {
+        continue
       }
-      let address = InterfaceAddress(prefix: gateway.prefix, index: bridge.index, skipsDAD: true)
-      batch.append(.replaceAddress(address))
-      reverse.append(.deleteAddress(address))
+      guard force else { throw gateway.isExcluded(by: other.prefix, on: link.name) }
+      others.append(other)
     }
-    if batch.isEmpty { return }
-    let missing = gateways.filter { gateway in
-      !present.contains { $0.prefix == gateway.prefix }
+    try refuseSubnetsInUse(by: missing, besides: link.index)
+    let addresses = missing.map {
+      InterfaceAddress(prefix: $0.prefix, index: link.index, skipsDAD: true)
     }
-    try refuseSubnetsInUse(by: missing, besides: bridge.index)
-    undo(reverse.reversed())
-    try kernel.perform(batch)
+    undo(addresses.map { .deleteAddress($0) } + others.map { .replaceAddress($0) })
+    // Another ADD may replace the same addresses at the same time.
+    try kernel.performIfPresent(others.map { .deleteAddress($0) })
+    var batch = addresses.map { Request.replaceAddress($0) }
+    if let mac = place.bridge.mac {
+      batch.insert(.changeLink(.index(place.bridge.index), LinkChange(mac: mac)), at: 0)
+    }
+    do throws(CNIError) { try kernel.perform(batch) } catch {
+      throw Gateway.explanation(of: missing, on: link) ?? error
+    }
+    if missing.contains(where: { $0.prefix.family == .v6 }) {
+      try Forwarding.keepLearnedRoutes(on: self)
+    }
   }
 
   /// CHECK of gateway addresses.
   /// - Throws: error 102 naming the one that is missing.
-  public borrowing func check(_ gateways: [Gateway], on bridge: Link) throws(CNIError) {
-    let present = try kernel.addresses(of: bridge.index)
+  public borrowing func check(_ gateways: [Gateway], on place: GatewayLink) throws(CNIError) {
+    let present = try kernel.addresses(of: place.link.index)
     for gateway in gateways where !present.contains(where: { $0.prefix == gateway.prefix }) {
       throw CNIError(
-        .checkFailed, "the gateway address \(gateway.prefix) is missing from \(bridge.name)")
+        .checkFailed, "the gateway address \(gateway.prefix) is missing from \(place.link.name)")
     }
+  }
+}
+
+extension Gateway {
+  /// Why the kernel refuses IPv6 addresses, in words that say what to do; nil where it is something else.
+  fileprivate static func explanation(of gateways: [Gateway], on link: Link) -> CNIError? {
+    guard let gateway = gateways.first(where: { $0.prefix.family == .v6 }),
+      !Node.hasIPv6 || Sysctl.read("net/ipv6/conf/\(link.name)/disable_ipv6") == "1"
+    else { return nil }
+    return CNIError(
+      .kernel,
+      "IPv6 is off on the node: the link \(link.name) cannot have the address \(gateway.prefix)",
+      details: "give the pods IPv4 addresses only, or turn IPv6 on: "
+        + "sysctl -w net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.default.disable_ipv6=0")
   }
 }

@@ -1,6 +1,7 @@
 import CNI
 import Embedded
 import Netlink
+import System
 
 extension CNIError.Code {
   /// humanz-ipam: the attachment holds addresses already.
@@ -17,10 +18,19 @@ public struct IPAMDelegate {
   /// IPAM plugins of others ignore it.
   public static let hostInterfaceVariable = "HUMANZ_HOST_INTERFACE"
 
+  /// The environment variable by which a delegate knows that it is one. A plugin that is its own delegate,
+  /// directly or through another plugin, would start itself without end.
+  private static let delegateVariable = "HUMANZ_DELEGATE"
+
   /// nil where the configuration delegates nothing.
-  /// - Throws: error 7 for an invalid `ipam` section.
+  /// - Throws: error 7 for an invalid `ipam` section, and in a plugin that is itself called as the delegate.
   public init?(_ invocation: Invocation) throws(CNIError) {
     guard let type = try invocation.configuration.ipam?.string("type") else { return nil }
+    guard environmentVariable(IPAMDelegate.delegateVariable) == nil else {
+      throw CNIError(
+        .invalidConfiguration, "key \"ipam.type\" is \"\(type)\", expected an IPAM plugin",
+        details: "the plugin calls itself: it delegates to the plugin that \"ipam.type\" names")
+    }
     self.type = type
     self.invocation = invocation
   }
@@ -77,6 +87,8 @@ public struct IPAMDelegate {
     _ verb: Verb, _ variables: [(name: String, value: String)] = []
   ) throws(CNIError) -> [UInt8] {
     try PluginExecutable(type).run(
-      input: invocation.input, environment: [("CNI_COMMAND", verb.rawValue)] + variables)
+      input: invocation.input,
+      environment: [("CNI_COMMAND", verb.rawValue), (IPAMDelegate.delegateVariable, "1")]
+        + variables)
   }
 }

@@ -99,6 +99,12 @@ public struct Kernel: ~Copyable {
     do { return try socket.bridgeVLANs(index: index) } catch { throw CNIError(error) }
   }
 
+  /// This namespace's number for another one; nil where it has none.
+  @inline(never)
+  public borrowing func id(of namespace: borrowing NetworkNamespace) throws(CNIError) -> Int32? {
+    do { return try socket.id(of: namespace) } catch { throw CNIError(error) }
+  }
+
   /// Sends requests in as few datagrams as possible. A failure does not stop the requests behind it.
   /// - Throws: the first failure.
   @inline(never)

@@ -23,7 +23,8 @@ public struct NodeLock: ~Copyable {
 
   /// - Throws: error 11 where another process holds it for 10 s, 5 where its file cannot be opened.
   public init(_ mode: Mode) throws(CNIError) {
-    mkdir(NodeLock.folder, 0o755)
+    // As the lease store makes it, whichever comes first.
+    mkdir(NodeLock.folder, 0o700)
     let file = try NodeLock.openFile()
     do throws(Errno) {
       try file.lock(shared: mode == .shared, seconds: NodeLock.patience)

@@ -25,7 +25,47 @@ extension Pod {
       batch.append(
         .replaceRoute(try Pod.route(route, through: interface, addresses: gateways ?? addresses)))
     }
-    try kernel.perform(batch)
+    do throws(CNIError) { try kernel.perform(batch) } catch {
+      guard addresses.contains(where: { $0.address.family == .v6 }), try turnOnIPv6(of: interface)
+      else { throw error }
+      try kernel.perform(batch)
+    }
+    if addresses.contains(where: { $0.address.family == .v6 }) { keepIPv6(of: interface) }
+  }
+
+  /// Turns IPv6 on for the loopback and an interface, where it is off.
+  /// Equivalent to: `sysctl -w net.ipv6.conf.INTERFACE.disable_ipv6=0`.
+  /// - Returns: whether it was off.
+  /// - Throws: error 100 where the kernel has no IPv6.
+  private borrowing func turnOnIPv6(of interface: Link) throws(CNIError) -> Bool {
+    guard Node.hasIPv6 else {
+      throw CNIError(
+        .kernel, "IPv6 is off on the node: \(interface.name) cannot have an IPv6 address",
+        details: "the kernel was started without IPv6: give the pods IPv4 addresses only")
+    }
+    return try kernelSteps { () throws(NetlinkError) in
+      try namespace.run { () throws(NetlinkError) -> Bool in
+        var wasOff = false
+        for name in ["lo", "\(interface.name)"] {
+          let key = "net/ipv6/conf/\(name)/disable_ipv6"
+          guard Sysctl.read(key) == "1" else { continue }
+          try Sysctl.write(key, "0")
+          wasOff = true
+        }
+        return wasOff
+      }
+    }
+  }
+
+  /// Lets the interface keep its IPv6 addresses when it is set down, as it keeps its IPv4 addresses, and
+  /// announce them when its MAC address is set: see `announce`. Without these the pod works all the same.
+  /// Equivalent to: `sysctl -w net.ipv6.conf.INTERFACE.keep_addr_on_down=1`, and `ndisc_notify=1`.
+  private borrowing func keepIPv6(of interface: Link) {
+    try? namespace.run { () throws(NetlinkError) in
+      for key in ["keep_addr_on_down", "ndisc_notify"] {
+        try Sysctl.write("net/ipv6/conf/\(interface.name)/\(key)", "1")
+      }
+    }
   }
 
   /// Waits until duplicate address detection has answered for the interface's IPv6 addresses, about

@@ -24,11 +24,6 @@ extension Pod {
     {
       node.kernel.waitForCarrier(of: bridge.name)
     }
-    if addresses.contains(where: { $0.address.family == .v6 }) {
-      try? namespace.run { () throws(NetlinkError) in
-        try Sysctl.write("net/ipv6/conf/\(interface.name)/ndisc_notify", "1")
-      }
-    }
     let reference = LinkReference.index(interface.index)
     try? kernel.perform([
       .changeLink(reference, LinkChange(announces: true)),

@@ -1,6 +1,5 @@
 import Addresses
 import CNI
-import Netfilter
 import Netlink
 
 /// The steps that take back what a failed ADD made, each registered beside the step that it reverses.
@@ -16,14 +15,9 @@ public struct Undo: ~Copyable {
     /// Requests for the node, unless a port of the bridge belongs to the network: another ADD may have
     /// come to rely on it.
     case nodeUnlessUsed(NetworkName, bridge: LinkIndex, [Request])
-    /// Deletes a bridge that has no port.
-    case bridge(InterfaceName)
-    /// Removes the masquerade of a network without attachments.
-    case masquerade(NetworkName)
-    /// Removes the check of a port's source MAC address.
-    case sourceCheck(InterfaceName)
-    /// Frees leases.
-    case leases(() -> Void)
+    /// What a kernel object of one stage needs beyond requests. It is a function so that the other stages do
+    /// not carry its code.
+    case call((_ node: borrowing Kernel, _ pod: borrowing Kernel) -> Void)
   }
 
   private var steps: [Step] = []
@@ -52,27 +46,8 @@ extension Undo.Step {
         _ = try? node.failures(performing: requests)
       }
       lock.unlock()
-    case .bridge(let name):
-      guard let lock = try? NodeLock(.exclusive) else { return }
-      if let bridge = try? node.link(name), (try? node.links(master: bridge.index))?.isEmpty == true
-      {
-        try? node.perform([.deleteLink(.index(bridge.index))])
-      }
-      lock.unlock()
-    case .masquerade(let network):
-      guard let lock = try? NodeLock(.exclusive) else { return }
-      if (try? node.hasAttachments(to: network)) == false {
-        try? netfilterSteps { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
-          try Masquerade.remove(network: network.description, socket)
-        }
-      }
-      lock.unlock()
-    case .sourceCheck(let port):
-      try? netfilterSteps { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
-        try SourceCheck.remove(port: port, socket)
-      }
-    case .leases(let free):
-      free()
+    case .call(let function):
+      function(node, pod)
     }
   }
 }

@@ -4,9 +4,12 @@ import CNetlink
 public enum StandardStream {
   /// Makes sure that all three are open. A closed one would give its number to the next file that is
   /// opened, and a result would be printed into that file. A stream that was closed reads as empty and
-  /// cannot be written. A write to a pipe without a reader is an error and does not end the process.
+  /// cannot be written. A write to a pipe without a reader is an error and does not end the process. The
+  /// end of a child can be waited for.
   public static func prepare() {
     humanz_signal_ignore(SIGPIPE)
+    // A caller that ignores it would have the kernel forget how a delegate ended.
+    humanz_signal_default(SIGCHLD)
     while case let descriptor = humanz_open("/dev/null", O_RDONLY, 0), descriptor >= 0 {
       if descriptor > STDERR_FILENO {
         close(descriptor)

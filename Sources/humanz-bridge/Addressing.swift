@@ -1,5 +1,6 @@
 import Addresses
 import CNI
+import Embedded
 import Netlink
 import Node
 
@@ -38,15 +39,37 @@ struct Addressing {
     return subnets
   }
 
-  /// Makes the node the pods' gateway: its addresses on a link, and forwarding.
+  /// Makes the node the pods' gateway, where the keys ask for it: its addresses on the bridge or on the
+  /// bridge's link in a VLAN, and forwarding.
+  /// - Returns: the link with the gateway's addresses; nil where the keys ask for no gateway.
   func makeGateway(
-    on link: Link, of bridge: Link, _ network: NetworkName, _ node: borrowing Node,
+    on bridge: Link, vlan: UInt16?, for network: NetworkName, _ node: borrowing Node,
     undo: inout Undo
-  ) throws(CNIError) {
+  ) throws(CNIError) -> GatewayLink? {
+    guard configuration.isGateway else { return nil }
+    let place = try GatewayLink.make(
+      on: bridge, vlan: vlan, for: network, of: node, undo: &undo)
     try node.setGateways(
-      Gateway.all(of: ips), on: link, force: configuration.forceAddress, alone: true
+      Gateway.all(of: ips), on: place, force: configuration.forceAddress, alone: true
     ) { undo.push(.nodeUnlessUsed(network, bridge: bridge.index, $0)) }
     for family in Gateway.families(of: ips) { try Forwarding.enable(family, on: node) }
+    return place
+  }
+
+  /// CHECK of the gateway.
+  /// - Throws: error 102 naming what is missing.
+  static func verifyGateway(
+    of ips: [ResultIP], on bridge: Link, vlan: UInt16?, _ node: borrowing Node
+  ) throws(CNIError) {
+    guard let place = try GatewayLink.find(on: bridge, vlan: vlan, of: node) else {
+      throw CNIError(
+        .checkFailed,
+        "the gateway's link \(try GatewayLink.name(on: bridge.name, vlan: vlan)) is missing")
+    }
+    try node.check(Gateway.all(of: ips), on: place)
+    for family in Gateway.families(of: ips) where !Forwarding.isOn(family) {
+      throw CNIError(.checkFailed, "forwarding of IPv\(family.version) is off")
+    }
   }
 
   /// Puts addresses and routes on the pod's interface, brings it up, and tells its neighbours.
@@ -54,9 +77,9 @@ struct Addressing {
     to links: AttachmentLinks, of pod: borrowing Pod, _ node: borrowing Node
   ) throws(CNIError) {
     try pod.configure(
-      links.pod, addresses: ips, routes: routes, detectsDuplicates: configuration.enabledad)
-    if configuration.enabledad { try pod.waitForDuplicateDetection(on: links.pod) }
-    pod.announce(ips, on: links.pod, port: links.host.name, of: node)
+      links.podEnd, addresses: ips, routes: routes, detectsDuplicates: configuration.enabledad)
+    if configuration.enabledad { try pod.waitForDuplicateDetection(on: links.podEnd) }
+    pod.announce(ips, on: links.podEnd, port: links.host.name, of: node)
   }
 
   /// Adds what was applied to the stage's result.

@@ -4,56 +4,160 @@ import CNetlink
 import Embedded
 import Netlink
 import Node
+import System
 
-extension Node {
-  /// The network's bridge: the one that is there, or a new one. Two first ADDs may come at once; the
-  /// second finds the first one's.
-  /// - Throws: error 101 where the name is another kind of link's.
-  borrowing func adoptOrMakeBridge(
-    _ configuration: BridgeConfiguration, undo: inout Undo
-  ) throws(CNIError) -> Link {
-    if let link = try kernel.link(configuration.bridge) { return try adopt(link, configuration) }
+/// The network's bridge on the node.
+struct Bridge {
+  private(set) var link: Link
+  /// Whether this ADD made it. Its MAC address was set then, so no port changes it.
+  private let isNew: Bool
+
+  // MARK: - ADD
+
+  /// The bridge that is there, or a new one. Two first ADDs may come at once; the second finds the first
+  /// one's.
+  /// - Throws: error 101 where another kind of link has the name.
+  static func adoptOrMake(
+    _ configuration: BridgeConfiguration, on node: borrowing Node, undo: inout Undo
+  ) throws(CNIError) -> Bridge {
+    let name = configuration.bridge
+    if let link = try node.kernel.link(name) {
+      return try adopt(link, isNew: false, configuration, on: node)
+    }
     // Before it is made: the kernel's answer may be what fails.
-    undo.push(.bridge(configuration.bridge))
+    undo.push(.call { node, _ in removeUnused(name, node) })
     var mtu = configuration.mtu
-    if mtu == nil { mtu = try defaultRouteMTU() }
-    let made = try kernel.failures(performing: [
-      .addBridge(configuration.bridge, mac: randomMAC(), mtu: mtu)
+    if mtu == nil { mtu = try node.defaultRouteMTU() }
+    let failures = try node.kernel.failures(performing: [
+      .addBridge(name, mac: randomMAC(), mtu: mtu)
     ])
     // Another ADD may have made it at the same time.
-    if let failure = made.first, !failure.error.exists { throw CNIError(failure.error) }
-    prepareIPv6(on: configuration.bridge)
-    guard let link = try kernel.link(configuration.bridge) else {
-      throw CNIError(.kernel, "the bridge \(configuration.bridge) went away as it was made")
+    if let failure = failures.first, !failure.error.exists { throw CNIError(failure.error) }
+    guard let link = try node.kernel.link(name) else {
+      throw CNIError(.kernel, "the bridge \(name) disappeared while it was made")
     }
-    return try adopt(link, configuration)
+    return try adopt(link, isNew: failures.isEmpty, configuration, on: node)
   }
 
-  /// Checks that a link is a bridge, and asks of it no more than the keys do.
-  private borrowing func adopt(
-    _ link: Link, _ configuration: BridgeConfiguration
-  ) throws(CNIError) -> Link {
+  /// Removes a bridge that has no port: another ADD may have come to rely on it.
+  private static func removeUnused(_ name: InterfaceName, _ node: borrowing Kernel) {
+    guard let lock = try? NodeLock(.exclusive) else { return }
+    if let link = try? node.link(name), (try? node.links(master: link.index))?.isEmpty == true {
+      try? node.perform([.deleteLink(.index(link.index))])
+    }
+    lock.unlock()
+  }
+
+  /// Checks that a link is a bridge, and changes only what the keys ask for. A bridge that is down may be
+  /// one whose ADD was killed before it was prepared.
+  private static func adopt(
+    _ link: Link, isNew: Bool, _ configuration: BridgeConfiguration, on node: borrowing Node
+  ) throws(CNIError) -> Bridge {
     guard link.kind == "bridge" else {
       throw CNIError(
-        .exists, "key \"bridge\": the node's link \(link.name) is no bridge",
+        .exists, "key \"bridge\": the node's link \(link.name) is not a bridge",
         details: "it is of kind \(link.kind ?? "physical")")
     }
-    if configuration.vlans != nil && link.filtersVLANs != true {
-      try filterVLANs(of: link)
+    if configuration.port.vlans != nil && link.filtersVLANs != true {
+      try filterVLANs(of: link, on: node)
     }
+    if !link.isUp { try node.refuseRouterAdvertisements(on: link.name) }
     let change = LinkChange(
       up: link.isUp ? nil : true,
       mtu: configuration.mtu.flatMap { $0 == link.mtu ? nil : $0 },
       promiscuous: configuration.promiscMode && !link.isPromiscuous ? true : nil)
-    guard change != LinkChange() else { return link }
-    try kernel.perform([.changeLink(.index(link.index), change)])
     var link = link
-    link.mtu = change.mtu ?? link.mtu
-    return link
+    if change != LinkChange() {
+      try node.kernel.perform([.changeLink(.index(link.index), change)])
+      link.mtu = change.mtu ?? link.mtu
+    }
+    return Bridge(link: link, isNew: isNew)
   }
 
-  /// The MTU of the link the node's default route leaves by; nil where there is no such route.
-  private borrowing func defaultRouteMTU() throws(CNIError) -> Int? {
+  /// Turns VLAN filtering on.
+  /// - Throws: error 2 where the kernel was built without it.
+  private static func filterVLANs(
+    of link: Link, on node: borrowing Node
+  ) throws(CNIError) {
+    let failures = try node.kernel.failures(performing: [.filterVLANs(bridge: .name(link.name))])
+    guard let error = failures.first?.error else { return }
+    guard error.errno == .notSupported else { throw CNIError(error) }
+    throw CNIError(
+      .unsupportedField, "keys \"vlan\" and \"vlanTrunk\" need VLAN filtering of bridges",
+      details: "\(error); the kernel was built without CONFIG_BRIDGE_VLAN_FILTERING")
+  }
+
+  /// Reads the MAC address again where a new port may have changed it: a bridge whose MAC address nobody set
+  /// takes the lowest one of its ports.
+  /// - Parameter keepsMAC: whether to give the bridge its old MAC address back, for good: pods that know it
+  ///   as their gateway's would lose the gateway.
+  mutating func readMAC(
+    keepsMAC: Bool, on node: borrowing Node
+  ) throws(CNIError) {
+    guard !isNew, let old = link.mac, old.bytes[0] != 0x02 || old.bytes[1] != 0x68,
+      let mac = try node.kernel.link(at: link.index)?.mac, mac != old
+    else { return }
+    if keepsMAC {
+      try node.kernel.perform([.changeLink(.index(link.index), LinkChange(mac: old))])
+    } else {
+      link.mac = mac
+    }
+  }
+
+  // MARK: - CHECK and STATUS
+
+  /// CHECK of the bridge.
+  /// - Throws: error 102 naming what is missing or changed.
+  static func verify(
+    _ configuration: BridgeConfiguration, on node: borrowing Node
+  ) throws(CNIError) -> Bridge {
+    guard let link = try node.kernel.link(configuration.bridge) else {
+      throw CNIError(.checkFailed, "the bridge \(configuration.bridge) is missing")
+    }
+    guard link.kind == "bridge" else {
+      throw CNIError(.checkFailed, "the link \(link.name) is not a bridge")
+    }
+    guard link.isUp else { throw CNIError(.checkFailed, "the bridge \(link.name) is down") }
+    guard link.isPromiscuous || !configuration.promiscMode else {
+      throw CNIError(.checkFailed, "the bridge \(link.name) is not promiscuous")
+    }
+    return Bridge(link: link, isNew: false)
+  }
+
+  /// Whether the next ADD can have its bridge. It makes a missing one, but cannot make one of another kind
+  /// of link.
+  /// - Throws: error 50.
+  static func checkAvailability(
+    _ configuration: BridgeConfiguration, on node: borrowing Node
+  ) throws(CNIError) {
+    let link = try node.kernel.link(configuration.bridge)
+    if let link, link.kind != "bridge" {
+      throw CNIError(.notAvailable, "key \"bridge\": the node's link \(link.name) is not a bridge")
+    }
+    if configuration.port.vlans == nil || link?.filtersVLANs != nil { return }
+    if link == nil, try canFilterVLANs(configuration.bridge) { return }
+    throw CNIError(
+      .notAvailable,
+      "keys \"vlan\" and \"vlanTrunk\" need VLAN filtering of bridges, which the kernel lacks")
+  }
+
+  /// Whether the kernel has VLAN filtering, tried on a bridge in a namespace of its own.
+  private static func canFilterVLANs(_ bridge: InterfaceName) throws(CNIError) -> Bool {
+    do throws(NetlinkError) {
+      try NetworkNamespace.runInNew { () throws(NetlinkError) in
+        try RouteSocket().perform([.addBridge(bridge), .filterVLANs(bridge: .name(bridge))])
+      }
+      return true
+    } catch {
+      if error.errno == .notSupported { return false }
+      throw CNIError(error)
+    }
+  }
+}
+
+extension Node {
+  /// The MTU of the link of the node's default route; nil where there is no such route.
+  fileprivate borrowing func defaultRouteMTU() throws(CNIError) -> Int? {
     for family in [IPAddress.Family.v4, .v6] {
       // Of several with one destination the kernel lists the one it uses first.
       for route in try kernel.routes(family, table: Route.mainTable)
@@ -64,19 +168,12 @@ extension Node {
     }
     return nil
   }
-
-  /// A pod must not give the node a default route. And the node asks for its pods' hardware addresses
-  /// from the bridge's link-local address: made of a random MAC address it is nobody else's, and
-  /// waiting for the proof would hold up the first pods for two seconds.
-  private borrowing func prepareIPv6(on bridge: InterfaceName) {
-    try? Sysctl.write("net/ipv6/conf/\(bridge)/accept_ra", "0")
-    try? Sysctl.write("net/ipv6/conf/\(bridge)/accept_dad", "0")
-  }
 }
 
-/// A bridge whose MAC was set keeps it when ports come and go; random, so that no two nodes share it.
+/// A MAC address for a new bridge, which keeps it when ports come and go: it was set. It begins with 02:68, by
+/// which `readMAC` knows it; the other four bytes are random, so that no two nodes have the same.
 private func randomMAC() -> MACAddress {
-  var seed: UInt64 = 0
-  getentropy(&seed, MemoryLayout<UInt64>.size)
-  return .local(seed)
+  var seed: UInt32 = 0
+  getentropy(&seed, MemoryLayout<UInt32>.size)
+  return .local(UInt64(seed) << 16 | 0x6802)
 }

@@ -12,18 +12,18 @@ struct BridgeConfiguration {
   let mtu: Int?
   /// The pod's MAC address; nil: one derived from the attachment.
   let mac: MACAddress?
-  /// Whether a pod reaches itself through the bridge by an address that leads back to it.
-  let hairpinMode: Bool
+  /// The queues of each end of the pair.
+  let queues: Int
   /// Whether the bridge is promiscuous: another way to the same end.
   let promiscMode: Bool
-  /// Whether the port reaches only the bridge itself and ports that are not isolated.
-  let portIsolation: Bool
   /// Whether frames from another MAC address than the pod's are dropped.
   let macspoofchk: Bool
   /// Whether the pod's end stays down.
   let disableContainerInterface: Bool
-  /// The VLANs of the port.
-  let vlans: PortVLANs?
+  /// Whether DEL itself waits for the end of the deletion. See `LinkDeletion`.
+  let waitForDelete: Bool
+  /// What is asked for the port.
+  let port: PortSettings
   /// What is done with the addresses that an IPAM plugin gives.
   let addressing: AddressingConfiguration
   /// Replaces the delegate's DNS; nil where the key is absent or empty.
@@ -41,15 +41,15 @@ struct BridgeConfiguration {
     bridge = try BridgeConfiguration.bridgeName(keys)
     mtu = try keys.int("mtu", in: 0...65535).flatMap { $0 == 0 ? nil : $0 }
     mac = try MACAddress.requested(by: invocation)
-    hairpinMode = try keys.bool("hairpinMode") ?? false
+    queues = try keys.int("queues", in: 1...4096) ?? 1
     promiscMode = try keys.bool("promiscMode") ?? false
-    portIsolation = try keys.bool("portIsolation") ?? false
     macspoofchk = try keys.bool("macspoofchk") ?? false
     disableContainerInterface = try keys.bool("disableContainerInterface") ?? false
-    vlans = try PortVLANs(keys)
+    waitForDelete = try keys.bool("waitForDelete") ?? false
+    port = try PortSettings(keys)
     addressing = try AddressingConfiguration(invocation.configuration)
     dns = try keys.dns()?.nonEmpty
-    if hairpinMode && promiscMode {
+    if port.hairpinMode && promiscMode {
       throw keys.invalid(
         "hairpinMode", "and \"promiscMode\" cannot both be true: either lets a pod reach itself")
     }

@@ -36,20 +36,16 @@ struct BridgePlugin: Plugin {
     let prevResult = try invocation.configuration.prevResult()
     let node = try Node()
     let pod = try Pod(path: namespace)
+    let pair = AttachmentPair(attachment, network, configuration)
     try pod.refuse(existing: attachment.interface)
-    try node.refuse(existing: HostInterface(of: attachment, on: network))
+    try pair.refuseExisting(on: node)
     let addressing = (try ipam?.add(for: attachment)).map {
       Addressing($0, configuration.addressing)
     }
     var undo = Undo()
     do throws(CNIError) {
-      let links = try makeLinks(
-        for: attachment, configuration, addressing, node, pod, undo: &undo)
-      if let addressing {
-        try addressing.apply(to: links, of: pod, node)
-      } else if !configuration.disableContainerInterface {
-        try pod.bringUp(attachment.interface)
-      }
+      let links = try makeLinks(pair, configuration, addressing, node, pod, undo: &undo)
+      try bringUp(links, configuration, addressing, node, pod)
       try print(result(prevResult, configuration, links, addressing, sandbox: namespace))
     } catch {
       undo.run(node: node.kernel, pod: pod.kernel)
@@ -61,23 +57,34 @@ struct BridgePlugin: Plugin {
   /// The bridge with all that its pods share, then the pair. The lock keeps others from removing what
   /// the attachment relies on before the attachment counts as its user.
   private func makeLinks(
-    for attachment: Attachment, _ configuration: BridgeConfiguration, _ addressing: Addressing?,
+    _ pair: AttachmentPair, _ configuration: BridgeConfiguration, _ addressing: Addressing?,
     _ node: borrowing Node, _ pod: borrowing Pod, undo: inout Undo
   ) throws(CNIError) -> AttachmentLinks {
     let lock = try NodeLock(.shared)
-    let bridge = try node.adoptOrMakeBridge(configuration, undo: &undo)
-    if let addressing, configuration.addressing.isGateway {
-      let link = try node.gatewayLink(of: bridge, configuration, network, undo: &undo)
-      try addressing.makeGateway(on: link, of: bridge, network, node, undo: &undo)
-    }
+    var bridge = try Bridge.adoptOrMake(configuration, on: node, undo: &undo)
+    let gateway = try addressing?.makeGateway(
+      on: bridge.link, vlan: configuration.port.vlans?.access, for: network, node, undo: &undo)
     if let addressing, configuration.addressing.ipMasq {
-      try node.masquerade(addressing.subnets, of: network, undo: &undo)
+      try NetworkMasquerade(network, addressing.subnets).install(undo: &undo)
     }
-    let links = try node.makePair(
-      for: attachment, on: network, bridge: bridge, configuration, pod: pod, undo: &undo)
-    if configuration.macspoofchk { try links.installSourceCheck(undo: &undo) }
+    let podEnd = try pair.make(on: bridge, in: pod, node, undo: &undo)
+    try bridge.readMAC(keepsMAC: gateway != nil, on: node)
+    if configuration.macspoofchk {
+      try MACCheck(of: podEnd, behind: pair.host)?.install(undo: &undo)
+    }
     lock.unlock()
-    return links
+    return AttachmentLinks(bridge: bridge, host: pair.host, podEnd: podEnd, gateway: gateway)
+  }
+
+  private func bringUp(
+    _ links: AttachmentLinks, _ configuration: BridgeConfiguration, _ addressing: Addressing?,
+    _ node: borrowing Node, _ pod: borrowing Pod
+  ) throws(CNIError) {
+    if let addressing {
+      try addressing.apply(to: links, of: pod, node)
+    } else if !configuration.disableContainerInterface {
+      try pod.bringUp(links.podEnd.name)
+    }
   }
 
   private func result(
@@ -96,33 +103,67 @@ struct BridgePlugin: Plugin {
   func del(_ attachment: Attachment, namespace: String?) throws(CNIError) {
     let references = BridgeReferences(invocation)
     let node = try Node()
-    var errors: [CNIError] = []
-    do throws(CNIError) {
-      let traces = AttachmentTraces(
-        of: attachment, on: network, invocation.configuration.readablePrevResult,
-        sandbox: namespace, mac: references.mac)
-      try node.remove(traces, references)
-      if references.ipMasq { try node.endMasquerade(ofUnused: network) }
-    } catch {
-      errors.append(error)
+    let traces = AttachmentTraces(
+      of: attachment, on: network, invocation.configuration.readablePrevResult,
+      sandbox: namespace, mac: references.mac)
+    var errors = CollectedErrors()
+    let neighbours = errors.collect { () throws(CNIError) in
+      try BridgeNeighbours.all(on: references.links, of: node)
     }
-    // The addresses are freed whatever has become of the links.
-    do throws(CNIError) { try references.ipam?.del() } catch { errors.append(error) }
-    if let error = CNIError.combined(errors) { throw error }
+    let own = errors.collect { () throws(CNIError) in try node.port(traces.host) } ?? nil
+    let reference =
+      own != nil
+      ? nil
+      : errors.collect { () throws(CNIError) in
+        try AttachmentPair.ofReference(
+          attachment, namespace: namespace, bridge: references.bridge, on: node)
+      } ?? nil
+    let deletion = AttachmentPair.startDeletion(
+      of: own ?? reference, waits: references.waitForDelete)
+    // While the kernel deletes the links; and whatever becomes of them.
+    errors.collect { () throws(CNIError) in try references.ipam?.del() }
+    errors.collect { () throws(CNIError) in
+      try deletion.wait(node.kernel)
+      try node.forget([traces], among: neighbours ?? [])
+      try MACCheck.remove(of: traces.host, isAsked: references.macspoofchk, on: node)
+      if references.ipMasq { try NetworkMasquerade.removeUnused(network, on: node.kernel) }
+      if references.ipMasq, own == nil {
+        try NetworkMasquerade.removeReference(attachment, network)
+      }
+    }
+    try errors.throwAny()
   }
 
   func gc(keeping valid: [Attachment]) throws(CNIError) {
     let references = BridgeReferences(invocation)
     let node = try Node()
-    var errors: [CNIError] = []
-    do throws(CNIError) { try node.removeAll(of: network, keeping: valid, references) } catch {
-      errors.append(error)
+    var errors = CollectedErrors()
+    errors.collect { () throws(CNIError) in try removeStale(valid, references, node) }
+    errors.collect { () throws(CNIError) in try MACCheck.removeOrphans(on: node) }
+    errors.collect { () throws(CNIError) in try BridgeNeighbours.removeOrphans(references, of: node)
     }
-    do throws(CNIError) { try node.endMasquerade(ofUnused: network) } catch {
-      errors.append(error)
+    errors.collect { () throws(CNIError) in
+      try NetworkMasquerade.removeUnused(network, on: node.kernel)
     }
-    do throws(CNIError) { try references.ipam?.gc() } catch { errors.append(error) }
-    if let error = CNIError.combined(errors) { throw error }
+    errors.collect { () throws(CNIError) in try references.ipam?.gc() }
+    try errors.throwAny()
+  }
+
+  /// Deletes the pairs of attachments that are not valid any more, all at once, and what the node remembers
+  /// of them.
+  private func removeStale(
+    _ valid: [Attachment], _ references: BridgeReferences, _ node: borrowing Node
+  ) throws(CNIError) {
+    let links = try node.kernel.links()
+    let stale = AttachmentPair.stale(among: links, of: network, keeping: valid)
+    if stale.isEmpty { return }
+    let neighbours = try BridgeNeighbours.all(on: references.links, of: node)
+    let deletion = LinkDeletion(
+      of: stale.map { $0.link }, group: LinkDeletion.privateGroup(besides: links),
+      in: node.kernel, waits: references.waitForDelete)
+    try deletion.wait(node.kernel)
+    try node.forget(
+      stale.map { AttachmentTraces(of: $0.attachment, on: network) }, among: neighbours)
   }
 
   // MARK: - CHECK and STATUS
@@ -133,22 +174,27 @@ struct BridgePlugin: Plugin {
     let result = try invocation.configuration.prevResult()
     let node = try Node()
     let pod = try Pod(path: namespace)
-    let bridge = try node.checkBridge(configuration)
-    let interface = try pod.checkInterface(attachment, result, configuration)
-    let host = HostInterface(of: attachment, on: network)
-    let port = try node.checkPort(host, of: bridge, peer: interface)
-    try node.checkSettings(of: port, configuration)
-    if configuration.macspoofchk { try interface.verifySourceCheck(of: host) }
+    let pair = AttachmentPair(attachment, network, configuration)
+    let bridge = try Bridge.verify(configuration, on: node)
+    let podEnd = try pair.verifyPodEnd(in: pod, result)
+    try pair.verifyNodeEnd(of: podEnd, on: bridge, node)
+    if configuration.macspoofchk { try MACCheck(of: podEnd, behind: pair.host)?.verify() }
     guard let ipam, let result else { return }
-    try pod.checkAddresses(of: interface, in: result)
+    try pod.checkAddresses(of: podEnd, in: result)
     try pod.checkRoutes(result.routes)
     let ips = result.ips(of: attachment.interface, sandbox: namespace)
-    try node.checkShared(bridge, configuration, ips, network)
+    if configuration.addressing.isGateway {
+      try Addressing.verifyGateway(
+        of: ips, on: bridge.link, vlan: configuration.port.vlans?.access, node)
+    }
+    if configuration.addressing.ipMasq {
+      try NetworkMasquerade(network, Addressing.subnets(of: ips)).verify()
+    }
     try ipam.check()
   }
 
   func status() throws(CNIError) {
-    try Node().checkBridgeCanServe(try BridgeConfiguration(invocation))
+    try Bridge.checkAvailability(try BridgeConfiguration(invocation), on: Node())
     try IPAMDelegate(invocation)?.status()
   }
 }

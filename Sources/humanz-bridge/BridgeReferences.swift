@@ -14,6 +14,8 @@ struct BridgeReferences {
   let macspoofchk: Bool
   /// Whether the network is masqueraded.
   let ipMasq: Bool
+  /// Whether DEL itself waits for the end of the deletion. See `LinkDeletion`.
+  let waitForDelete: Bool
   /// The IPAM plugin; nil where the configuration names none.
   let ipam: IPAMDelegate?
 
@@ -22,7 +24,7 @@ struct BridgeReferences {
     let bridge = (try? BridgeConfiguration.bridgeName(keys)) ?? BridgeConfiguration.defaultBridge
     var links = [bridge]
     if let vlan = (try? PortVLANs(keys))?.access,
-      let link = try? BridgeConfiguration.gatewayName(bridge, vlan: vlan)
+      let link = try? GatewayLink.name(on: bridge, vlan: vlan)
     {
       links.append(link)
     }
@@ -30,6 +32,7 @@ struct BridgeReferences {
     mac = try? MACAddress.requested(by: invocation)
     macspoofchk = (try? keys.bool("macspoofchk")) ?? false
     ipMasq = (try? keys.bool("ipMasq")) ?? false
+    waitForDelete = (try? keys.bool("waitForDelete")) ?? false
     ipam = try? IPAMDelegate(invocation)
   }
 

@@ -1,23 +1,83 @@
 import Addresses
 import CNI
+import CNetlink
 import Netfilter
 import Netlink
 import Node
+import System
 
-/// `macspoofchk`: what a pod sends from another MAC address than its own is dropped.
-extension HostInterface {
-  func sourceCheck(of mac: MACAddress) -> SourceCheck {
-    SourceCheck(port: name, mac: mac, comment: alias)
+/// The key `macspoofchk`: what a pod sends from another MAC address than its own is dropped.
+struct MACCheck {
+  private let host: HostInterface
+  private let mac: MACAddress
+
+  /// nil for an interface without a MAC address.
+  init?(of podEnd: Link, behind host: HostInterface) {
+    guard let mac = podEnd.mac else { return nil }
+    self.host = host
+    self.mac = mac
   }
-}
 
-extension AttachmentLinks {
-  /// Holds the pod to its MAC address, from before its end can be brought up.
-  func installSourceCheck(undo: inout Undo) throws(CNIError) {
-    guard let mac = pod.mac else { return }
-    undo.push(.sourceCheck(host.name))
+  private var rule: SourceCheck { SourceCheck(port: host.name, mac: mac, comment: host.alias) }
+
+  /// Installs the rule, before the pod's end is up.
+  func install(undo: inout Undo) throws(CNIError) {
+    undo.push(.call { [host] _, _ in try? MACCheck.remove(port: host.name) })
+    MACCheck.noteUse()
     try netfilterSteps { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
-      try host.sourceCheck(of: mac).install(socket)
+      try rule.install(socket)
     }
+  }
+
+  /// CHECK of the rule.
+  /// - Throws: error 102.
+  func verify() throws(CNIError) {
+    var isInstalled = false
+    try netfilterSteps { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
+      isInstalled = try rule.isInstalled(socket)
+    }
+    guard isInstalled else {
+      throw CNIError(
+        .checkFailed, "the check of the MAC address behind \(host.name) is missing or changed")
+    }
+  }
+
+  /// Removes the rule of a port that is gone, if there may be one: the key may have changed since the ADD.
+  /// A kernel since 6.16 keeps the rule, for the next port of that name. A port that is there has the name
+  /// for an attachment to another network.
+  static func remove(
+    of host: HostInterface, isAsked: Bool, on node: borrowing Node
+  ) throws(CNIError) {
+    guard isAsked || isUsed, try node.kernel.link(host.name) == nil else { return }
+    try remove(port: host.name)
+  }
+
+  private static func remove(port: InterfaceName) throws(CNIError) {
+    try netfilterSteps { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
+      try SourceCheck.remove(port: port, socket)
+    }
+  }
+
+  /// Removes the rules of ports that are gone.
+  static func removeOrphans(on node: borrowing Node) throws(CNIError) {
+    var ports: [InterfaceName] = []
+    try netfilterSteps { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
+      ports = try SourceCheck.ports(socket)
+    }
+    for port in ports where try node.kernel.link(port) == nil { try remove(port: port) }
+  }
+
+  // MARK: - Whether any port was ever checked
+
+  /// A file that is there since the first rule was installed: without it, DEL does not ask nf_tables, which
+  /// a kernel may have to load first. Like the rules, it is gone after a reboot.
+  private static let mark = "/run/humanz/macspoofchk"
+
+  private static var isUsed: Bool { access(mark, F_OK) == 0 }
+
+  private static func noteUse() {
+    if isUsed { return }
+    // The lock's folder: an ADD that installs a rule holds the lock.
+    _ = try? FileDescriptor(path: mark, flags: O_WRONLY | O_CREAT | O_NOFOLLOW)
   }
 }

@@ -5,25 +5,53 @@ import Netlink
 import Node
 
 /// The masquerade of a network, which all of its attachments share.
-extension Node {
-  /// Masquerades traffic leaving these subnets. Nothing is sent where that is done already.
-  borrowing func masquerade(
-    _ subnets: [IPPrefix], of network: NetworkName, undo: inout Undo
-  ) throws(CNIError) {
-    let masquerade = Masquerade(network: network.description, inside: subnets, except: subnets)
+struct NetworkMasquerade {
+  private let network: NetworkName
+  private let masquerade: Masquerade
+
+  init(_ network: NetworkName, _ subnets: [IPPrefix]) {
+    self.network = network
+    masquerade = Masquerade(network: network.description, inside: subnets, except: subnets)
+  }
+
+  /// Masquerades traffic leaving the subnets. Sends nothing where that is done already.
+  func install(undo: inout Undo) throws(CNIError) {
     try netfilterSteps { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
       if try masquerade.isInstalled(socket) { return }
-      undo.push(.masquerade(network))
+      undo.push(
+        .call { [network] node, _ in try? NetworkMasquerade.removeUnused(network, on: node) })
       try masquerade.install(socket)
     }
   }
 
-  /// Removes the masquerade of a network without attachments.
-  borrowing func endMasquerade(ofUnused network: NetworkName) throws(CNIError) {
+  /// CHECK of the rules.
+  /// - Throws: error 102.
+  func verify() throws(CNIError) {
+    var isInstalled = false
+    try netfilterSteps { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
+      isInstalled = try masquerade.isInstalled(socket)
+    }
+    guard isInstalled else {
+      throw CNIError(.checkFailed, "the masquerade of the network \(network) is missing or changed")
+    }
+  }
+
+  /// Removes the rules that the reference `bridge` made for an attachment.
+  static func removeReference(_ attachment: Attachment, _ network: NetworkName) throws(CNIError) {
+    try netfilterSteps { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
+      try ReferenceMasquerade(
+        network: network.description, container: attachment.containerID.description,
+        interface: attachment.interface.description
+      ).remove(socket)
+    }
+  }
+
+  /// Removes the rules of a network without attachments.
+  static func removeUnused(_ network: NetworkName, on node: borrowing Kernel) throws(CNIError) {
     // Looked at twice: a network in use must not wait for the lock.
-    if try kernel.hasAttachments(to: network) { return }
+    if try node.hasAttachments(to: network) { return }
     let lock = try NodeLock(.exclusive)
-    if try !kernel.hasAttachments(to: network) {
+    if try !node.hasAttachments(to: network) {
       try netfilterSteps { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
         try Masquerade.remove(network: network.description, socket)
       }

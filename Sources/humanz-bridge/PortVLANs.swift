@@ -18,7 +18,7 @@ struct PortVLANs: Equatable {
       try keys.list("vlanTrunk")?.map { (entry) throws(CNIError) in try PortVLANs.ranges(entry) }
       ?? []
     trunk = PortVLANs.joined(entries.flatMap { $0 })
-    preservesDefault = try keys.bool("preserveDefaultVlan") ?? true
+    preservesDefault = try keys.bool("preserveDefaultVlan") ?? false
     if access == nil && trunk.isEmpty { return nil }
   }
 

@@ -77,31 +77,36 @@ struct IPAMPlugin: Plugin {
     let node = try Node()
     let pod = try Pod(path: namespace)
     let earlier = try EarlierStage(result, attachment, pod: pod, node: node)
-    let bridge = configuration.isGateway ? earlier.bridge : nil
     result.routes += try configuration.routes()
     result.dns = try configuration.dns() ?? result.dns
     let store = Store(network, configuration)
     var allocation = try allocation(
       for: attachment, namespace, configuration, hostInterface: earlier.port?.name)
-    allocation.bridge = bridge?.name
-    let ips = try store.lease(allocation)
     var undo = Undo()
-    undo.push(.leases { try? store.release(attachment) })
     var gatewayUndo: [Request] = []
     do throws(CNIError) {
+      let place =
+        configuration.isGateway
+        ? try earlier.makeGatewayLink(for: network, on: node, undo: &undo) : nil
+      allocation.bridge = place?.link.name
+      let ips = try store.lease(allocation)
+      undo.push(.call { _, _ in try? store.release(attachment) })
       undo.push(.pod(pod.requestsToRemove(ips, from: earlier.interface)))
       try pod.configure(earlier.interface, addresses: ips)
       pod.announce(ips, on: earlier.interface, port: earlier.port?.name, of: node)
-      if let bridge {
-        try node.setGateways(
-          Gateway.all(of: ips), on: bridge, force: configuration.forceAddress
-        ) { gatewayUndo = $0 }
-      }
       result.append(ips, interface: earlier.index)
+      if let place {
+        try node.setGateways(
+          Gateway.all(of: ips), on: place, force: configuration.forceAddress
+        ) { gatewayUndo = $0 }
+        result.list(place, version: invocation.configuration.version)
+      }
       try print(result)
     } catch {
       // An ADD that leased an address since may rely on the gateway.
-      store.ifAlone(attachment) { _ = try? node.kernel.failures(performing: gatewayUndo) }
+      if !gatewayUndo.isEmpty {
+        store.ifAlone(attachment) { _ = try? node.kernel.failures(performing: gatewayUndo) }
+      }
       undo.run(node: node.kernel, pod: pod.kernel)
       throw error
     }
@@ -153,9 +158,9 @@ struct IPAMPlugin: Plugin {
     let pod = try Pod(path: namespace)
     let earlier = try EarlierStage(result, attachment, pod: pod, node: node)
     try pod.checkAddresses(of: earlier.interface, in: result)
-    if configuration.isGateway, let bridge = earlier.bridge {
+    if configuration.isGateway, let place = try earlier.gatewayLink(on: node) {
       let ips = result.ips.filter { pools.range(of: $0.address.address) != nil }
-      try node.check(Gateway.all(of: ips), on: bridge)
+      try node.check(Gateway.all(of: ips), on: place)
     }
   }
 

@@ -94,7 +94,7 @@ struct RoutePlugin: Plugin {
       sandbox: namespace)
     // Where the host interface still exists, its own stage deletes the connections, after the link.
     let hasPort = try node.kernel.link(traces.host.name)?.alias == traces.host.alias
-    try node.forget(traces, among: try node.kernel.neighbours(), connections: !hasPort)
+    try node.forget([traces], among: try node.kernel.neighbours(), connections: !hasPort)
   }
 
   /// Removes what the node has of a network without attachments: its firewall rules and its overlay.

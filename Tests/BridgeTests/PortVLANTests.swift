@@ -14,13 +14,13 @@ import Testing
   private let access = Request.addBridgeVLAN(
     3, BridgeVLAN(100...100, isPVID: true, isUntagged: true))
 
-  @Test func `a pod's VLAN is that of its untagged frames, beside the bridge's own`() throws {
-    let vlans = try #require(try vlans(#"{"vlan": 100}"#))
+  @Test func `a pod's VLAN is that of its untagged frames, beside the bridge's own on request`() throws {
+    let vlans = try #require(try vlans(#"{"vlan": 100, "preserveDefaultVlan": true}"#))
     #expect(vlans.requests(port: 3) == [access])
   }
 
-  @Test func `the bridge's own VLAN goes where it is not to be kept`() throws {
-    let vlans = try #require(try vlans(#"{"vlan": 100, "preserveDefaultVlan": false}"#))
+  @Test func `the bridge's own VLAN goes unless it is to be kept`() throws {
+    let vlans = try #require(try vlans(#"{"vlan": 100}"#))
     #expect(vlans.requests(port: 3) == [.deleteBridgeVLAN(3, BridgeVLAN(1...1)), access])
   }
 
@@ -28,7 +28,7 @@ import Testing
     let vlans = try #require(
       try vlans(
         """
-        {"vlan": 100, "vlanTrunk": [
+        {"vlan": 100, "preserveDefaultVlan": true, "vlanTrunk": [
           {"minID": 20, "maxID": 30, "id": 7}, {"id": 31}, {"minID": 10, "maxID": 25}, {"id": 100}]}
         """))
     #expect(

@@ -35,6 +35,67 @@ import Testing
           """))
   }
 
+  @Test func `both ends of a pair have the queues that are asked for`() {
+    let request = Request.addVethPair(
+      VethPair(
+        name: name("veth0"), mac: mac("02:00:00:00:00:02"), mtu: 1400, queues: 1, master: 5,
+        peerName: name("eth0"), peerMAC: mac("02:00:00:00:00:03"), peerNamespace: 7))
+    #expect(
+      Array(request.bytes)
+        == bytes(
+          """
+          b8000000 1000 0106 00000000 00000000
+          00000000 00000000 00000000 00000000
+          0a00 0300 7665746830000000
+          0a00 0100 0200000000020000
+          0800 0400 78050000
+          0800 1f00 01000000
+          0800 2000 01000000
+          0800 0a00 05000000
+          6000 1280
+            0900 0100 7665746800000000
+            5000 0280
+              4c00 0180
+                00000000 00000000 00000000 00000000
+                0900 0300 6574683000000000
+                0a00 0100 0200000000030000
+                0800 0400 78050000
+                0800 1f00 01000000
+                0800 2000 01000000
+                0800 1c00 07000000
+          """))
+  }
+
+  @Test func `links are put into a group one by one and deleted all at once`() {
+    #expect(
+      Array(Request.changeLink(.index(3), LinkChange(group: 0x4000_0048)).bytes)
+        == bytes(
+          """
+          28000000 1000 0100 00000000 00000000
+          00000000 03000000 00000000 00000000
+          0800 1b00 48000040
+          """))
+    #expect(
+      Array(Request.deleteLinks(group: 0x4000_0048).bytes)
+        == bytes(
+          """
+          28000000 1100 0100 00000000 00000000
+          00000000 00000000 00000000 00000000
+          0800 1b00 48000040
+          """))
+  }
+
+  @Test func `a namespace's number is asked for by what is open`() {
+    #expect(
+      Array(Request.getNamespaceID(7).bytes)
+        == bytes(
+          """
+          1c000000 5a00 0100 00000000 00000000
+          00000000
+          0800 0300 07000000
+          """))
+  }
+
   @Test func `a bridge's port is changed through the data of the slave kind`() {
     let request = Request.changeBridgePort(
       .index(3), BridgePort(hairpin: true, isolated: true, learning: false))

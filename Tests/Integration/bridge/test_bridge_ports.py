@@ -72,6 +72,24 @@ def test_check_names_the_check_that_is_gone(node):
     assert port(result) in refused.value.error["msg"]
 
 
+def test_a_del_on_another_network_keeps_the_check_of_an_attachment_of_the_same_name(node):
+    red, blue = (Network(node, name=name, macspoofchk=True) for name in ("red", "blue"))
+    result = red.add("pod")
+    blue.call("DEL", "pod")
+    assert chains(node) == [port(result)]
+    red.check("pod")
+
+
+def test_the_check_goes_though_the_key_was_taken_away_before_del(node):
+    network = Network(node, isGateway=True, macspoofchk=True, ipam=subnets("10.77.0.0/24"))
+    network.add("pod")
+    del network.configuration["macspoofchk"]
+    network.delete("pod")
+    assert chains(node) == []
+    network.add("pod", **{"args": {"cni": {"mac": "02:00:00:00:00:77"}}})
+    assert reaches(node, "pod", "10.77.0.1")
+
+
 # VLANs: this kernel filters none, so what is asked of one that does is in NetlinkTests, as bytes
 
 def filters_vlans(node):

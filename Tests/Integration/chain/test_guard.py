@@ -144,6 +144,7 @@ def test_humanz_route_sends_as_many_messages_with_1000_peers_as_with_3(verb):
 # How it is counted
 
 _START = """\
+execve("/run/cni/bin/humanz-route", ["humanz-route"], 0x7ffd /* 9 vars */) = 0
 brk(NULL) = 0x55d0c8a4f000
 read(0, "{}", 16384) = 2
 socket(AF_NETLINK, SOCK_RAW|SOCK_CLOEXEC, NETLINK_ROUTE) = 3
@@ -173,10 +174,11 @@ write(3, "12", 2) = 2
 @pytest.mark.parametrize("trace, expected", [
     (_START, (2, 0)),
     (_START + _QUESTION, (4, 1)),
+    ("socket(AF_NETLINK, SOCK_RAW|SOCK_CLOEXEC, NETLINK_ROUTE) = 3\n" + _QUESTION, (3, 1)),
     (_START + _BATCH, (3, 2)),
     (_START + (_QUESTION + _SLEEP) * 3 + _QUESTION, (4, 1)),
     (_START + _QUESTION + _FILE + _SLEEP, (7, 1)),
     ("", (0, 0)),
-], ids=["loading", "question", "batch", "waiting", "sleep", "nothing"])
+], ids=["loading", "question", "copy of a process", "batch", "waiting", "sleep", "nothing"])
 def test_a_trace_has_the_cost(trace, expected):
     assert cost(trace.splitlines()) == Cost(*expected)

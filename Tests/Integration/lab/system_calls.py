@@ -89,7 +89,8 @@ def counted(network, verb, pod=None, **keys):
 
 def cost(lines):
     """The cost of one process, from a trace of it with `write=all`."""
-    calls, sockets, is_loading = [], set(), True
+    # A copy of a process has loaded what it needs, and inherits no socket that it uses.
+    calls, sockets, is_loading = [], set(), any(line.startswith("execve(") for line in lines)
     for number, line in enumerate(lines):
         name, separator, rest = line.partition("(")
         if not separator or not name.isidentifier():

@@ -1,0 +1,23 @@
+import CNI
+
+/// The errors of a verb that goes on after one: DEL and GC remove all that they can.
+public struct CollectedErrors {
+  private var errors: [CNIError] = []
+
+  public init() {}
+
+  /// Runs a step and keeps its error.
+  /// - Returns: what the step returned; nil where it failed.
+  @discardableResult
+  public mutating func collect<Value>(_ step: () throws(CNIError) -> Value) -> Value? {
+    do throws(CNIError) { return try step() } catch {
+      errors.append(error)
+      return nil
+    }
+  }
+
+  /// Throws the error that was kept, or one that lists them all.
+  public func throwAny() throws(CNIError) {
+    if let error = CNIError.combined(errors) { throw error }
+  }
+}

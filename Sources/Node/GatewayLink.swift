@@ -1,0 +1,102 @@
+import Addresses
+import CNI
+import Embedded
+import Netlink
+
+/// The node's link that has the gateway's addresses: the bridge or, for pods in a VLAN of it, the link
+/// `<bridge>.<vlan>`.
+public struct GatewayLink: Equatable {
+  public let link: Link
+  public let bridge: Link
+
+  private init(_ link: Link, of bridge: Link) {
+    self.link = link
+    self.bridge = bridge
+  }
+
+  /// The name of the link, as the reference `bridge` has it.
+  /// - Throws: error 7 where it is too long for a link's.
+  public static func name(
+    on bridge: InterfaceName, vlan: UInt16?
+  ) throws(CNIError) -> InterfaceName {
+    guard let vlan else { return bridge }
+    guard let name = InterfaceName("\(bridge).\(vlan)") else {
+      throw CNIError(
+        .invalidConfiguration, "keys \"bridge\" and \"vlan\": \(bridge).\(vlan) is no link's name",
+        details: "a link's name has at most 15 bytes")
+    }
+    return name
+  }
+
+  /// The link; nil where it is missing.
+  /// - Throws: error 101 where the link of that name is another kind of link.
+  public static func find(
+    on bridge: Link, vlan: UInt16?, of node: borrowing Node
+  ) throws(CNIError) -> GatewayLink? {
+    guard let vlan else { return GatewayLink(bridge, of: bridge) }
+    guard let link = try node.kernel.link(name(on: bridge.name, vlan: vlan)) else { return nil }
+    // The reference `bridge` joins a veth pair to its bridge instead of making a link of the kind `vlan`.
+    guard link.vlanID == vlan && link.peerIndex == bridge.index || link.kind == "veth" else {
+      throw CNIError(
+        .exists, "the node's link \(link.name) is not the gateway's link of VLAN \(vlan)",
+        details: "it is of kind \(link.kind ?? "physical"), expected a VLAN link of \(bridge.name)")
+    }
+    return GatewayLink(link, of: bridge)
+  }
+
+  /// The link, which is made where it is missing.
+  ///
+  /// Equivalent to: `bridge vlan add dev BRIDGE vid VLAN self`, `ip link add link BRIDGE name BRIDGE.VLAN
+  /// type vlan id VLAN`, `ip link set BRIDGE.VLAN up`.
+  public static func make(
+    on bridge: Link, vlan: UInt16?, for network: NetworkName, of node: borrowing Node,
+    undo: inout Undo
+  ) throws(CNIError) -> GatewayLink {
+    let present = try find(on: bridge, vlan: vlan, of: node)
+    if let present, present.link.isUp || vlan == nil { return present }
+    let vlan = vlan!
+    let name = try name(on: bridge.name, vlan: vlan)
+    if present == nil {
+      undo.push(.nodeUnlessUsed(network, bridge: bridge.index, [.deleteLink(.name(name))]))
+      let failures = try node.kernel.failures(performing: [
+        .addBridgeVLAN(bridge.index, BridgeVLAN(vlan...vlan), onBridge: true),
+        .addVLAN(name, parent: bridge.index, id: vlan, mac: bridge.mac, mtu: bridge.mtu),
+      ])
+      // Another ADD may make it at the same time.
+      if let failure = failures.first(where: { !$0.error.exists }) { throw CNIError(failure.error) }
+    }
+    try node.refuseRouterAdvertisements(on: name)
+    try node.kernel.perform([.changeLink(.name(name), LinkChange(up: true))])
+    guard let made = try find(on: bridge, vlan: vlan, of: node) else {
+      throw CNIError(.kernel, "the link \(name) disappeared while it was made")
+    }
+    return made
+  }
+
+  /// The VLAN that a port's untagged frames belong to; nil where the bridge's own address is in it.
+  static func vlan(
+    of port: Link, on bridge: Link, _ node: borrowing Node
+  ) throws(CNIError) -> UInt16? {
+    guard bridge.filtersVLANs == true else { return nil }
+    func untagged(_ vlans: [BridgeVLAN]) -> UInt16? {
+      vlans.first { $0.isPVID }?.ids.lowerBound
+    }
+    let vlan = untagged(try node.kernel.bridgeVLANs(of: port.index))
+    return vlan == untagged(try node.kernel.bridgeVLANs(of: bridge.index)) ? nil : vlan
+  }
+}
+
+extension Node {
+  /// Prepares a bridge, or the link of a VLAN of it, that is still down: a pod must not give the node a
+  /// default route. And the link-local address, from which the node asks for its pods' hardware addresses,
+  /// is usable at once: made of a random MAC address, it is nobody else's.
+  ///
+  /// Equivalent to: `sysctl -w net.ipv6.conf.LINK.accept_ra=0 net.ipv6.conf.LINK.accept_dad=0`.
+  public borrowing func refuseRouterAdvertisements(on name: InterfaceName) throws(CNIError) {
+    let key = "net/ipv6/conf/\(name)/accept_ra"
+    // A link that is too narrow for IPv6 has no such settings.
+    guard let value = Sysctl.read(key) else { return }
+    if value != "0" { try kernelSteps { () throws(NetlinkError) in try Sysctl.write(key, "0") } }
+    try? Sysctl.write("net/ipv6/conf/\(name)/accept_dad", "0")
+  }
+}

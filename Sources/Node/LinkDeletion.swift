@@ -1,0 +1,168 @@
+import Addresses
+import CNI
+import CNetlink
+import Embedded
+import Netlink
+import System
+
+/// The deletion of links, under way.
+///
+/// Who deletes a link waits long after the link is gone, until every CPU has forgotten it (about 20 ms, in
+/// `rcu_barrier`). So a child process sends the message and waits, and this process goes on when the kernel
+/// has told that the link is gone. What the kernel refuses, it refuses at once; the child passes that on
+/// through a pipe. Where a step of this fails, this process sends the message itself and waits.
+public struct LinkDeletion: ~Copyable {
+  /// One of the links: with it all are gone.
+  private let link: LinkIndex?
+  private let request: Request
+  private let worker: Worker?
+  /// What failed before the deletion was asked for.
+  private let error: CNIError?
+
+  /// Nothing to delete.
+  /// - Parameter error: what `wait` throws.
+  public init(failing error: CNIError? = nil) {
+    self.init(nil, .deleteLinks(group: 0), nil, error)
+  }
+
+  /// Starts the deletion of a link; of a pair, of both ends.
+  /// - Parameter waits: whether this process is to send the message and wait for its end.
+  public init(of link: Link, waits: Bool) {
+    let request = Request.deleteLink(.index(link.index))
+    self.init(link.index, request, waits ? nil : Worker(deleting: link.index, request))
+  }
+
+  /// Starts the deletion of several links, in one message. See `privateGroup`.
+  /// - Parameter group: a group that no other link is in.
+  public init(
+    of links: [Link], group: UInt32, in kernel: borrowing Kernel, waits: Bool
+  ) {
+    let request = Request.deleteLinks(group: group)
+    var grouped: LinkIndex?
+    var error: CNIError?
+    do throws(CNIError) {
+      let requests = links.map { Request.changeLink(.index($0.index), LinkChange(group: group)) }
+      let failures = try kernel.failures(performing: requests)
+      grouped = links.indices.first { index in !failures.contains { $0.index == index } }
+        .map { links[$0].index }
+      error = failures.first { !$0.error.isMissing }.map { CNIError($0.error) }
+    } catch let failure {
+      error = failure
+    }
+    var worker: Worker?
+    if !waits, let grouped { worker = Worker(deleting: grouped, request) }
+    self.init(grouped, request, worker, error)
+  }
+
+  private init(
+    _ link: LinkIndex?, _ request: Request, _ worker: consuming Worker?, _ error: CNIError? = nil
+  ) {
+    self.link = link
+    self.request = request
+    self.worker = worker
+    self.error = error
+  }
+
+  /// A number of a group that none of these links is in, and that nobody else chooses.
+  public static func privateGroup(besides links: [Link]) -> UInt32 {
+    while true {
+      var group: UInt32 = 0
+      getentropy(&group, MemoryLayout<UInt32>.size)
+      // Groups have names for their low numbers, and the kernel keeps the number as a signed integer.
+      group = group & 0x3fff_ffff | 0x4000_0000
+      if !links.contains(where: { $0.group == group }) { return group }
+    }
+  }
+
+  /// Waits until the links are gone from every namespace. Their names are free then.
+  /// - Throws: error 100 where the kernel refuses; a missing link is not an error.
+  public borrowing func wait(_ kernel: borrowing Kernel) throws(CNIError) {
+    if let link { try wait(for: link, kernel) }
+    if let error { throw error }
+  }
+
+  private borrowing func wait(
+    for link: LinkIndex, _ kernel: borrowing Kernel
+  ) throws(CNIError) {
+    while let event = worker?.next(request) {
+      switch event {
+      case .linkIsGone: return
+      case .refused(let error): throw CNIError(error)
+      case .unknown, .ended: if try kernel.link(at: link) == nil { return }
+      }
+      // A child that was killed, or that could not ask, leaves it to this process.
+      if case .ended = event { break }
+    }
+    try kernel.performIfPresent([request])
+  }
+}
+
+/// The child that sends the message, and what this process hears of it.
+private struct Worker: ~Copyable {
+  private let socket: DeletedLinkSocket
+  private let child: ChildProcess
+  /// Ends when the child does; before that the child may write an error into it.
+  private let pipe: FileDescriptor
+
+  enum Event {
+    case linkIsGone
+    case refused(NetlinkError)
+    case ended
+    /// Nothing was heard, or something was lost.
+    case unknown
+  }
+
+  /// nil where this process has to do it itself.
+  init?(deleting link: LinkIndex, _ request: Request) {
+    var ends: [Int32] = [-1, -1]
+    guard let socket = try? DeletedLinkSocket(of: link), pipe2(&ends, O_CLOEXEC) == 0 else {
+      return nil
+    }
+    let pipe = FileDescriptor(ends[0])
+    let output = ends[1]
+    let child = try? ChildProcess(keeping: output) {
+      do throws(NetlinkError) { try RouteSocket().perform(request) } catch {
+        // A missing link: the parent looks for itself.
+        if !error.isMissing { try? FileDescriptor(output).writeAll("a pipe", error.message) }
+      }
+    }
+    close(output)
+    guard let child else { return nil }
+    self.socket = socket
+    self.child = child
+    self.pipe = pipe
+  }
+
+  /// Waits for the next event, for a second at most.
+  borrowing func next(_ request: Request) -> Event {
+    var sources = [
+      pollfd(fd: socket.rawValue, events: Int16(POLLIN), revents: 0),
+      pollfd(fd: pipe.rawValue, events: Int16(POLLIN), revents: 0),
+    ]
+    let count = poll(&sources, 2, 1000)
+    if count == 0 || count < 0 && Errno.last == .interrupted { return .unknown }
+    if sources[0].revents != 0 || count < 0 {
+      guard let isGone = try? socket.hasMessage() else { return .unknown }
+      if isGone { return .linkIsGone }
+    }
+    // After an error of `poll` this waits for the child's end, as the message would.
+    guard let message = try? pipe.readAll("the child's error") else { return .ended }
+    child.waitForEnd()
+    return NetlinkError(message: message, request.attempt).map { .refused($0) } ?? .ended
+  }
+}
+
+extension NetlinkError {
+  /// The error as bytes: its number, then its text.
+  fileprivate var message: [UInt8] {
+    withUnsafeBytes(of: errno.rawValue) { Array($0) } + Array((text ?? "").utf8)
+  }
+
+  fileprivate init?(message: [UInt8], _ attempt: String) {
+    let size = MemoryLayout<Int32>.size
+    guard message.count >= size else { return nil }
+    let number = message.withUnsafeBytes { $0.loadUnaligned(as: Int32.self) }
+    let text = String(decoding: message[size...], as: UTF8.self)
+    self.init(attempt: attempt, errno: Errno(number), text: text.isEmpty ? nil : text)
+  }
+}
