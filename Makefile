@@ -76,6 +76,7 @@ needs-bench:
 	@Scripts/install-missing $(NEEDS_BENCH)
 
 build: needs-build
+	@Scripts/check-compiler
 	$(if $(LIBRARIES),Scripts/static-libraries $(ARCH) $(LIBRARIES))
 	swift build $(RELEASE)
 	mkdir -p $(BIN)

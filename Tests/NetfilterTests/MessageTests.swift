@@ -108,7 +108,8 @@ import Testing
       """)
     let connection = try answer.withUnsafeBytes { buffer in
       var messages = Messages(buffer)
-      let message = try #require(messages.next())
+      let first = messages.next()
+      let message = try #require(first)
       for (text, isAmong) in [("10.0.0.2", true), ("10.0.0.3", false)] {
         let addresses = [address("192.0.2.1").bytes, address(text).bytes]
         #expect(TrackedConnection.sources(of: message, areAmong: addresses) == isAmong)

@@ -7,7 +7,8 @@ import Testing
 
 /// What leads to an address, found among a node's routes.
 @Suite struct RouteTableTests {
-  private let (lan, bridge) = (LinkIndex(2), LinkIndex(3))
+  private let lan = LinkIndex(2)
+  private let bridge = LinkIndex(3)
 
   private var table: RouteTable {
     func route(

@@ -1,0 +1,1 @@
+"""The package: its modules, what it asks of a machine, and its compiler."""

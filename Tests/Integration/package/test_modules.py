@@ -1,0 +1,98 @@
+"""The modules: who may use whom, as Package.swift has it, CONTRIBUTING draws it and the sources import it."""
+
+import json
+import re
+import subprocess
+
+import pytest
+
+from lab.isolated_node import ROOT
+
+STAGES = {"humanz-bridge", "humanz-ipam", "humanz-route"}
+TOOL = "humanz"
+
+
+@pytest.fixture(scope="module")
+def targets():
+    """The targets of the package by name, without those of the tests."""
+    package = json.loads(subprocess.run(
+        ["swift", "package", "dump-package"], cwd=ROOT, capture_output=True, check=True).stdout)
+    return {target["name"]: target for target in package["targets"] if target["type"] != "test"}
+
+
+@pytest.fixture(scope="module")
+def graph(targets):
+    """What each module depends on."""
+    return {name: {next(iter(dependency.values()))[0] for dependency in target["dependencies"]}
+            for name, target in targets.items()}
+
+
+def reachable(graph, module):
+    """A module's dependencies, and theirs."""
+    found = set()
+    waiting = [module]
+    while waiting:
+        for other in graph[waiting.pop()] - found:
+            found.add(other)
+            waiting.append(other)
+    return found
+
+
+def folder(name):
+    return ROOT / "Sources" / name
+
+
+def drawn():
+    """The graph in CONTRIBUTING: a line for each module, its dependencies behind an arrow."""
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    lines = re.findall(r"^    (\S+) +->(.*)$", text, re.MULTILINE)
+    return {name: set(re.findall(r"[\w-]+", others)) for name, others in lines}
+
+
+def test_the_graph_in_contributing_is_the_packages(graph):
+    # Every module has the C library's, and every program the heap.
+    everywhere = {"CNetlink", "Memory"}
+    assert drawn() == {
+        name: others - everywhere for name, others in graph.items() if name not in everywhere}
+
+
+def test_the_commits_that_contributing_names_are_in_the_history():
+    shallow = subprocess.run(
+        ["git", "rev-parse", "--is-shallow-repository"], cwd=ROOT, capture_output=True, text=True)
+    if shallow.stdout != "false\n":
+        pytest.skip("needs a clone with its whole history")
+    subjects = subprocess.run(
+        ["git", "log", "--format=%s"], cwd=ROOT, capture_output=True, text=True, check=True)
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    table = text[text.index("## Where something new goes"):text.index("## Two builds")]
+    named = re.findall(r"^\|.*\| ([A-Z][^|]*) \|$", table, re.MULTILINE)
+    assert len(named) >= 9
+    assert set(named) <= set(subjects.stdout.splitlines())
+
+
+def test_a_module_imports_what_it_depends_on_and_nothing_else(graph):
+    for name, dependencies in graph.items():
+        imports = set()
+        for path in folder(name).rglob("*.swift"):
+            imports |= set(re.findall(r"^\s*(?:@\w+ )*import (\S+)", path.read_text(), re.MULTILINE))
+        assert imports <= dependencies, name
+
+
+def test_every_folder_of_the_sources_is_a_module(graph):
+    assert {path.name for path in (ROOT / "Sources").iterdir() if path.is_dir()} == set(graph)
+
+
+def test_libraries_know_no_stage_and_no_stage_knows_another(graph):
+    for name in graph:
+        others = reachable(graph, name)
+        assert not others & (STAGES | {TOOL}), name
+    for name in ("Netlink", "Netfilter"):
+        assert "CNI" not in reachable(graph, name)
+    assert not reachable(graph, "CNI") & {"Netlink", "Netfilter", "Node"}
+
+
+def test_what_others_may_build_on_are_products():
+    package = json.loads(subprocess.run(
+        ["swift", "package", "dump-package"], cwd=ROOT, capture_output=True, check=True).stdout)
+    libraries = {product["name"] for product in package["products"] if "library" in product["type"]}
+    assert {"CNI", "Netlink", "Netfilter", "Node"} <= libraries
