@@ -43,6 +43,11 @@ public struct LeaseReader: ~Copyable {
     return record
   }
 
+  /// What an attachment's file says; nil where it is missing or cannot be read.
+  public borrowing func record(of attachment: Attachment) throws(SystemError) -> AttachmentRecord? {
+    try attachments.record(of: attachment)
+  }
+
   /// What the last ADD's configuration gave from; nil where only host-local has leased.
   public borrowing func pools() throws(SystemError) -> Pools? { try attachments.summary()?.pools }
 }

@@ -23,6 +23,8 @@ public struct Errno: Error, Equatable, Sendable {
   public static var noDevice: Errno { Errno(ENODEV) }
   /// EINVAL
   public static var invalidArgument: Errno { Errno(EINVAL) }
+  /// ENOTDIR
+  public static var notDirectory: Errno { Errno(ENOTDIR) }
   /// EISDIR
   public static var isDirectory: Errno { Errno(EISDIR) }
   /// ENOSPC

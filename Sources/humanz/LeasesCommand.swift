@@ -1,108 +1,87 @@
 import Addresses
 import CNI
-import CNetlink
 import Embedded
 import Leases
-import Netfilter
-import Netlink
 import System
 
-/// `humanz leases`: the leases of one network or of all.
-struct LeasesCommand {
-  private let options: StoreOptions
-
-  init(_ arguments: [String]) throws(CNIError) {
-    options = try StoreOptions(arguments)
-    guard options.words.count <= 1 else { throw UsageError.error("leases: expected one NETWORK") }
+/// `humanz leases`: who holds each address, of one network or of all.
+func showLeases(_ arguments: Arguments) throws(CNIError) -> Int32 {
+  let network = try arguments.operands.first.map { (name) throws(CNIError) in
+    try networkName(name)
   }
-
-  func run() throws(CNIError) -> Int32 {
-    var reports: [LeaseReport] = []
-    let networks = try options.words.map { (name) throws(CNIError) in try parse(network: name) }
+  let configured = try ConfiguredNetworks(file: arguments["--conflist"])
+  for complaint in configured.complaints { Output.complain(complaint) }
+  let stores = try LeaseStores(folder: arguments.path("--data-dir"), configured)
+  var reports: [LeaseReport] = []
+  for place in stores.of(network) {
     do throws(SystemError) {
-      let all = try Directory(path: options.dataDirectory, make: false)
-      let present = try all?.names().compactMap { NetworkName($0) } ?? []
-      for name in networks.isEmpty ? present : networks {
-        if let store = try LeaseReader(name, in: options.dataDirectory), try store.isStore() {
-          reports.append(try LeaseReport(of: name, store))
-        }
+      if let report = try LeaseReport(place, configured.named(place.network)) {
+        reports.append(report)
       }
     } catch {
-      throw CNIError(error)
+      // A file or a folder of somebody else's beside the stores.
+      if network != nil || error.errno != .notDirectory { throw CNIError(error) }
     }
-    if let name = networks.first, reports.isEmpty {
-      throw CNIError(
-        .unknownContainer, "there are no leases of \"\(name)\" in \(options.dataDirectory)")
-    }
-    try printLine(
-      options.printsJSON
-        ? JSON.array(reports.map { $0.json }).text
-        : Array(reports.map { $0.table }.joined(separator: "\n\n").utf8))
+  }
+  if let network, reports.isEmpty {
+    throw CNIError(.unknownContainer, "the network \"\(network)\" has no leases on this node")
+  }
+  let rows = reports.flatMap { $0.rows }
+  let usage = reports.flatMap { $0.usage }
+  if arguments.has("--json") {
+    try Output.print(
+      .object(
+        JSONObject(
+          ("leases", .array(rows.map { $0.json })), ("pools", .array(usage.map { $0.json })))))
     return 0
   }
+  let wide = arguments.has("--wide")
+  var leases = Table(LeaseReport.Row.header)
+  for row in rows { leases.append(row.words(wide: wide)) }
+  var pools = Table(["NETWORK", "POOL", "LEASES"])
+  for pool in usage { pools.append(["\(pool.network)", "\(pool.set)", pool.description]) }
+  try Output.print(
+    leases.withoutEmpty("POD").lines(wide: wide)
+      + (pools.isEmpty ? [] : [""] + pools.lines(wide: wide)))
+  return 0
 }
 
 /// `humanz release`: frees an address, whatever attachment holds it.
-struct ReleaseCommand {
-  private let options: StoreOptions
-  private let network: NetworkName
-  private let address: IPAddress
-
-  init(_ arguments: [String]) throws(CNIError) {
-    options = try StoreOptions(arguments)
-    guard options.words.count == 2 else {
-      throw UsageError.error("release: expected NETWORK ADDRESS")
-    }
-    network = try parse(network: options.words[0])
-    guard let address = IPAddress(options.words[1]) else {
-      throw CNIError(.invalidEnvironment, "\"\(options.words[1])\" is not an IP address")
-    }
-    self.address = address
+func releaseAddress(_ arguments: Arguments) throws(CNIError) -> Int32 {
+  let network = try networkName(arguments.operands[0])
+  guard let address = IPAddress(arguments.operands[1]) else {
+    throw .wrongUsage("\"\(arguments.operands[1])\" is not an IP address")
   }
+  let configured = try ConfiguredNetworks(file: arguments["--conflist"])
+  for complaint in configured.complaints { Output.complain(complaint) }
+  let stores = try LeaseStores(folder: arguments.path("--data-dir"), configured)
+  for place in stores.of(network) {
+    if let holder = try release(address, in: place) {
+      try Output.print("\(address) was held by \(holder) and is free now")
+      return 0
+    }
+  }
+  throw CNIError(.unknownContainer, "\(address) is not leased on the network \(network)")
+}
 
-  func run() throws(CNIError) -> Int32 {
-    var holder: Holder?
-    do throws(SystemError) {
-      var store = try LeaseStore(network, in: options.dataDirectory, make: false)
-      holder = try store?.release(address)
-    } catch {
-      throw CNIError(error)
-    }
-    guard let holder else {
-      throw CNIError(.unknownContainer, "\(address) is not leased on the network \(network)")
-    }
-    try printLine("\(address) was held by \(holder) and is free now")
-    return 0
+private func release(
+  _ address: IPAddress, in place: StorePlace
+) throws(CNIError) -> Holder? {
+  do throws(SystemError) {
+    // Looked for first: a store that does not have the address is not written to.
+    guard let reader = try LeaseReader(place.network, in: place.folder),
+      try reader.leases.lease(of: address) != nil
+    else { return nil }
+    var store = try LeaseStore(place.network, in: place.folder, make: false)
+    return try store?.release(address)
+  } catch {
+    throw CNIError(error)
   }
 }
 
-/// The options of the commands that look at lease stores.
-private struct StoreOptions {
-  var words: [String] = []
-  var printsJSON = false
-  var dataDirectory = "/run/humanz/ipam"
-
-  init(_ arguments: [String]) throws(CNIError) {
-    var rest = arguments[...]
-    while let argument = rest.popFirst() {
-      if argument == "--json" {
-        printsJSON = true
-      } else if argument == "--data-dir", let path = rest.popFirst(),
-        path.utf8.first == UInt8(ascii: "/")
-      {
-        dataDirectory = path
-      } else if argument.utf8.first == UInt8(ascii: "-") {
-        throw UsageError.error("there is no option \(argument), or its value is missing")
-      } else {
-        words.append(argument)
-      }
-    }
-  }
-}
-
-private func parse(network: String) throws(CNIError) -> NetworkName {
-  guard let name = NetworkName(network) else {
-    throw CNIError(.invalidEnvironment, "\"\(network)\" is not a network's name")
+private func networkName(_ text: String) throws(CNIError) -> NetworkName {
+  guard let name = NetworkName(text) else {
+    throw .wrongUsage("\"\(text)\" is not a network's name")
   }
   return name
 }

@@ -13,8 +13,27 @@ struct Runtime {
 
   init(network: NetworkList) { self.network = network }
 
+  /// Runs one verb of every plugin.
+  /// - Parameters:
+  ///   - attachment: what ADD, CHECK and DEL are for.
+  ///   - valid: the attachments that GC keeps.
+  /// - Returns: what is to be printed; nil for nothing.
+  func run(
+    _ verb: Verb, _ attachment: RuntimeAttachment?, keeping valid: [Attachment]
+  ) throws(CNIError) -> JSON? {
+    switch (verb, attachment) {
+    case (.add, let attachment?): return try add(attachment)
+    case (.check, let attachment?): try check(attachment)
+    case (.del, let attachment?): try del(attachment)
+    case (.gc, _): try gc(keeping: valid)
+    case (.version, _): return try versions()
+    default: try status()
+    }
+    return nil
+  }
+
   /// ADD in order, each plugin given the result of the one before it; the last result is kept.
-  func add(_ attachment: RuntimeAttachment) throws(CNIError) -> JSON {
+  private func add(_ attachment: RuntimeAttachment) throws(CNIError) -> JSON {
     var result: JSON?
     for plugin in network.plugins {
       let printed = try run(.add, plugin, prevResult: result, attachment)
@@ -30,7 +49,7 @@ struct Runtime {
   }
 
   /// CHECK in order, each plugin given the kept result.
-  func check(_ attachment: RuntimeAttachment) throws(CNIError) {
+  private func check(_ attachment: RuntimeAttachment) throws(CNIError) {
     try requires(.v040, "CHECK")
     guard !network.disableCheck else { return }
     guard let result = cache.load(attachment.attachment)?.result else {
@@ -43,7 +62,7 @@ struct Runtime {
   }
 
   /// DEL in reverse order, each plugin given the kept result where there is one.
-  func del(_ attachment: RuntimeAttachment) throws(CNIError) {
+  private func del(_ attachment: RuntimeAttachment) throws(CNIError) {
     let result = network.version >= .v040 ? cache.load(attachment.attachment)?.result : nil
     for plugin in network.plugins.reversed() {
       _ = try run(.del, plugin, prevResult: result, attachment)
@@ -53,7 +72,7 @@ struct Runtime {
 
   /// DEL of the kept attachments that are not valid, as libcni does it, then GC of every plugin; all
   /// of them also where one fails.
-  func gc(keeping valid: [Attachment]) throws(CNIError) {
+  private func gc(keeping valid: [Attachment]) throws(CNIError) {
     try requires(.v110, "GC")
     guard !network.disableGC else { return }
     let attachments = valid.map {
@@ -79,13 +98,13 @@ struct Runtime {
     if let error = CNIError.combined(errors) { throw error }
   }
 
-  func status() throws(CNIError) {
+  private func status() throws(CNIError) {
     try requires(.v110, "STATUS")
     for plugin in network.plugins { _ = try run(.status, plugin, prevResult: nil, nil) }
   }
 
   /// What each plugin answers to VERSION, by its type.
-  func versions() throws(CNIError) -> JSON {
+  private func versions() throws(CNIError) -> JSON {
     var answers = JSONObject()
     for plugin in network.plugins {
       let printed = try run(.version, plugin, prevResult: nil, nil)
@@ -152,15 +171,4 @@ struct Runtime {
     if let path = environmentVariable("CNI_PATH"), !path.isEmpty { return path }
     return executableFolder() ?? "/opt/cni/bin"
   }
-}
-
-/// One attachment as the runtime knows it.
-struct RuntimeAttachment {
-  let attachment: Attachment
-  /// CNI_NETNS; empty where the namespace is gone.
-  let namespace: String
-  /// CNI_ARGS.
-  let arguments: String
-  /// What the runtime offers for each capability, by the capability's name.
-  let capabilities: JSONObject
 }

@@ -379,7 +379,7 @@ def test_the_name_of_a_network_never_leaves_the_store(network, name):
         assert net.refusal(verb, "pod")["code"] == 7
     assert not net.node.path("/run/deep").exists()
     shown = Tool(net.node).call("leases", name, check=False)
-    assert shown.returncode == WRONG_USAGE["leases"]
+    assert shown.returncode == WRONG_USAGE
 
 
 # The file that humanz-route sync writes

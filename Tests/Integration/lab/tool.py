@@ -1,72 +1,60 @@
-"""The commands for people on a node. Only this file knows which program has which command."""
+"""The tool for people, `humanz`, as a node runs it."""
 
 import json
 import shlex
 
-from lab.isolated_node import PLUGINS
+from lab.isolated_node import NETWORKS, PLUGINS
 
-# How each command begins.
-COMMANDS = {
-    "ports": ["humanz", "ports"],
-    "leases": ["humanz", "leases"],
-    "release": ["humanz", "release"],
-    "routes": ["humanz", "routes"],
-    "sync": ["humanz", "sync"],
-    "run": ["humanz", "run"],
-}
 # The exit status of a command line that cannot be understood.
-WRONG_USAGE = dict.fromkeys(COMMANDS, 2)
+WRONG_USAGE = 2
+# What the messages begin with.
+SPEAKER = "humanz"
 
 
-def command(name, *words):
+def command(*words):
     """The command line of a command, as a node runs it."""
-    program, *first = COMMANDS[name]
-    return [f"{PLUGINS}/{program}", *first, *map(str, words)]
+    return [f"{PLUGINS}/humanz", *map(str, words)]
 
 
-def command_line(name, *words):
+def command_line(*words):
     """The same as a shell reads it."""
-    return shlex.join(command(name, *words))
-
-
-def shown(name):
-    """How the usage shows a command."""
-    return " ".join(COMMANDS[name])
-
-
-def speaker(name):
-    """What the messages of a command begin with."""
-    return COMMANDS[name][0]
+    return shlex.join(command(*words))
 
 
 class Tool:
-    """The commands on one node. With `as_json` a method gives what is printed for programs, else the text."""
+    """The tool on one node. With `as_json` a method gives what is printed for programs, else the text."""
 
     def __init__(self, node):
         self.node = node
 
-    def call(self, name, *words, **options):
-        """Runs a command with any words; options are those of `Node.run`, which is the answer too."""
-        return self.node.run(*command(name, *words), **options)
+    def call(self, *words, env=None, **options):
+        """Runs a command with any words; options are those of `Node.run`, which is the answer too.
 
-    def unknown(self, beside, word, **options):
-        """Runs a command that there is not, of the program that has a command beside it."""
-        return self.node.run(command(beside)[0], word, check=False, **options)
+        The node has its own folder of configurations, and not this machine's.
+        """
+        env = {"CNI_CONF_DIR": NETWORKS, **(env or {})}
+        return self.node.run(*command(*words), env=env, **options)
 
-    def ports(self, as_json=False):
-        return self._answer("ports", as_json=as_json)
+    def overview(self, as_json=False):
+        """What `humanz` alone shows; something may be wrong."""
+        return self._answer(as_json=as_json, check=False)
 
-    def leases(self, network=None, store=None, as_json=False):
+    def ports(self, *words, as_json=False):
+        return self._answer("ports", *words, as_json=as_json)
+
+    def leases(self, network=None, *words, store=None, as_json=False):
         """The leases of one network or of all, in a store elsewhere if it is given."""
-        return self._answer("leases", *([network] if network else []), *_at(store), as_json=as_json)
+        network = [network] if network else []
+        return self._answer("leases", *network, *words, *_at(store), as_json=as_json)
 
     def release(self, network, address, store=None):
         """Frees an address; gives what is said."""
         return self._answer("release", network, address, *_at(store))
 
-    def routes(self, conflist=None, as_json=False):
-        """The routes of a conflist's networks, or whatever is there of ours."""
-        return self._answer("routes", *(["--conflist", conflist] if conflist else []), as_json=as_json)
+    def routes(self, conflist=None, *words, as_json=False):
+        """The routes of a conflist's networks, or whatever is there of ours; something may be wrong."""
+        conflist = ["--conflist", conflist] if conflist else []
+        return self._answer("routes", *conflist, *words, as_json=as_json, check=False)
 
     def sync(self, node, input, *words, check=True):
         """Makes the cluster file and the routes of a node, by its name, from what Kubernetes tells."""
@@ -78,9 +66,10 @@ class Tool:
             "run", verb, conflist, *words, check=False,
             env={"CNI_PATH": PLUGINS, **(environment or {})})
 
-    def _answer(self, name, *words, as_json=False):
-        printed = self.call(name, *words, *(["--json"] if as_json else [])).stdout
-        return json.loads(printed) if as_json else printed
+    def _answer(self, *words, as_json=False, check=True):
+        done = self.call(*words, *(["--json"] if as_json else []), check=check)
+        assert done.returncode in (0, 1), done
+        return json.loads(done.stdout) if as_json else done.stdout
 
 
 def _at(store):

@@ -10,7 +10,7 @@ import pytest
 from lab.cluster import CLUSTER_FILE, by_families, subnets, uplinks
 from lab.kubernetes import bookmark, changed, event, expired, listed, node_list, watched
 from lab.kubernetes import node as kubernetes_node
-from lab.tool import WRONG_USAGE, Tool, speaker
+from lab.tool import SPEAKER, WRONG_USAGE, Tool
 from lab.waiting import eventually, patience
 from sync.expected import (
     SYNC, cluster_file, content, expected, inode, member, routes, sync)
@@ -211,7 +211,7 @@ def test_bad_input_changes_nothing_and_is_one_error(node1, input):
     before = inode(node1)
     done = sync(node1, input, check=False)
     assert done.returncode == 1 and not done.stdout
-    assert done.stderr.startswith(f"{speaker('sync')}: stdin: ") and len(done.stderr.splitlines()) <= 2
+    assert done.stderr.startswith(f"{SPEAKER}: stdin: ") and len(done.stderr.splitlines()) <= 2
     assert (inode(node1), routes(node1)) == (before, expected(2, 3))
 
 
@@ -230,7 +230,7 @@ def test_an_error_names_line_and_column_in_the_whole_input(node1):
 ])
 def test_a_command_line_that_is_none_says_what_is_due(node1, words):
     done = Tool(node1).call("sync", *words, input=GOOD, check=False)
-    assert done.returncode == WRONG_USAGE["sync"] and "usage: " in done.stderr and "--node NAME" in done.stderr
+    assert done.returncode == WRONG_USAGE and "usage: " in done.stderr and "--node NAME" in done.stderr
     assert not node1.path(CLUSTER_FILE).exists()
 
 
@@ -282,7 +282,7 @@ def test_each_event_is_applied_as_it_arrives(node1, families, start):
         eventually(lambda: routes(node1) == expected(4, families=families) | dict(
             zip(subnets(3, families), uplinks(33, families))))
         status, said = watch.end()
-    assert status == 1 and said == f"{speaker('sync')}: stdin: the stream of nodes has ended\n"
+    assert status == 1 and said == f"{SPEAKER}: stdin: the stream of nodes has ended\n"
     assert [peer["name"] for peer in cluster_file(node1)["peers"]] == ["node3", "node4"] * len(families)
 
 

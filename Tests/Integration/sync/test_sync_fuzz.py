@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from lab.kubernetes import listed
-from lab.tool import speaker
+from lab.tool import SPEAKER
 from sync.expected import SYNC, cluster_file, inode, member, sync
 
 ORIGINALS = [
@@ -49,7 +49,7 @@ def test_damaged_lists_are_applied_whole_or_not_at_all(node1, seed):
         done = subprocess.run(node1.entered(*SYNC), input=text, capture_output=True, timeout=30)
         assert done.returncode in (0, 1), text
         if done.returncode:
-            assert done.stderr.startswith(f"{speaker('sync')}: ".encode())
+            assert done.stderr.startswith(f"{SPEAKER}: ".encode())
             assert (inode(node1), cluster_file(node1)) == (before, was)
         applied += done.returncode == 0
     # Damage to what nobody reads does no harm; most does.

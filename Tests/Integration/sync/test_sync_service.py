@@ -10,7 +10,7 @@ from lab.api_server import KUBECONFIG, APIServer
 from lab.cluster import CLUSTER_FILE, by_families
 from lab.isolated_node import PLUGINS, ROOT
 from lab.kubernetes import changed
-from lab.tool import command_line, speaker
+from lab.tool import SPEAKER, command_line
 from lab.waiting import eventually, patience
 from sync.expected import cluster_file, content, expected, inode, member, routes
 
@@ -85,7 +85,7 @@ def test_what_kubectl_watches_is_followed(node1, words):
         server.tell("ADDED", member(3))
         eventually(lambda: routes(node1) == expected(2, 3))
         server.close_watches()
-        assert end(node1, process) == (1, f"{speaker('sync')}: stdin: the stream of nodes has ended\n")
+        assert end(node1, process) == (1, f"{SPEAKER}: stdin: the stream of nodes has ended\n")
 
 
 def test_the_service_follows_the_cluster(installed, node1):
@@ -101,7 +101,7 @@ def test_the_service_follows_the_cluster(installed, node1):
         assert process.poll() is None
         # The end of the watch is the end of the service, for systemd to start it anew.
         server.close_watches()
-        assert end(node1, process) == (1, f"{speaker('sync')}: stdin: the stream of nodes has ended\n")
+        assert end(node1, process) == (1, f"{SPEAKER}: stdin: the stream of nodes has ended\n")
 
 
 def test_a_service_that_starts_again_finds_who_left_meanwhile_and_changes_nothing_else(installed, node1):

@@ -1,7 +1,7 @@
 """The command that shows who is behind each port, for a person and for a program."""
 
 from lab.attachment import Network, link, port, subnets
-from lab.tool import WRONG_USAGE, Tool, shown
+from lab.tool import WRONG_USAGE, Tool
 from lab.waiting import eventually
 
 
@@ -13,16 +13,42 @@ def test_each_port_is_shown_with_its_attachment(node):
     node.run("ping", "-c", "1", "-W", "2", "10.77.0.1", pod="one")
     ports = {entry["containerID"]: entry
              for entry in Tool(node).ports(as_json=True)["ports"]}
+    # The node has spoken to the pod, and so knows its address.
     assert ports["one"] == {
         "port": port(first.results["one"]), "bridge": "cni0", "network": "blue",
-        "containerID": "one", "interface": "eth0", "mtu": 1400,
+        "containerID": "one", "interface": "eth0", "mtu": 1400, "addresses": ["10.77.0.2"],
         "macs": [first.results["one"]["interfaces"][-1]["mac"]], "state": "up"}
     assert ports["two"]["interface"] == "net1"
     assert ports["two"]["state"] == "up, hairpin, isolated"
     table = Tool(node).ports().splitlines()
-    assert table[0].split() == ["PORT", "BRIDGE", "NETWORK", "CONTAINER", "INTERFACE", "MTU", "MAC",
-                                "STATE"]
+    assert table[0].split() == [
+        "PORT", "BRIDGE", "NETWORK", "CONTAINER", "INTERFACE", "ADDRESS", "STATE"]
     assert len(table) == 3
+    assert Tool(node).ports("--wide").splitlines()[0].split()[-3:] == ["MTU", "MAC", "STATE"]
+
+
+def test_a_port_has_the_addresses_that_are_leased_to_its_pod(node):
+    ranges = [[{"subnet": "10.77.0.0/24"}], [{"subnet": "fd00:77::/64"}]]
+    network = Network(node, ipam={"type": "humanz-ipam", "ranges": ranges})
+    network.add("pod", environment={"CNI_ARGS": "K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web-0"})
+    [entry] = Tool(node).ports(as_json=True)["ports"]
+    assert entry["addresses"] == ["10.77.0.2", "fd00:77::2"]
+    assert entry["pod"] == "shop/web-0"
+    header, row = Tool(node).ports().splitlines()
+    assert "POD" in header.split() and "shop/web-0" in row and "10.77.0.2 +1" in row
+
+
+def test_other_plugins_ports_on_our_bridges_are_shown_and_those_elsewhere_are_not(node):
+    network = Network(node)
+    network.add("pod")
+    node.run("ip", "link", "add", "theirs", "type", "veth", "peer", "name", "far")
+    node.run("ip", "link", "set", "theirs", "master", "cni0")
+    node.run("ip", "link", "add", "docker0", "type", "bridge")
+    node.run("ip", "link", "add", "elsewhere", "type", "dummy")
+    node.run("ip", "link", "set", "elsewhere", "master", "docker0")
+    ports = {entry["port"]: entry for entry in Tool(node).ports(as_json=True)["ports"]}
+    assert set(ports) == {port(network.results["pod"]), "theirs"}
+    assert ports["theirs"]["bridge"] == "cni0" and "network" not in ports["theirs"]
 
 
 def test_the_state_says_what_keeps_packets_from_passing(node):
@@ -42,9 +68,3 @@ def test_the_state_says_what_keeps_packets_from_passing(node):
 def test_without_ports_the_table_has_its_header_alone(node):
     assert len(Tool(node).ports().splitlines()) == 1
     assert Tool(node).ports(as_json=True) == {"ports": []}
-
-
-def test_an_unknown_command_is_answered_with_the_usage(node):
-    done = Tool(node).unknown("ports", "prots")
-    assert done.returncode == WRONG_USAGE["ports"]
-    assert shown("ports") in done.stderr

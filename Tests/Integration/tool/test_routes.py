@@ -20,6 +20,7 @@ def test_routes_shows_each_destination_with_its_state(host):
         "plugins": [{key: value for key, value in network.configuration.items()
                      if key not in ("cniVersion", "name")}]}))
     tool = Tool(host.node)
+    assert tool.call("routes", "--conflist", "/run/tmp/net.conflist", check=False).returncode == 1
     report = tool.routes("/run/tmp/net.conflist", as_json=True)
     states = {row["destination"]: row["state"] for row in report["routes"]}
     assert {number: states[host.subnet(number)] for number in range(2, 7)} == {
@@ -28,10 +29,27 @@ def test_routes_shows_each_destination_with_its_state(host):
     [drop] = [row for row in report["forward"] if row["policy"] == "drop"]
     assert drop["drops"] == ["net"] and "FORWARD" in drop["chain"]
     assert {row["device"] for row in report["reversePathFilter"]} >= {"uplink"}
+    # The kernel knows devices by number; a person does not.
+    assert any("via" in problem and "dev uplink" in problem for problem in report["problems"])
     text = tool.routes("/run/tmp/net.conflist")
+    assert "number" not in text and max(map(len, text.splitlines())) <= 120
     for words in [(host.subnet(2), host.via(2), "uplink", "installed"),
                   (host.subnet(4), far, "not on-link")]:
         assert any(all(word in line for word in words) for line in text.splitlines())
+
+
+def test_routes_that_are_right_are_no_problem_and_the_nodes_own_subnet_is_called_that(host):
+    network = host.network(host.peer(2))
+    host.add(network)
+    host.node.path("/run/cni/net.d/net.conflist").write_text(json.dumps({
+        "cniVersion": "1.1.0", "name": "net",
+        "plugins": [{key: value for key, value in network.configuration.items()
+                     if key not in ("cniVersion", "name")}]}))
+    done = Tool(host.node).call("routes", "--json")
+    report = json.loads(done.stdout)
+    assert report["problems"] == []
+    states = {row["destination"]: row["state"] for row in report["routes"]}
+    assert states[host.subnet(1)] == "own subnet" and states[host.subnet(2)] == "installed"
 
 
 def test_routes_without_any_configuration_lists_what_the_suite_made(host):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from lab.tool import WRONG_USAGE, Tool, shown
+from lab.tool import WRONG_USAGE, Tool
 
 CACHE = "/run/humanz/results"
 
@@ -275,8 +275,8 @@ def test_a_single_plugins_configuration_is_a_list_of_one(runtime):
 def test_a_command_line_that_cannot_be_is_answered_with_the_usage(runtime, words):
     runtime.write()
     done = Tool(runtime.node).call("run", *words, check=False)
-    assert done.returncode == WRONG_USAGE["run"] and done.stdout == ""
-    assert f"usage: {shown('run')}" in done.stderr
+    assert done.returncode == WRONG_USAGE and done.stdout == ""
+    assert "usage: humanz run" in done.stderr
 
 
 @pytest.mark.parametrize("text, code", [

@@ -8,7 +8,13 @@ import Node
 import Routes
 import System
 
-/// `humanz sync`: what Kubernetes tells of its nodes, made this node's cluster file and routes.
+/// `humanz sync`.
+func synchronize(_ arguments: Arguments) throws(CNIError) -> Int32 {
+  var command = try SyncCommand(arguments)
+  return try command.run()
+}
+
+/// What Kubernetes tells of its nodes, made this node's cluster file and routes.
 ///
 ///     kubectl get nodes -o json | humanz sync --node NAME
 ///
@@ -32,35 +38,12 @@ struct SyncCommand {
   /// The complaints of the last look, sorted.
   private var complaints: [String] = []
 
-  /// - Throws: error 4 for arguments that are none.
-  init(_ arguments: [String]) throws(CNIError) {
-    var name: String?
-    var path = ClusterFile.defaultPath
-    var watches = false
-    var rest = arguments[...]
-    while let argument = rest.popFirst() {
-      if argument == "--watch" {
-        watches = true
-      } else if argument == "--node", let text = rest.popFirst(), !text.isEmpty {
-        name = text
-      } else if argument == "--cluster-file", let text = rest.popFirst(), !text.isEmpty {
-        path = text
-      } else {
-        throw SyncCommand.usage
-      }
-    }
-    guard let name else { throw SyncCommand.usage }
-    self.path = path
-    self.watches = watches
+  /// - Throws: wrong usage.
+  fileprivate init(_ arguments: Arguments) throws(CNIError) {
+    guard let name = arguments["--node"] else { throw .wrongUsage("--node NAME is required") }
+    path = try arguments.path("--cluster-file") ?? ClusterFile.defaultPath
+    watches = arguments.has("--watch")
     cluster = SyncCluster(ownName: name, remembered: try? ClusterFile(path: path))
-  }
-
-  private static var usage: CNIError {
-    CNIError(
-      UsageError.code,
-      "usage: kubectl get nodes -o json | humanz sync --node NAME [--cluster-file FILE]",
-      details: "       kubectl get nodes -o json --watch --output-watch-events | "
-        + "humanz sync --watch --node NAME [--cluster-file FILE]")
   }
 
   /// - Returns: the exit status.
@@ -141,7 +124,7 @@ extension SyncCommand {
     firstChange = nil
     lastLook = Clock.microseconds()
     if file != old {
-      try printLine("\(path): \(file.subnets.count) subnets, \(file.peers.count) peers")
+      try Output.print("\(path): \(file.subnets.count) subnets, \(file.peers.count) peers")
     }
     complain(wrong)
   }
@@ -169,7 +152,7 @@ extension SyncCommand {
   private mutating func complain(_ wrong: [String]) {
     let wrong = wrong.sortedByBytes()
     for sentence in wrong where !complaints.containsSorted(sentence) {
-      StandardStream.printDiagnostic("humanz sync: \(sentence)")
+      Output.complain(sentence)
     }
     complaints = wrong
   }

@@ -1,0 +1,118 @@
+import CNI
+import Embedded
+import Routes
+
+private var json: Option { Option("--json", nil, "print JSON for a program") }
+private var wide: Option { Option("--wide", nil, "print whole container IDs and cut nothing") }
+private var conflist: Option {
+  Option("--conflist", "FILE", "look at the networks of this file alone")
+}
+private var dataDir: Option {
+  Option("--data-dir", "DIR", "look at the lease stores in this folder alone")
+}
+
+/// What `humanz` without a command does.
+var overviewCommand: Command {
+  Command(
+    "", "Shows the node's networks, what is wrong, and what to do first",
+    forms: ["[--json] [--wide]"], options: [json, wide], run: showOverview)
+}
+
+/// The commands in the order of the help.
+var commands: [Command] {
+  [
+    Command(
+      "ports", "Shows the pods' ports on the node's bridges", forms: ["[--json] [--wide]"],
+      options: [json, wide], run: showPorts),
+    Command(
+      "leases", "Shows who holds each address, and how full each pool is",
+      forms: ["[NETWORK] [--json] [--wide] [--data-dir DIR | --conflist FILE]"], operands: 0...1,
+      options: [json, wide, dataDir, conflist],
+      notes: """
+        A stale lease is one whose boot is over, or whose namespace and link are both gone. It is
+        freed when its pool has no other address left. Nothing is changed by this command.
+        """, run: showLeases),
+    Command(
+      "release", "Frees an address, whoever holds it",
+      forms: ["NETWORK ADDRESS [--data-dir DIR | --conflist FILE]"], operands: 2...2,
+      options: [dataDir, conflist],
+      notes: "A pod that still has the address keeps it: another pod may then get it too.",
+      run: releaseAddress),
+    Command(
+      "routes", "Shows the node's routes to other nodes' pods, forwarding and firewalls",
+      forms: ["[--json] [--wide] [--conflist FILE]"], options: [json, wide, conflist],
+      notes: "Exit status 1: something is wrong with them.", run: showRoutes),
+    Command(
+      "sync", "Makes the nodes of a Kubernetes cluster this node's cluster file and routes",
+      forms: [
+        "--node NAME [--cluster-file FILE]  <NODES",
+        "--node NAME [--cluster-file FILE] --watch  <EVENTS",
+      ],
+      options: [
+        Option("--node", "NAME", "this node's name, as `kubectl get nodes` has it"),
+        Option("--watch", nil, "follow the input to its end, which is then an error"),
+        Option(
+          "--cluster-file", "FILE", "the file to write, instead of \(ClusterFile.defaultPath)"),
+      ],
+      notes: """
+        NODES is what `kubectl get nodes -o json` prints. EVENTS is what it prints with --watch, with or
+        without --output-watch-events.
+        """, run: synchronize),
+    Command(
+      "run", "Runs the plugins of a network as a container runtime does",
+      forms: [
+        "add|check|del CONFLIST NETNS [--ifname NAME] [--container-id ID] [--args ARGS] "
+          + "[--capability-args JSON]",
+        "gc CONFLIST [--valid CONTAINER:INTERFACE]...",
+        "status|version CONFLIST",
+      ], operands: 2...3,
+      options: [
+        Option("--ifname", "NAME", "the interface in the pod, instead of eth0"),
+        Option("--container-id", "ID", "instead of the last part of NETNS"),
+        Option("--args", "ARGS", "CNI_ARGS: 'KEY=VALUE;KEY=VALUE'"),
+        Option("--capability-args", "JSON", "what the runtime offers for each capability"),
+        Option("--valid", "CONTAINER:INTERFACE", "an attachment that gc keeps"),
+      ],
+      notes: """
+        NETNS is the path of a network namespace, or its name in /run/netns; '-' in a del means that it
+        is gone. Plugins are found in CNI_PATH, or else beside humanz, or else in /opt/cni/bin. Results
+        are kept in CNI_RUN_CACHE, or else in /run/humanz/results. An error is printed as the plugin's
+        own JSON on stdout.
+        """, run: runNetwork),
+  ]
+}
+
+/// - Throws: wrong usage for a name that no command has.
+func namedCommand(_ name: String) throws(CNIError) -> Command {
+  guard let command = commands.first(where: { $0.name == name }) else {
+    throw .wrongUsage(
+      "there is no command \"\(name)\"\(suggestion(for: name, among: commands.map { $0.name }))")
+  }
+  return command
+}
+
+/// `humanz help [COMMAND]`.
+func showHelp(_ words: [String]) throws(CNIError) -> Int32 {
+  guard let name = words.first else {
+    try Output.print(toolHelp)
+    return 0
+  }
+  try Output.print(namedCommand(name).help)
+  return 0
+}
+
+/// The help of the whole tool.
+var toolHelp: [String] {
+  var lines = overviewCommand.usage + ["       humanz COMMAND [OPTION]...", ""]
+  lines += ["\(overviewCommand.summary). The commands:", ""]
+  for command in commands {
+    let gap = String(repeating: " ", count: 9 - command.name.utf8.count)
+    lines.append("  \(command.name)\(gap)\(command.summary)")
+  }
+  return lines + [
+    "", "  -h, --help  show this help, or after a command that command's",
+    "  --version   show the version", "",
+    "Configurations are looked for in CNI_CONF_DIR, or else in /etc/cni/net.d.",
+    "Exit status: 0 fine, 1 something is wrong, 2 wrong usage.",
+  ]
+}

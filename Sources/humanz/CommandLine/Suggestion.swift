@@ -1,0 +1,42 @@
+import Embedded
+
+/// `; did you mean "NAME"?` for the name that a mistyped word is nearest to; empty where none is near.
+func suggestion(for word: String, among names: [String]) -> String {
+  var best: (name: String, distance: Int)?
+  for name in names {
+    let distance = editDistance(word, name)
+    // A third of a word may be wrong: more is another word.
+    guard distance * 3 <= max(word.utf8.count, name.utf8.count), distance < best?.distance ?? .max
+    else { continue }
+    best = (name, distance)
+  }
+  return best.map { "; did you mean \"\($0.name)\"?" } ?? ""
+}
+
+/// How many letters have to be added, left out, changed or swapped with their neighbour. Capitals are
+/// the same as small letters.
+private func editDistance(_ left: String, _ right: String) -> Int {
+  let (left, right) = (lowercase(left), lowercase(right))
+  // Words of a configuration are short; what is longer is none of ours.
+  guard left.count <= 64, right.count <= 64 else { return .max / 3 }
+  var before: [Int] = []
+  var previous = Array(0...right.count)
+  for (row, letter) in left.enumerated() {
+    var current = [row + 1]
+    for (column, other) in right.enumerated() {
+      var distance = min(
+        previous[column + 1] + 1, current[column] + 1, previous[column] + (letter == other ? 0 : 1))
+      if row > 0, column > 0, letter == right[column - 1], left[row - 1] == other {
+        distance = min(distance, before[column - 1] + 1)
+      }
+      current.append(distance)
+    }
+    before = previous
+    previous = current
+  }
+  return previous[right.count]
+}
+
+private func lowercase(_ word: String) -> [UInt8] {
+  word.utf8.map { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) ? $0 + 32 : $0 }
+}

@@ -1,0 +1,114 @@
+import Addresses
+import CNI
+import Embedded
+import Leases
+import Node
+import Routes
+import System
+
+/// A network that a configuration on the node names, as far as the tool needs it.
+struct ConfiguredNetwork {
+  /// The configuration's path.
+  let file: String
+  let name: NetworkName
+  /// The bridge that its pods are on; nil where it has none.
+  private(set) var bridge: InterfaceName?
+  /// The folder of its leases; nil where another IPAM plugin has them.
+  private(set) var leaseFolder: String?
+  /// What its leases are given from; nil where that is not known.
+  private(set) var pools: Pools?
+  /// nil where it has no entry of humanz-route.
+  private(set) var routed: RoutedNetwork?
+  /// Whether a plugin of ours has a part in it.
+  private(set) var isOurs = false
+
+  /// - Parameter complaints: gets a sentence for each part that cannot be read.
+  init(_ list: NetworkList, file: String, _ complaints: inout [String]) {
+    self.file = file
+    name = list.name
+    for plugin in list.plugins {
+      do throws(CNIError) { try read(plugin, of: list) } catch {
+        complaints.append("\(file): \(error.message)")
+      }
+    }
+  }
+
+  private mutating func read(_ plugin: Keys, of list: NetworkList) throws(CNIError) {
+    let type = try plugin.string("type") ?? ""
+    let section = try plugin.keys("ipam")
+    let delegate = try section?.string("type") ?? ""
+    isOurs = isOurs || type.utf8.starts(with: "humanz-".utf8) || delegate == "humanz-ipam"
+    if type == "humanz-bridge" || type == "bridge" {
+      bridge =
+        try plugin.parsed("bridge", as: "an interface name", InterfaceName.init)
+        ?? InterfaceName("cni0")
+    }
+    if type == "humanz-ipam" {
+      try readLeases(section ?? plugin, "/run/humanz/ipam")
+    } else if let section, delegate == "humanz-ipam" {
+      try readLeases(section, "/run/humanz/ipam")
+    } else if let section, delegate == "host-local" {
+      try readLeases(section, "/var/lib/cni/networks")
+    }
+    if type == "humanz-route", routed == nil {
+      routed = try list.configurations(ofType: type).first.map { (configuration) throws(CNIError) in
+        try RoutedNetwork(configuration)
+      }
+    }
+  }
+
+  private mutating func readLeases(_ keys: Keys, _ folder: String) throws(CNIError) {
+    leaseFolder = try keys.string("dataDir") ?? folder
+    var clusterFile: (path: String, subnets: [IPPrefix])?
+    if let path = try keys.string("clusterFile") {
+      clusterFile = (path, try ClusterFile(path: path).subnets)
+    }
+    pools = try Pools(keys, clusterFile: clusterFile)
+  }
+}
+
+/// The networks that the node's configurations name.
+struct ConfiguredNetworks {
+  /// The folder that was looked into, or the file.
+  let place: String
+  private(set) var networks: [ConfiguredNetwork] = []
+  /// What could not be read, a sentence each.
+  private(set) var complaints: [String] = []
+
+  /// CNI_CONF_DIR, or else the folder in which runtimes look.
+  static var folder: String {
+    if let folder = environmentVariable("CNI_CONF_DIR"), !folder.isEmpty { return folder }
+    return NetworkList.defaultFolder
+  }
+
+  /// Reads the folder of configurations, or one file.
+  /// - Throws: for a file that was asked for and cannot be read.
+  init(file: String?) throws(CNIError) {
+    place = file ?? ConfiguredNetworks.folder
+    if let file {
+      try read(file)
+      return
+    }
+    for name in NetworkList.fileNames(in: place) {
+      do throws(CNIError) { try read("\(place)/\(name)") } catch {
+        complaints.append(error.message)
+      }
+    }
+  }
+
+  private mutating func read(_ path: String) throws(CNIError) {
+    let list: NetworkList
+    do throws(CNIError) { list = try NetworkList(path: path) } catch {
+      // The file system's own errors and JSON's have the path in them.
+      let isNamed = error.code == .io || error.code == .undecodable
+      throw CNIError(
+        error.code, isNamed ? error.message : "\(path): \(error.message)", details: error.details)
+    }
+    networks.append(ConfiguredNetwork(list, file: path, &complaints))
+  }
+
+  func named(_ name: NetworkName) -> ConfiguredNetwork? { networks.first { $0.name == name } }
+
+  /// The networks that have routes.
+  var routed: [RoutedNetwork] { networks.compactMap { $0.routed } }
+}

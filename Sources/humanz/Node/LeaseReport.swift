@@ -1,0 +1,111 @@
+import Addresses
+import CNI
+import Embedded
+import Leases
+import Node
+import System
+
+/// The leases of one network, with what its attachments' files add.
+struct LeaseReport {
+  struct Row {
+    let network: NetworkName
+    let lease: Lease
+    /// The pod's namespace and name; nil where the runtime did not give them.
+    let pod: String?
+    /// RFC 3339, UTC.
+    let since: String
+    /// Why it was left behind; nil where it is held.
+    let stale: String?
+  }
+
+  /// A pool and how much of it is leased.
+  struct Usage {
+    let network: NetworkName
+    let set: RangeSet
+    let used: Int
+
+    /// An IPv6 pool is never full.
+    var percent: UInt128 { UInt128(used) * 100 / set.total }
+    var isFull: Bool { UInt128(used) >= set.total }
+    var description: String { "\(used) of \(set.total) used (\(percent) %)" }
+  }
+
+  private(set) var rows: [Row] = []
+  private(set) var usage: [Usage] = []
+
+  /// Reads a store; nothing is changed.
+  /// - Parameter configured: says the pools of a network that has given no address yet.
+  /// - Returns: nil where there is no store.
+  init?(_ place: StorePlace, _ configured: ConfiguredNetwork?) throws(SystemError) {
+    guard let store = try LeaseReader(place.network, in: place.folder), try store.isStore() else {
+      return nil
+    }
+    var leftBehind = LeftBehind()
+    for address in try store.leases.leased().inOrder() {
+      guard let lease = try store.leases.lease(of: address) else { continue }
+      let record = try store.record(of: lease)
+      var since = record?.time
+      if since == nil { since = try store.leases.timestamp(of: "\(address)") }
+      rows.append(
+        Row(
+          network: place.network, lease: lease, pod: record?.pod?.description, since: since!,
+          stale: record.flatMap { leftBehind.reason($0) }))
+    }
+    use(try store.pools() ?? configured?.pools, of: place.network)
+  }
+
+  /// A network that has no store yet.
+  init(unused network: ConfiguredNetwork) { use(network.pools, of: network.name) }
+
+  private mutating func use(_ pools: Pools?, of network: NetworkName) {
+    usage = (pools?.sets ?? []).map { set in
+      Usage(network: network, set: set, used: rows.count { set.gives($0.lease.address) })
+    }
+  }
+}
+
+extension LeaseReport.Row {
+  static var header: [String] {
+    ["NETWORK", "ADDRESS", "POD", "CONTAINER", "INTERFACE", "SINCE", "STATE"]
+  }
+
+  func words(wide: Bool) -> [String] {
+    let attachment = lease.holder.attachment
+    // To the second is enough for a person.
+    var time = since
+    if !wide, since.utf8.count == 24 {
+      time = String(decoding: since.utf8.prefix(19), as: UTF8.self) + "Z"
+    }
+    return [
+      "\(network)", "\(lease.address)", pod ?? "",
+      lease.holder.containerID.map { "\($0)".shortened(wide) } ?? "?",
+      attachment.map { "\($0.interface)" } ?? "?", time,
+      stale.map { wide ? "stale: \($0)" : "stale" } ?? "held",
+    ]
+  }
+
+  var json: JSON {
+    let attachment = lease.holder.attachment
+    return row(
+      ("network", "\(network)"), ("address", "\(lease.address)"), ("pod", pod),
+      ("containerID", lease.holder.containerID.map { "\($0)" }),
+      ("interface", attachment.map { "\($0.interface)" }), ("since", since),
+      ("state", stale == nil ? "held" : "stale"), ("problem", stale))
+  }
+}
+
+extension LeaseReport.Usage {
+  var json: JSON {
+    .object(
+      JSONObject(
+        ("network", .string("\(network)")), ("pool", .string("\(set)")), ("used", .number(used)),
+        ("total", .number(set.total))))
+  }
+}
+
+/// An object of strings, without those that are nil.
+func row(_ members: (String, String?)...) -> JSON {
+  var object = JSONObject()
+  for (name, value) in members { object[name] = value.map { .string($0) } }
+  return .object(object)
+}

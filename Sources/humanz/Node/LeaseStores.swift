@@ -1,0 +1,49 @@
+import Addresses
+import CNI
+import Embedded
+import Leases
+import Node
+import System
+
+/// Where the node's leases are: a network and the folder that its store is in.
+struct StorePlace {
+  let network: NetworkName
+  let folder: String
+}
+
+/// The stores of all networks on the node.
+struct LeaseStores {
+  /// Where humanz-ipam keeps leases unless `dataDir` says otherwise.
+  static let defaultFolder = "/run/humanz/ipam"
+
+  private(set) var places: [StorePlace] = []
+
+  /// Finds the stores: those in the folder that is named, or else those that configurations name and
+  /// all in the default folder.
+  init(folder: String?, _ configured: ConfiguredNetworks) throws(CNIError) {
+    if folder == nil {
+      for network in configured.networks {
+        if let folder = network.leaseFolder { add(network.name, folder) }
+      }
+    }
+    let folder = folder ?? LeaseStores.defaultFolder
+    do throws(SystemError) {
+      let names = try Directory(path: folder, make: false)?.names() ?? []
+      for name in names.sortedByBytes() {
+        if let network = NetworkName(name) { add(network, folder) }
+      }
+    } catch {
+      throw CNIError(error)
+    }
+  }
+
+  private mutating func add(_ network: NetworkName, _ folder: String) {
+    guard !places.contains(where: { $0.network == network && $0.folder == folder }) else { return }
+    places.append(StorePlace(network: network, folder: folder))
+  }
+
+  /// The places that are a network's, or all of them.
+  func of(_ network: NetworkName?) -> [StorePlace] {
+    places.filter { network == nil || $0.network == network }
+  }
+}

@@ -1,0 +1,234 @@
+import Addresses
+import CNI
+import Embedded
+import Netfilter
+import Netlink
+import Node
+import Routes
+
+/// The node's routes and all else that packets between pods meet, as it is.
+struct RouteReport {
+  /// A destination and how it stands.
+  struct Row {
+    /// nil for a route of ours that no configuration asks for.
+    let network: NetworkName?
+    let destination: String
+    /// The next hops; or what becomes of the packets.
+    let via: [String]
+    let devices: [String]
+    let state: String
+    /// Whom the route is for; nil where nobody wants it.
+    let purpose: String?
+    /// A sentence; nil where all is well.
+    let problem: String?
+  }
+
+  private(set) var rows: [Row] = []
+  /// What is wrong with routes, forwarding and firewalls, a sentence each.
+  private(set) var problems: [String] = []
+  private var forwarding: [JSON] = []
+  private var forward: [JSON] = []
+  private var filters: [JSON] = []
+  private var masquerade: [JSON] = []
+
+  init(_ networks: [RoutedNetwork]) throws(CNIError) {
+    let node = try Node()
+    try readRoutes(networks, node)
+    readForwarding(networks)
+    try readFirewalls(networks)
+  }
+
+  // MARK: - Routes
+
+  private mutating func readRoutes(
+    _ networks: [RoutedNetwork], _ node: borrowing Node
+  ) throws(CNIError) {
+    let links = try node.kernel.links()
+    var used: [LinkIndex] = []
+    for network in networks {
+      do throws(CNIError) {
+        for finding in try NodeRoutes(network, node).findings(all: true, on: node) {
+          append(finding, network.name, links, &used)
+        }
+      } catch {
+        append(
+          Row(
+            network: network.name, destination: "", via: [], devices: [], state: "unknown",
+            purpose: nil, problem: error.message))
+      }
+    }
+    for family in [IPAddress.Family.v4, .v6] where networks.isEmpty {
+      for route in try node.kernel.routes(family, proto: Route.humanz) {
+        append(NodeRoutes.Finding(.installed, nil, route), nil, links, &used)
+      }
+    }
+    for link in links where used.contains(link.index) {
+      filters.append(
+        row(("device", link.name.description), ("mode", reversePathFilter(link.name))))
+    }
+  }
+
+  private mutating func append(_ row: Row) {
+    rows.append(row)
+    if let problem = row.problem {
+      problems.append(row.network.map { "\($0): \(problem)" } ?? problem)
+    }
+  }
+
+  private mutating func append(
+    _ finding: NodeRoutes.Finding, _ network: NetworkName?, _ links: [Link],
+    _ used: inout [LinkIndex]
+  ) {
+    let route = finding.route
+    var (via, devices): ([String], [String]) = ([], [])
+    for hop in route.nextHops {
+      if let gateway = hop.gateway { via.append(gateway.description) }
+      if let tunnel = hop.encapsulation { via.append("vxlan to \(tunnel.destination)") }
+      guard let link = links.first(where: { $0.index == hop.device }) else { continue }
+      devices.append(link.isRunning ? link.name.description : "\(link.name) (down)")
+      used.append(link.index)
+    }
+    if via.isEmpty { via.append(route.nextHops.isEmpty ? route.kind.name : "link") }
+    // The kernel makes it with the gateway's address on the bridge.
+    let isOwn = finding.state == .foreign && route.proto == Route.kernel
+    append(
+      Row(
+        network: network, destination: route.destination.description, via: via, devices: devices,
+        state: isOwn ? "own subnet" : finding.state.description,
+        purpose: isOwn ? "this node's pods" : finding.peer?.description,
+        problem: finding.message.isEmpty ? nil : namingDevices(finding.message, links)))
+  }
+
+  /// The message with each device by its name: a route describes itself by the kernel's numbers.
+  private func namingDevices(_ message: String, _ links: [Link]) -> String {
+    var words = message.fields(separatedBy: " ", omittingEmpty: false)
+    for index in words.indices.dropFirst() where words[index - 1] == "number" {
+      if let link = links.first(where: { "\($0.index)" == words[index] }) {
+        words[index - 1] = ""
+        words[index] = "\(link.name)"
+      }
+    }
+    return words.filter { !$0.isEmpty }.joined(separator: " ")
+  }
+
+  /// How a link takes packets whose sender it would not answer by itself: of both settings the
+  /// higher number counts. See the kernel's Documentation/networking/ip-sysctl.rst, `rp_filter`.
+  private func reversePathFilter(_ link: InterfaceName) -> String {
+    var mode = "off"
+    for key in ["all", link.description] {
+      let value = Sysctl.read("net/ipv4/conf/\(key)/rp_filter")
+      if value == "2" { return "loose" }
+      if value == "1" { mode = "strict" }
+    }
+    return mode
+  }
+
+  // MARK: - Forwarding and firewalls
+
+  private mutating func readForwarding(_ networks: [RoutedNetwork]) {
+    for family in [IPAddress.Family.v4, .v6] {
+      let isOn = Forwarding.isOn(family)
+      forwarding.append(row(("family", "IPv\(family.version)"), ("state", isOn ? "on" : "off")))
+      if !isOn, networks.contains(where: { $0.families.contains(family) }) {
+        problems.append("forwarding of IPv\(family.version) is off")
+      }
+    }
+  }
+
+  private mutating func readFirewalls(_ networks: [RoutedNetwork]) throws(CNIError) {
+    try netfilterSteps { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
+      let chains = try ForwardAccept.chains(socket)
+      for chain in chains.accepting { appendForward(chain, "accept", []) }
+      for chain in chains.dropping {
+        var dropped: [String] = []
+        for network in networks where network.forward {
+          let accept = ForwardAccept(
+            network: network.name.description, prefixes: network.network)
+          if try accept.droppingChains(socket).contains(chain) {
+            dropped.append(network.name.description)
+            problems.append("\(network.name): \(chain) drops its packets by its policy")
+          }
+        }
+        appendForward(chain, "drop", dropped)
+      }
+      for network in try Masquerade.networks(socket) {
+        masquerade.append(row(("network", network)))
+      }
+    }
+  }
+
+  private mutating func appendForward(_ chain: String, _ policy: String, _ dropped: [String]) {
+    forward.append(
+      .object(
+        JSONObject(
+          ("chain", .string(chain)), ("policy", .string(policy)),
+          ("drops", .array(dropped.map { .string($0) })))))
+  }
+
+  // MARK: - Printing
+
+  /// For a program.
+  var json: JSON {
+    .object(
+      JSONObject(
+        ("routes", .array(rows.map { $0.json })), ("forwarding", .array(forwarding)),
+        ("forward", .array(forward)), ("reversePathFilter", .array(filters)),
+        ("masquerade", .array(masquerade)), ("problems", .array(problems.map { .string($0) }))))
+  }
+
+  /// For a person.
+  func lines(wide: Bool) -> [String] {
+    var routes = Table(["NETWORK", "DESTINATION", "VIA", "DEVICE", "STATE", "FOR"])
+    for row in rows { routes.append(row.words) }
+    var lines = ["routes:"] + RouteReport.indented(routes.lines(wide: wide))
+    for (title, rows) in [
+      ("forwarding", forwarding), ("forward", forward), ("reverse path filter", filters),
+      ("masquerade", masquerade),
+    ] {
+      lines += RouteReport.table(title, rows, wide)
+    }
+    lines.append(problems.isEmpty ? "problems: none" : "problems:")
+    return lines + RouteReport.indented(problems.map { printable($0) })
+  }
+
+  /// A table of objects that have the same members.
+  private static func table(_ title: String, _ rows: [JSON], _ wide: Bool) -> [String] {
+    guard let first = rows.first?.object else { return ["\(title): none"] }
+    var table = Table(first.members.map { uppercase($0.name) })
+    for row in rows { table.append(row.object?.members.map { word($0.value) } ?? []) }
+    return ["\(title):"] + indented(table.lines(wide: wide))
+  }
+
+  private static func indented(_ lines: [String]) -> [String] { lines.map { "  \($0)" } }
+
+  private static func word(_ value: JSON) -> String {
+    value.string ?? (value.array ?? []).compactMap { $0.string }.joined(separator: ",")
+  }
+}
+
+/// An ASCII word in capitals. The standard library's own brings the tables of all letters.
+private func uppercase(_ word: String) -> String {
+  String(
+    decoding: word.utf8.map {
+      (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0) ? $0 - 32 : $0
+    }, as: UTF8.self)
+}
+
+extension RouteReport.Row {
+  fileprivate var words: [String] {
+    [
+      network.map { "\($0)" } ?? "", destination, via.joined(separator: ","),
+      devices.joined(separator: ","), state, purpose ?? "",
+    ]
+  }
+
+  fileprivate var json: JSON {
+    .object(
+      JSONObject(
+        ("network", network.map { .string("\($0)") }),
+        ("destination", destination.isEmpty ? nil : .string(destination)),
+        ("via", .array(via.map { .string($0) })), ("device", .array(devices.map { .string($0) })),
+        ("state", .string(state)), ("for", purpose.map { .string($0) }),
+        ("problem", problem.map { .string($0) })))
+  }
+}

@@ -1,0 +1,44 @@
+import CNI
+import Embedded
+
+/// The text with U+FFFD in place of each character that a terminal obeys or that changes the order of
+/// others: the control characters (C0, DEL, C1), the bidirectional marks, and what ends a line.
+/// - Parameter isLine: whether a line feed is replaced too.
+func printable(_ text: String, isLine: Bool = true) -> String {
+  // Nearly every text is plain ASCII.
+  if text.utf8.allSatisfy({ $0 >= 0x20 && $0 < 0x7f }) { return text }
+  var clean = String.UnicodeScalarView()
+  for scalar in text.unicodeScalars {
+    let isKept = !scalar.isTerminalControl || scalar == "\n" && !isLine
+    clean.append(isKept ? scalar : "\u{FFFD}")
+  }
+  return String(clean)
+}
+
+/// JSON text with an escape in place of each such character: a program reads the same value.
+func printableJSON(_ text: [UInt8]) -> [UInt8] {
+  if text.allSatisfy({ $0 >= 0x20 && $0 < 0x7f }) { return text }
+  var clean: [UInt8] = []
+  for scalar in String(decoding: text, as: UTF8.self).unicodeScalars {
+    if scalar.isTerminalControl, scalar != "\n" {
+      let digits = String(scalar.value, radix: 16)
+      clean += "\\u\(String(repeating: "0", count: 4 - digits.utf8.count))\(digits)".utf8
+    } else {
+      clean += Array(String(scalar).utf8)
+    }
+  }
+  return clean
+}
+
+extension Unicode.Scalar {
+  /// All of them have four hexadecimal digits at most.
+  fileprivate var isTerminalControl: Bool {
+    switch value {
+    case 0..<0x20, 0x7f..<0xa0: true
+    // Arabic letter mark; left-to-right and right-to-left marks; line and paragraph separators,
+    // embeddings and overrides; isolates.
+    case 0x61c, 0x200e...0x200f, 0x2028...0x202e, 0x2066...0x2069: true
+    default: false
+    }
+  }
+}

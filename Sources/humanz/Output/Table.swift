@@ -1,0 +1,74 @@
+import CNI
+import Embedded
+
+/// Rows of words in columns, for a person.
+struct Table {
+  /// The most columns of a terminal that a table takes, unless it is to be whole.
+  static let width = 120
+  private static let gap = 2
+  /// A word is not cut shorter than this.
+  private static let shortest = 12
+
+  private var rows: [[String]]
+
+  init(_ header: [String]) { rows = [header] }
+
+  mutating func append(_ row: [String]) {
+    // An empty place would look like the next column's.
+    rows.append(row.map { $0.isEmpty ? "-" : printable($0) })
+  }
+
+  var isEmpty: Bool { rows.count == 1 }
+
+  /// The table without the columns of some titles that nothing is in.
+  func withoutEmpty(_ titles: String...) -> Table {
+    let kept = rows[0].indices.filter { column in
+      !titles.contains(rows[0][column]) || rows.dropFirst().contains { $0[column] != "-" }
+    }
+    var table = self
+    table.rows = rows.map { row in kept.map { row[$0] } }
+    return table
+  }
+
+  /// The lines: every column but the last as wide as its widest word.
+  /// - Parameter wide: whether lines may be longer than `width`; otherwise the widest words are cut,
+  ///   and end in `…`.
+  func lines(wide: Bool) -> [String] {
+    var widths = rows[0].indices.map { column in rows.map { columns(of: $0[column]) }.max() ?? 0 }
+    let gaps = Table.gap * (widths.count - 1)
+    while !wide, widths.reduce(gaps, +) > Table.width,
+      let widest = widths.indices.max(by: { widths[$0] < widths[$1] }),
+      widths[widest] > Table.shortest
+    {
+      widths[widest] -= 1
+    }
+    return rows.map { row in
+      var line = ""
+      for (column, word) in row.enumerated() {
+        let word = cut(word, to: widths[column])
+        line += word
+        if column < row.count - 1 {
+          line += String(repeating: " ", count: widths[column] - columns(of: word) + Table.gap)
+        }
+      }
+      return line
+    }
+  }
+
+  /// Each scalar takes one: names are of such letters.
+  private func columns(of word: String) -> Int { word.unicodeScalars.count }
+
+  private func cut(_ word: String, to width: Int) -> String {
+    guard columns(of: word) > width else { return word }
+    var short = String.UnicodeScalarView()
+    for scalar in word.unicodeScalars.prefix(width - 1) { short.append(scalar) }
+    return String(short) + "…"
+  }
+}
+
+extension String {
+  /// The first digits of a container ID, as other tools show it.
+  func shortened(_ wide: Bool) -> String {
+    wide || utf8.count <= 12 ? self : String(decoding: utf8.prefix(12), as: UTF8.self)
+  }
+}

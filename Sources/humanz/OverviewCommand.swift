@@ -1,0 +1,177 @@
+import Addresses
+import CNI
+import Embedded
+import Leases
+import Netlink
+import Routes
+import System
+
+/// `humanz` alone: the node on one screen.
+/// - Returns: 1 where something is wrong.
+func showOverview(_ arguments: Arguments) throws(CNIError) -> Int32 {
+  let overview = try Overview()
+  if arguments.has("--json") {
+    try Output.print(overview.json)
+  } else {
+    try Output.print(overview.lines(wide: arguments.has("--wide")))
+  }
+  return overview.problems.isEmpty ? 0 : 1
+}
+
+/// The networks of the node, what is wrong, and what to do first.
+struct Overview {
+  /// What is wrong, and the command that shows or mends it.
+  struct Problem {
+    let sentence: String
+    let remedy: String
+  }
+
+  fileprivate struct Row {
+    let network: NetworkName
+    /// nil for a network that no configuration names any more.
+    let configured: ConfiguredNetwork?
+    let ports: Int
+    let leases: LeaseReport?
+    let routes: Int
+    let wrongRoutes: Int
+  }
+
+  private var rows: [Row] = []
+  /// The worst first.
+  private(set) var problems: [Problem] = []
+
+  init() throws(CNIError) {
+    let configured = try ConfiguredNetworks(file: nil)
+    let ports = try PortReport(configured).ports
+    let routes = try RouteReport(configured.routed)
+    let reports = try Overview.leases(configured)
+    for name in Overview.names(configured, ports, reports) {
+      let ofNetwork = routes.rows.filter { $0.network == name }
+      rows.append(
+        Row(
+          network: name, configured: configured.named(name),
+          ports: ports.count { $0.network == name },
+          leases: reports.first { $0.name == name }?.report,
+          routes: ofNetwork.count, wrongRoutes: ofNetwork.count { $0.problem != nil }))
+    }
+    judge(configured, routes, ports)
+  }
+
+  private static func leases(
+    _ configured: ConfiguredNetworks
+  ) throws(CNIError) -> [(name: NetworkName, report: LeaseReport)] {
+    var reports: [(name: NetworkName, report: LeaseReport)] = []
+    for place in try LeaseStores(folder: nil, configured).places {
+      // A store that only another plugin's configuration names is none of ours.
+      if let network = configured.named(place.network), !network.isOurs { continue }
+      if let report = (try? LeaseReport(place, configured.named(place.network))) ?? nil {
+        reports.append((place.network, report))
+      }
+    }
+    for network in configured.networks where network.isOurs && network.leaseFolder != nil {
+      if !reports.contains(where: { $0.name == network.name }) {
+        reports.append((network.name, LeaseReport(unused: network)))
+      }
+    }
+    return reports
+  }
+
+  /// Those of configurations first, in a runtime's order.
+  private static func names(
+    _ configured: ConfiguredNetworks, _ ports: [Port],
+    _ reports: [(name: NetworkName, report: LeaseReport)]
+  ) -> [NetworkName] {
+    var names: [NetworkName] = []
+    let all =
+      configured.networks.filter { $0.isOurs }.map { $0.name } + ports.compactMap { $0.network }
+      + reports.map { $0.name }
+    for name in all where !names.contains(name) { names.append(name) }
+    return names
+  }
+
+  // MARK: - What is wrong
+
+  private mutating func judge(
+    _ configured: ConfiguredNetworks, _ routes: RouteReport, _ ports: [Port]
+  ) {
+    for complaint in configured.complaints {
+      add(complaint, "humanz lint")
+    }
+    if !configured.networks.contains(where: { $0.isOurs }), configured.complaints.isEmpty {
+      add(
+        "no configuration in \(configured.place) names a plugin of humanz",
+        "copy an example into \(configured.place), and give it your subnets")
+    }
+    for row in rows {
+      for pool in row.leases?.usage ?? [] where pool.isFull {
+        add(
+          "\(row.network): every address of \(pool.set) is leased", "humanz leases \(row.network)")
+      }
+    }
+    for problem in routes.problems { add(problem, "humanz routes") }
+    for port in ports where port.attachment != nil {
+      if let problem = port.problem, let attachment = port.attachment {
+        add("port \(port.link.name) of \(attachment.title): \(problem)", "humanz ports")
+      }
+    }
+  }
+
+  private mutating func add(_ sentence: String, _ remedy: String) {
+    problems.append(Problem(sentence: sentence, remedy: remedy))
+  }
+
+  // MARK: - Printing
+
+  func lines(wide: Bool) -> [String] {
+    var table = Table(["NETWORK", "BRIDGE", "PORTS", "LEASES", "ROUTES"])
+    for row in rows {
+      let bridge = row.configured?.bridge.map { "\($0)" } ?? ""
+      table.append(["\(row.network)", bridge, "\(row.ports)", row.leaseWords, row.routeWords])
+    }
+    var lines = table.isEmpty ? [] : table.lines(wide: wide) + [""]
+    guard let first = problems.first else { return lines + ["Nothing is wrong."] }
+    // One screen: the commands that are named show the rest.
+    let shown = problems.prefix(12)
+    lines += shown.map { "- \(printable($0.sentence))" }
+    if shown.count < problems.count { lines.append("- and \(problems.count - shown.count) more") }
+    return lines + ["", "First: \(printable(first.remedy))"]
+  }
+
+  var json: JSON {
+    .object(
+      JSONObject(
+        ("networks", .array(rows.map { $0.json })),
+        (
+          "problems",
+          .array(problems.map { row(("problem", $0.sentence), ("remedy", $0.remedy)) })
+        )))
+  }
+}
+
+extension Overview.Row {
+  /// Of the pool that is fullest: a pod needs an address of each.
+  private var fullest: LeaseReport.Usage? {
+    leases?.usage.max { $0.percent < $1.percent }
+  }
+
+  fileprivate var leaseWords: String {
+    guard let leases else { return "" }
+    guard let fullest else { return "\(leases.rows.count)" }
+    let stale = leases.rows.count { $0.stale != nil }
+    return "\(fullest.used) of \(fullest.set.total)" + (stale > 0 ? " (\(stale) stale)" : "")
+  }
+
+  fileprivate var routeWords: String {
+    guard configured?.routed != nil else { return "" }
+    return wrongRoutes == 0 ? "\(routes)" : "\(wrongRoutes) of \(routes) wrong"
+  }
+
+  fileprivate var json: JSON {
+    .object(
+      JSONObject(
+        ("network", .string("\(network)")), ("file", configured.map { .string($0.file) }),
+        ("bridge", configured?.bridge.map { .string("\($0)") }), ("ports", .number(ports)),
+        ("pools", .array(leases?.usage.map { $0.json } ?? [])), ("routes", .number(routes)),
+        ("wrongRoutes", .number(wrongRoutes))))
+  }
+}

@@ -1,0 +1,102 @@
+"""`humanz` alone: the node on one screen, and the first thing to do."""
+
+import json
+
+import pytest
+
+from lab.conflist import Conflist
+from lab.tool import Tool
+
+CHAIN = [
+    {"type": "humanz-bridge", "bridge": "pods"},
+    {"type": "humanz-ipam", "subnet": "10.1.0.0/29"},
+    {"type": "humanz-route", "network": "10.1.0.0/16",
+     "peers": [{"name": "node2", "subnet": "10.1.1.0/24", "via": "192.0.2.20"}]},
+]
+
+
+@pytest.fixture
+def node1(node):
+    """A node with an uplink."""
+    node.run("ip", "link", "add", "uplink", "type", "veth", "peer", "name", "far")
+    for link in ("uplink", "far"):
+        node.run("ip", "link", "set", link, "up")
+    node.run("ip", "address", "add", "192.0.2.10/24", "dev", "uplink")
+    return node
+
+
+def screen(node):
+    """Exit status, the rows of the table by network, and the lines below it."""
+    done = Tool(node).call(check=False)
+    table, _, rest = done.stdout.partition("\n\n")
+    rows = {row.split("  ")[0]: row.split() for row in table.splitlines()[1:]}
+    return done.returncode, rows, rest
+
+
+def test_a_node_on_which_all_is_well(node1):
+    chain = Conflist(node1, *CHAIN)
+    for pod in ("a", "b"):
+        chain.add(pod)
+    status, rows, rest = screen(node1)
+    assert status == 0 and rest == "Nothing is wrong.\n"
+    # The rest of the network, the node's own subnet and node2's.
+    assert rows == {"net": ["net", "pods", "2", "2", "of", "5", "3"]}
+
+
+@pytest.mark.parametrize("words, said, first", [
+    (["ip", "route", "delete", "10.1.1.0/24"], "node2", "humanz routes"),
+    (["ip", "link", "set", "uplink", "down"], "node2", "humanz routes"),
+    (["iptables-nft", "-P", "FORWARD", "DROP"], "FORWARD", "humanz routes"),
+    (["sysctl", "-qw", "net.ipv4.ip_forward=0"], "forwarding", "humanz routes"),
+    (["ip", "link", "delete", "pods"], "on no bridge", "humanz ports"),
+    (["rm", "/run/cni/net.d/net.conflist"], "no configuration", "copy an example"),
+    (["sh", "-c", "echo '{' >/run/cni/net.d/net.conflist"], "not JSON", "humanz lint"),
+], ids=lambda value: value if isinstance(value, str) else value[-1])
+def test_what_is_wrong_is_said_with_the_first_thing_to_do(node1, words, said, first):
+    chain = Conflist(node1, *CHAIN)
+    chain.add("a")
+    node1.run(*words)
+    if words[-1] == "DROP":
+        node1.run("nft", "delete", "table", "ip", "humanz", check=False)
+        node1.run("iptables-nft", "-F", "FORWARD")
+    status, _, rest = screen(node1)
+    assert status == 1 and said in rest and rest.splitlines()[-1].startswith(f"First: {first}")
+    report = Tool(node1).overview(as_json=True)
+    assert said in report["problems"][0]["problem"] or any(
+        said in one["problem"] for one in report["problems"])
+    assert report["problems"][0]["remedy"].startswith(first)
+
+
+def test_a_full_pool_comes_first(node1):
+    chain = Conflist(node1, *CHAIN)
+    for pod in "abcde":
+        chain.add(pod)
+    node1.run("ip", "route", "delete", "10.1.1.0/24")
+    status, rows, rest = screen(node1)
+    assert status == 1 and rows["net"][3:6] == ["5", "of", "5"]
+    assert "every address of 10.1.0.0/29 is leased" in rest.splitlines()[0]
+    assert rest.splitlines()[-1] == "First: humanz leases net"
+
+
+def test_a_network_without_pods_and_one_without_a_configuration_are_shown(node1):
+    Conflist(node1, {**CHAIN[0], "bridge": "b1"}, {**CHAIN[1], "dataDir": "/run/x"}, name="new")
+    gone = Conflist(node1, *CHAIN, name="gone")
+    gone.add("a")
+    node1.path(gone.file).unlink()
+    _, rows, _ = screen(node1)
+    assert rows["new"][:6] == ["new", "b1", "0", "0", "of", "5"]
+    assert rows["gone"][:4] == ["gone", "-", "1", "1"]
+    report = Tool(node1).overview(as_json=True)
+    assert [network["network"] for network in report["networks"]] == ["new", "gone"]
+    assert report["networks"][0]["pools"] == [
+        {"network": "new", "pool": "10.1.0.0/29", "used": 0, "total": 5}]
+    assert report["networks"][1]["ports"] == 1
+
+
+def test_other_peoples_networks_are_left_out(node1):
+    node1.path("/run/cni/net.d/87-podman.conflist").write_text(json.dumps({
+        "cniVersion": "0.4.0", "name": "podman", "plugins": [{
+            "type": "bridge", "bridge": "cni-podman0",
+            "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.88.0.0/16"}]]}}]}))
+    status, rows, rest = screen(node1)
+    assert status == 1 and rows == {} and "names a plugin of humanz" in rest

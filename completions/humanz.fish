@@ -1,0 +1,42 @@
+# fish completion for humanz: put it into /usr/share/fish/vendor_completions.d.
+
+function __humanz_networks
+    humanz leases --json 2>/dev/null | string match -ra '"network":"([^"]*)"' -g | sort -u
+end
+
+function __humanz_is
+    # Whether the command line is that of one of these commands.
+    set -l words (commandline -opc)
+    test (count $words) -gt 1; and contains -- $words[2] $argv
+end
+
+complete -c humanz -f
+complete -c humanz -s h -l help -d 'show this help'
+complete -c humanz -n __fish_use_subcommand -l version -d 'show the version'
+complete -c humanz -n __fish_use_subcommand -a ports -d "show the pods' ports on the node's bridges"
+complete -c humanz -n __fish_use_subcommand -a leases -d 'show who holds each address'
+complete -c humanz -n __fish_use_subcommand -a release -d 'free an address, whoever holds it'
+complete -c humanz -n __fish_use_subcommand -a routes -d 'show routes, forwarding and firewalls'
+complete -c humanz -n __fish_use_subcommand -a sync -d "make a cluster's nodes this node's routes"
+complete -c humanz -n __fish_use_subcommand -a run -d 'run the plugins of a network'
+complete -c humanz -n __fish_use_subcommand -a help -d 'show the help of a command'
+
+complete -c humanz -n '__fish_use_subcommand; or __humanz_is ports leases routes' -l json -d 'print JSON for a program'
+complete -c humanz -n '__fish_use_subcommand; or __humanz_is ports leases routes' -l wide -d 'cut nothing'
+complete -c humanz -n '__humanz_is leases release routes' -l conflist -rF -d 'the networks of this file alone'
+complete -c humanz -n '__humanz_is leases release' -l data-dir -x -a '(__fish_complete_directories)' -d 'the stores in this folder alone'
+complete -c humanz -n '__humanz_is leases release' -a '(__humanz_networks)' -d network
+
+complete -c humanz -n '__humanz_is sync' -l node -x -d "this node's name"
+complete -c humanz -n '__humanz_is sync' -l watch -d 'follow the input to its end'
+complete -c humanz -n '__humanz_is sync' -l cluster-file -rF -d 'the file to write'
+
+complete -c humanz -n '__humanz_is run' -a 'add check del gc status version'
+complete -c humanz -n '__humanz_is run' -F
+complete -c humanz -n '__humanz_is run' -l ifname -x -d 'the interface in the pod'
+complete -c humanz -n '__humanz_is run' -l container-id -x -d 'instead of the last part of NETNS'
+complete -c humanz -n '__humanz_is run' -l args -x -d CNI_ARGS
+complete -c humanz -n '__humanz_is run' -l capability-args -x -d 'what the runtime offers'
+complete -c humanz -n '__humanz_is run' -l valid -x -d 'an attachment that gc keeps'
+
+complete -c humanz -n '__humanz_is help' -a 'ports leases release routes sync run'
