@@ -236,7 +236,8 @@ extension LinkChange: CustomStringConvertible {
     let changes: [(String, Bool)] = [
       ("up", up == true), ("down", up == false), ("name", name != nil), ("address", mac != nil),
       ("mtu", mtu != nil), ("master", master != nil), ("alias", alias != nil),
-      ("promisc", promiscuous != nil), ("group", group != nil), ("addrgenmode none", withoutLinkLocal),
+      ("promisc", promiscuous != nil), ("group", group != nil),
+      ("addrgenmode none", withoutLinkLocal),
       ("arp_notify", announces),
     ]
     return changes.filter { $0.1 }.map { $0.0 }.joined(separator: ", ")

@@ -110,16 +110,17 @@ struct BridgePlugin: Plugin {
     let neighbours = errors.collect { () throws(CNIError) in
       try BridgeNeighbours.all(on: references.links, of: node)
     }
-    let own = errors.collect { () throws(CNIError) in try node.port(traces.host) } ?? nil
-    let reference =
-      own != nil
-      ? nil
-      : errors.collect { () throws(CNIError) in
-        try AttachmentPair.ofReference(
+    var own: Link?
+    var nodeEnd: Link?
+    errors.collect { () throws(CNIError) in
+      own = try node.port(traces.host)
+      nodeEnd = own
+      if own == nil {
+        nodeEnd = try AttachmentPair.ofReference(
           attachment, namespace: namespace, bridge: references.bridge, on: node)
-      } ?? nil
-    let deletion = AttachmentPair.startDeletion(
-      of: own ?? reference, waits: references.waitForDelete)
+      }
+    }
+    let deletion = AttachmentPair.startDeletion(of: nodeEnd, waits: references.waitForDelete)
     // While the kernel deletes the links; and whatever becomes of them.
     errors.collect { () throws(CNIError) in try references.ipam?.del() }
     errors.collect { () throws(CNIError) in

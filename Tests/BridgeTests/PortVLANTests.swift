@@ -14,7 +14,8 @@ import Testing
   private let access = Request.addBridgeVLAN(
     3, BridgeVLAN(100...100, isPVID: true, isUntagged: true))
 
-  @Test func `a pod's VLAN is that of its untagged frames, beside the bridge's own on request`() throws {
+  @Test func `a pod's VLAN is that of its untagged frames, beside the bridge's on request`() throws
+  {
     let vlans = try #require(try vlans(#"{"vlan": 100, "preserveDefaultVlan": true}"#))
     #expect(vlans.requests(port: 3) == [access])
   }

@@ -1,6 +1,7 @@
 """humanz-bridge: DEL, GC and the undo of ADD do not wait for the kernel's end of a deletion."""
 
 import os
+import re
 import sys
 import time
 
@@ -36,10 +37,13 @@ def assert_gone(node, *pods):
         assert [link["ifname"] for link in node.ip("link", pod=pod)] == ["lo"]
 
 
+# strace names the type where it can tell what kind of socket it is.
+_DELETION = re.compile(r"\(\d+, \[\{nlmsg_len=\d+, nlmsg_type=(RTM_DELLINK|0x11\b)")
+
+
 def deletions(lines):
-    """The calls that send RTM_DELLINK; strace knows its name where it can tell what kind of socket it is."""
-    return [line for line in lines
-            if "RTM_DELLINK" in line or "nlmsg_type=0x11" in line and "nlmsg_type=0x110" not in line]
+    """The calls that send RTM_DELLINK, alone in its datagram."""
+    return [line for line in lines if _DELETION.search(line)]
 
 
 def strace(*options):
