@@ -10,7 +10,7 @@
 #   make test-kernels  the integration tests inside virtual machines with Debian's kernels, by hand
 #   make lint     the formatter's and the interpreters' own checks
 #   make install  DESTDIR=… CNI_BIN_DIR=/opt/cni/bin CNI_CONF_DIR=/etc/cni/net.d
-#                 UNIT_DIR=/lib/systemd/system
+#                 BIN_DIR=/usr/local/bin UNIT_DIR=/lib/systemd/system SHARE_DIR=/usr/local/share
 #
 # HUMANZ_EMBEDDED=0 builds the plugins as ordinary Swift with a static standard library, for a
 # toolchain without the embedded one.
@@ -26,7 +26,9 @@ PYTHON := /usr/bin/python3
 DESTDIR ?=
 CNI_BIN_DIR ?= /opt/cni/bin
 CNI_CONF_DIR ?= /etc/cni/net.d
+BIN_DIR ?= /usr/local/bin
 UNIT_DIR ?= /lib/systemd/system
+SHARE_DIR ?= /usr/local/share
 
 # This machine's architecture, and the one to build for, by Debian's names.
 HOST := $(patsubst x86_64,amd64,$(patsubst aarch64,arm64,$(shell uname -m)))
@@ -59,7 +61,7 @@ endif
 NEEDS_DEMO := iproute2 iputils-ping curl python3 procps
 NEEDS_TEST := $(NEEDS_DEMO) libmnl-dev pkg-config python3-pytest python3-hypothesis containernetworking-plugins \
   busybox-static nftables iptables strace arping binutils podman containerd runc python3-grpcio \
-  bird2 frr gcc systemd tcpdump ethtool $(if $(shell command -v kubectl),,kubernetes-client)
+  bird2 frr gcc systemd zsh fish tcpdump ethtool $(if $(shell command -v kubectl),,kubernetes-client)
 NEEDS_TEST_ARM64 := $(NEEDS_TEST) qemu-user-static qemu-system-arm kmod
 NEEDS_KERNELS := $(NEEDS_TEST) qemu-system-x86 kmod xz-utils debian-archive-keyring
 NEEDS_BENCH := gcc libmnl-dev iproute2 python3 containernetworking-plugins nftables iptables
@@ -118,9 +120,13 @@ install: build
 	done
 	install -d -m 0755 "$(DESTDIR)$(UNIT_DIR)"
 	for unit in systemd/*.service; do \
-	  sed 's|/opt/cni/bin|$(CNI_BIN_DIR)|g' "$$unit" >"$(DESTDIR)$(UNIT_DIR)/$$(basename "$$unit")"; \
+	  sed 's|/usr/local/bin|$(BIN_DIR)|g' "$$unit" >"$(DESTDIR)$(UNIT_DIR)/$$(basename "$$unit")"; \
 	  chmod 0644 "$(DESTDIR)$(UNIT_DIR)/$$(basename "$$unit")"; \
 	done
+	install -D -m 0755 "$(BIN)/humanz" "$(DESTDIR)$(BIN_DIR)/humanz"
+	install -D -m 0644 completions/humanz.bash "$(DESTDIR)$(SHARE_DIR)/bash-completion/completions/humanz"
+	install -D -m 0644 completions/_humanz "$(DESTDIR)$(SHARE_DIR)/zsh/site-functions/_humanz"
+	install -D -m 0644 completions/humanz.fish "$(DESTDIR)$(SHARE_DIR)/fish/vendor_completions.d/humanz.fish"
 
 clean:
 	rm -rf .build .build-* bin bin-*

@@ -95,7 +95,7 @@ struct Overview {
     _ configured: ConfiguredNetworks, _ routes: RouteReport, _ ports: [Port]
   ) {
     for complaint in configured.complaints {
-      add(complaint, "humanz lint")
+      add(complaint, "correct the file, and run humanz again")
     }
     if !configured.networks.contains(where: { $0.isOurs }), configured.complaints.isEmpty {
       add(

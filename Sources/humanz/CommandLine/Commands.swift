@@ -61,8 +61,7 @@ var commands: [Command] {
     Command(
       "run", "Runs the plugins of a network as a container runtime does",
       forms: [
-        "add|check|del CONFLIST NETNS [--ifname NAME] [--container-id ID] [--args ARGS] "
-          + "[--capability-args JSON]",
+        "add|check|del CONFLIST NETNS [OPTION]...",
         "gc CONFLIST [--valid CONTAINER:INTERFACE]...",
         "status|version CONFLIST",
       ], operands: 2...3,

@@ -34,7 +34,7 @@ def test_an_attachment_gets_an_address_of_each_subnet_of_the_node(node, subnets,
 
 
 @pytest.mark.parametrize("content, code, words", [
-    (None, 11, [PATH, "No such file", "humanz-route sync"]),
+    (None, 11, [PATH, "No such file", "humanz sync"]),
     ("", 6, [PATH, "line 1"]),
     ('{"subnets": ["10.244.1.0/24"', 6, [PATH, "line 1, column 29"]),
     ([], 7, [PATH]),

@@ -382,7 +382,7 @@ def test_the_name_of_a_network_never_leaves_the_store(network, name):
     assert shown.returncode == WRONG_USAGE
 
 
-# The file that humanz-route sync writes
+# The file that humanz sync writes
 
 def test_the_nodes_subnets_come_from_the_cluster_file(network):
     net = network(clusterFile="/run/cluster.json")

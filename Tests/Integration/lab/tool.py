@@ -30,9 +30,11 @@ class Tool:
     def call(self, *words, env=None, **options):
         """Runs a command with any words; options are those of `Node.run`, which is the answer too.
 
-        The node has its own folder of configurations, and not this machine's.
+        The node has its own folder of configurations, and not this machine's. `run` looks at none, and
+        hands its environment on.
         """
-        env = {"CNI_CONF_DIR": NETWORKS, **(env or {})}
+        if words[:1] != ("run",):
+            env = {"CNI_CONF_DIR": NETWORKS, **(env or {})}
         return self.node.run(*command(*words), env=env, **options)
 
     def overview(self, as_json=False):

@@ -349,7 +349,7 @@ def test_a_complaint_is_made_once(node1):
     (event("DELETED", member(1)), ["the cluster has no node node1"]),
     (listed(member(2), member(3)), ["the cluster has no node node1"]),
     ("}", ["a JSON object is expected"]),
-    (event("ADDED", {"kind": "Pod", "metadata": {"name": "pod"}}), ["a Node"]),
+    (event("ADDED", {"kind": "Pod", "metadata": {"name": "pod"}}), ["expected Node"]),
 ], ids=["expired", "cut off", "this node leaves", "a list without this node", "no JSON", "a pod"])
 def test_a_stream_that_fails_ends_with_one_error_and_leaves_the_rest(node1, text, words):
     with Watch(node1) as watch:

@@ -24,7 +24,7 @@ def installed(tmp_path_factory):
     root = tmp_path_factory.mktemp("root")
     subprocess.run(
         ["make", "-C", ROOT, "-o", "build", "install", f"DESTDIR={root}", f"CNI_BIN_DIR={PLUGINS}",
-         "UNIT_DIR=/units", "CNI_CONF_DIR=/conflists"], check=True, capture_output=True)
+         f"BIN_DIR={PLUGINS}", "SHARE_DIR=/share", "UNIT_DIR=/units", "CNI_CONF_DIR=/conflists"], check=True, capture_output=True)
     return root / "units" / UNIT
 
 
@@ -62,7 +62,7 @@ def test_systemd_finds_nothing_wrong_with_the_unit(installed):
 
 def test_the_unit_names_the_installed_program(installed):
     assert f"{command_line('sync')} --watch" in installed.read_text()
-    assert "/opt/cni/bin" not in installed.read_text()
+    assert "/usr/local/bin" not in installed.read_text()
 
 
 @by_families
@@ -135,8 +135,8 @@ def test_a_cluster_that_does_not_answer_ends_the_service_and_changes_nothing(ins
     assert (routes(node1), inode(node1)) == (expected(2, 3), before)
 
 
-def test_the_end_of_humanz_route_is_the_end_of_the_service(installed, node1):
-    """The process that systemd started is humanz-route: at its end systemd ends the rest."""
+def test_the_end_of_humanz_is_the_end_of_the_service(installed, node1):
+    """The process that systemd started is humanz: at its end systemd ends the rest."""
     with APIServer(node1, *(member(n) for n in (1, 2))) as server:
         process = service(installed, node1)
         eventually(lambda: routes(node1) == expected(2))

@@ -44,7 +44,7 @@ def test_other_plugins_ports_on_our_bridges_are_shown_and_those_elsewhere_are_no
     node.run("ip", "link", "add", "theirs", "type", "veth", "peer", "name", "far")
     node.run("ip", "link", "set", "theirs", "master", "cni0")
     node.run("ip", "link", "add", "docker0", "type", "bridge")
-    node.run("ip", "link", "add", "elsewhere", "type", "dummy")
+    node.run("ip", "link", "add", "elsewhere", "type", "veth", "peer", "name", "beyond")
     node.run("ip", "link", "set", "elsewhere", "master", "docker0")
     ports = {entry["port"]: entry for entry in Tool(node).ports(as_json=True)["ports"]}
     assert set(ports) == {port(network.results["pod"]), "theirs"}
