@@ -188,7 +188,7 @@ extension Plugin {
 }
 
 /// The suite's own version.
-public let suiteVersion = "0.1.0"
+public let suiteVersion = "0.2.0"
 
 extension Verb {
   init?(_ text: String) {
