@@ -96,6 +96,12 @@ static const int humanz_sock_cloexec = SOCK_CLOEXEC;
 static const int humanz_sock_nonblock = SOCK_NONBLOCK;
 static const int humanz_sock_raw = SOCK_RAW;
 
+/// bind(socket, address of the netlink groups, its size). (glibc declares the address with a type of its own.)
+static inline int humanz_bind_netlink(int socket, uint32_t groups) {
+  struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = groups};
+  return bind(socket, (const struct sockaddr *)&address, sizeof address);
+}
+
 /// openat2(directory, path, {flags, 0, resolve}); ENOSYS before Linux 5.6
 static inline int humanz_openat2(int directory, const char *path, int flags, uint64_t resolve) {
   struct open_how how = {.flags = (uint64_t)(flags | O_CLOEXEC), .resolve = resolve};

@@ -140,7 +140,7 @@ extension Directory {
 
 extension SystemError {
   /// Whether opening or reading failed because of a directory, a symbolic link or a socket.
-  fileprivate var saysNotAFile: Bool {
+  var saysNotAFile: Bool {
     [.isDirectory, .tooManySymbolicLinkLevels, .noSuchAddressOrDevice].contains(errno)
   }
 }

@@ -87,9 +87,12 @@ public struct LeaseStore: ~Copyable {
 
   /// The leases that an attachment's file leads to; nil where the file cannot be read.
   borrowing func indexed(_ attachment: Attachment) throws(SystemError) -> [IPAddress]? {
-    guard let text = try attachments.readFile(attachment.fileName) else {
-      return []
+    let text: [UInt8]?
+    do throws(SystemError) { text = try attachments.read(attachment.fileName) } catch {
+      guard error.saysNotAFile else { throw error }
+      return nil
     }
+    guard let text else { return [] }
     guard let record = AttachmentRecord(attachment, parsing: text) else { return nil }
     return try leases.held(by: .attachment(attachment), among: record.addresses)
   }

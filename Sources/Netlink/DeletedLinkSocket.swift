@@ -23,14 +23,7 @@ public struct DeletedLinkSocket: ~Copyable {
     let socket = FileDescriptor(raw)
     // Before the socket is subscribed: whatever arrives on it is the message that it waits for.
     guard attachFilter(of: link, to: raw) else { throw .last(attempt) }
-    var address = sockaddr_nl()
-    address.nl_family = sa_family_t(AF_NETLINK)
-    address.nl_groups = UInt32(RTMGRP_LINK)
-    let size = socklen_t(MemoryLayout<sockaddr_nl>.size)
-    let isBound = withUnsafePointer(to: &address) {
-      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(raw, $0, size) }
-    }
-    guard isBound == 0 else { throw .last(attempt) }
+    guard humanz_bind_netlink(raw, UInt32(RTMGRP_LINK)) == 0 else { throw .last(attempt) }
     self.socket = socket
   }
 

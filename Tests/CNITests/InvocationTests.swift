@@ -90,9 +90,13 @@ import Testing
   ])
   func `a configuration that cannot be says why`(input: String, code: UInt32, words: String) throws
   {
-    let error = try #require(refusal(.del, complete, input))
+    let error = try #require(refusal(.add, complete, input))
     #expect(error.code.rawValue == code, "\(error)")
     #expect(error.message.contains(words), "\(error)")
+  }
+
+  @Test func `a DEL does without a log whose path cannot be`() {
+    #expect(refusal(.del, complete, "{\"name\":\"n\",\"logFile\":1}") == nil)
   }
 
   @Test(arguments: [
@@ -133,9 +137,10 @@ import Testing
     #expect(arguments["A"] == "z" && arguments["B"] == "" && arguments["K8S_POD_NAME"] == "web")
     #expect(arguments["C"] == nil)
     #expect(try CNIArguments("A=x=y")["A"] == "x=y")
-    let odd = try invocation(.add, complete.merging(["CNI_ARGS": "A=1;B"]) { $1 })
-    let error = #expect(throws: CNIError.self) { try odd.arguments() }
-    #expect(error?.code == .invalidEnvironment)
+    let odd = complete.merging(["CNI_ARGS": "A=1;B"]) { $1 }
+    #expect(refusal(.add, odd, "{\"name\":\"n\"}")?.code == .invalidEnvironment)
+    // A DEL does without them.
+    #expect(refusal(.del, odd, "{\"name\":\"n\"}") == nil)
   }
 
   @Test(arguments: [

@@ -56,7 +56,7 @@ def test_after_a_third_of_2000_adds_was_killed_gc_leaves_what_the_others_have(
     network = calls.configuration("killed", dataDir=FOLDER, ranges=RANGES)
     plan = [("ADD", f"pod{n}", network) for n in range(2000)]
     for n in chance.sample(range(2000), 667):
-        plan[n] += (chance.randint(1, 90),)
+        plan[n] += (chance.randint(1, 60),)
     answers = calls.run(plan, WORKERS, kill=(10, 30000, seed))
     assert {answer.status for answer in answers} == {0, -9}
     alive = {f"pod{n}": answer.addresses for n, answer in enumerate(answers) if answer.succeeded}

@@ -151,6 +151,7 @@ def test_a_lease_that_names_the_interface_goes_first(oldest):
 
 
 def test_gc_keeps_what_names_no_interface(oldest):
+    oldest.configuration["cniVersion"] = "1.1.0"
     oldest.collect()
     assert oldest.held() == {"10.1.0.7": "old", "10.1.0.8": "other\n", "10.1.0.9": "reserved"}
 

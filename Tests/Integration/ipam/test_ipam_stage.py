@@ -243,6 +243,8 @@ def test_of_two_adds_at_once_one_has_everything_and_the_other_is_an_error(node, 
         threads = [threading.Thread(target=plugin.give, args=(given,)) for plugin in waiting]
         for thread in threads:
             thread.start()
+        for thread in threads:
+            thread.join()
         ended = [plugin.end() for plugin in waiting]
         results = [end.json for end in ended if end.status == 0]
         assert len(results) == 1, ended
@@ -261,7 +263,8 @@ def test_of_two_adds_at_once_one_has_everything_and_the_other_is_an_error(node, 
 def test_an_address_that_the_kernel_refuses_leaves_nothing(node):
     chain = Chain(node)
     made = chain.first.add("pod")
-    node.run("sysctl", "-w", "net.ipv6.conf.eth0.disable_ipv6=1", pod="pod")
+    # The kernel keeps IPv6 off a link that is too narrow for it (RFC 8200 section 5).
+    node.run("ip", "link", "set", "eth0", "mtu", "1000", pod="pod")
     with pytest.raises(Refused) as refused:
         chain.stage.call("ADD", "pod", prevResult=made)
     assert refused.value.error["code"] == 100

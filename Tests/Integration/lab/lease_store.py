@@ -19,6 +19,12 @@ class Leases(Network):
         super().__init__(node, "humanz-ipam", version, name, type=caller,
                          ipam={"type": "humanz-ipam", **keys})
 
+    def call(self, *arguments, environment=None, **options):
+        # As humanz-bridge names the node's end of the pair that it is about to make.
+        if self.configuration["type"] == "humanz-bridge":
+            environment = {"HUMANZ_HOST_INTERFACE": "veth0123456789a", **(environment or {})}
+        return super().call(*arguments, environment=environment, **options)
+
     @property
     def keys(self):
         return self.configuration["ipam"]
