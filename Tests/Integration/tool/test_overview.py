@@ -29,6 +29,8 @@ def screen(node):
     """Exit status, the rows of the table by network, and the lines below it."""
     done = Tool(node).call(check=False)
     table, _, rest = done.stdout.partition("\n\n")
+    if not table.startswith("NETWORK"):
+        return done.returncode, {}, done.stdout
     rows = {row.split("  ")[0]: row.split() for row in table.splitlines()[1:]}
     return done.returncode, rows, rest
 
