@@ -7,6 +7,7 @@
 #   make test     unit tests, then integration tests against bin/
 #   make test-arm64  the programs for arm64 as emulated processes, and the demo on an emulated machine
 #   make bench    our chain and its neighbours, measured side by side
+#   make model    the model of the lease store, checked with spin
 #   make test-kernels  the integration tests inside virtual machines with Debian's kernels, by hand
 #   make lint     the formatter's and the interpreters' own checks
 #   make install  DESTDIR=… CNI_BIN_DIR=/opt/cni/bin CNI_CONF_DIR=/etc/cni/net.d
@@ -18,8 +19,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: build test test-arm64 test-kernels test-kernels-short bench lint demo install clean \
-  needs-build needs-demo needs-test needs-kernels needs-bench
+.PHONY: build test model test-arm64 test-kernels test-kernels-short bench lint demo install clean \
+  needs-build needs-demo needs-test needs-kernels needs-bench needs-model
 
 PLUGINS := humanz-bridge humanz-ipam humanz-route
 PYTHON := /usr/bin/python3
@@ -64,6 +65,7 @@ NEEDS_TEST := $(NEEDS_DEMO) libmnl-dev pkg-config python3-pytest python3-hypothe
   bird2 frr gcc systemd zsh fish tcpdump ethtool $(if $(shell command -v kubectl),,kubernetes-client)
 NEEDS_TEST_ARM64 := $(NEEDS_TEST) qemu-user-static qemu-system-arm kmod
 NEEDS_KERNELS := $(NEEDS_TEST) qemu-system-x86 kmod xz-utils debian-archive-keyring
+NEEDS_MODEL := spin gcc python3
 NEEDS_BENCH := gcc libmnl-dev iproute2 python3 containernetworking-plugins nftables iptables
 
 needs-build:
@@ -74,6 +76,8 @@ needs-test:
 	@Scripts/install-missing $(NEEDS_TEST)
 needs-kernels:
 	@Scripts/install-missing $(NEEDS_KERNELS)
+needs-model:
+	@Scripts/install-missing $(NEEDS_MODEL)
 needs-bench:
 	@Scripts/install-missing $(NEEDS_BENCH)
 
@@ -101,13 +105,16 @@ test-kernels: needs-kernels build
 test-kernels-short: needs-kernels build
 	Scripts/test-kernels --short
 
+model: needs-model
+	nice $(PYTHON) Documentation/lease-store/check.py
+
 bench: needs-bench build
 	$(MAKE) -C Benchmarks
 
 lint:
 	swift format lint --strict --recursive Sources Tests Package.swift
 	for script in .ci/run demo/run Scripts/* Tests/Kernels/{boot,inside,prepare}; do bash -n "$$script"; done
-	$(PYTHON) -m compileall -q Tests Benchmarks
+	$(PYTHON) -m compileall -q Tests Benchmarks Documentation
 
 demo: needs-demo build
 	demo/run
