@@ -62,12 +62,11 @@ end:
 #ifndef INDEX_DOES_NOT_SYNC
     SYNC(indexed, SYNC_LEASES);
 #endif
-    isIndexed = 1;
     do
     :: atomic { isVain(0) -> removeFile(0) }
     :: atomic { isVain(1) -> removeFile(1) }
     :: atomic { isVain(2) -> removeFile(2) }
-    :: atomic { !isVain(0) && !isVain(1) && !isVain(2) -> break }
+    :: atomic { !isVain(0) && !isVain(1) && !isVain(2) -> isIndexed = 1; break }
     KILLED
     FAILS(indexed)
     od;

@@ -55,7 +55,7 @@ inline take(mask, x) {
 #define kept(q) (names[q] & leasesOf(q))
 #endif
 
-/* Sees to it that a lease is in its holder's file. LeaseStore.complete */
+/* Sees to it that a lease is in its holder's file. LeaseStore.index(_ lease:) */
 inline complete(x) {
   v = holder(x);
   if
@@ -79,7 +79,7 @@ inline lookAt(x) {
 }
 
 /* Whether a file is that of a pod without a lease. */
-#define isVain(q) (hasFile(q) && addressesOf(q) == 0)
+#define isVain(q) (hasFile(q) && (names[q] & leasesOf(q)) == 0)
 
 /* ---- LeaseStore.collect ---- */
 
