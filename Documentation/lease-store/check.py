@@ -110,7 +110,7 @@ def options(run, *more):
 def command(folder, *words):
     done = subprocess.run([*map(str, words)], cwd=folder, capture_output=True, text=True)
     if done.returncode:
-        raise Failed(f"{' '.join(map(str, words))}: {done.stdout}{done.stderr}")
+        raise Failed(f"{' '.join(map(str, words))}: {done.returncode} {done.stdout}{done.stderr}")
     return done.stdout
 
 
