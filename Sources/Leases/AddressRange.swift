@@ -7,7 +7,7 @@ import Embedded
 /// Keys and defaults are host-local's. The network's own address, IPv4's broadcast address and the
 /// gateway are never leased. In a /31 or /127 both addresses can be leased (RFC 3021, RFC 6164), and
 /// there is a gateway only where the configuration names one.
-public struct AddressRange: Equatable {
+public struct AddressRange: Equatable, Sendable {
   public let subnet: IPPrefix
   public let first: IPAddress
   public let last: IPAddress

@@ -2,7 +2,7 @@ import Addresses
 import Embedded
 
 /// Addresses in a row of one family, as numbers; both ends belong to it.
-struct AddressSpan: Equatable {
+struct AddressSpan: Equatable, Sendable {
   var lower: UInt128
   var upper: UInt128
 
@@ -10,7 +10,7 @@ struct AddressSpan: Equatable {
 }
 
 /// Spans in ascending order without overlap: looked up by binary search.
-struct AddressSpans: Equatable {
+struct AddressSpans: Equatable, Sendable {
   private let spans: [AddressSpan]
 
   /// - Parameter spans: in any order; they may overlap.

@@ -6,13 +6,13 @@ import System
 
 /// A lease file in host-local's form: the address is its name; container ID, CR LF and interface name are
 /// its content.
-public struct Lease: Equatable {
+public struct Lease: Equatable, Sendable {
   public let address: IPAddress
   public let holder: Holder
 }
 
 /// Who holds a lease.
-public enum Holder: Equatable {
+public enum Holder: Equatable, Sendable {
   case attachment(Attachment)
   /// A container, by host-local's oldest form (before release 0.7.0), which names no interface. A DEL of
   /// the container frees it; GC does not: a person may have written a word to keep an address.

@@ -2,7 +2,7 @@ import Addresses
 import Embedded
 
 /// Ranges of which an attachment gets one address: an element of `ranges`.
-public struct RangeSet: Equatable {
+public struct RangeSet: Equatable, Sendable {
   public let ranges: [AddressRange]
   /// What can be leased of each range, in the order of `ranges`.
   private let spans: [(range: Int, span: AddressSpan)]
