@@ -141,8 +141,11 @@ public struct LeaseStore: ~Copyable {
   /// Removes what a failed lease has made so far.
   private mutating func giveUp(_ record: AttachmentRecord) {
     for name in [LeaseStore.newLease, LeaseStore.newFile] { _ = try? attachments.remove(name) }
-    let claimed = try? leases.held(by: .attachment(record.attachment), among: record.addresses)
-    try? free(claimed ?? [], of: record.attachment)
+    // Leases that cannot be read keep their file, and the store stays unmarked: it leads to them.
+    guard
+      let claimed = try? leases.held(by: .attachment(record.attachment), among: record.addresses)
+    else { return }
+    try? free(claimed, of: record.attachment)
   }
 
   /// Makes the lease file of an address appear whole.
@@ -184,7 +187,8 @@ public struct LeaseStore: ~Copyable {
     _ addresses: [IPAddress], of attachment: Attachment
   ) throws(SystemError) {
     for address in addresses { try leases.remove(address.description) }
-    if !addresses.isEmpty { try leases.sync() }
+    // Also where this call removed none: one that was killed may have.
+    try leases.sync()
     var hadFile = false
     do throws(SystemError) { hadFile = try attachments.removeRecord(of: attachment) } catch {
       // Linux says so of missing files too.
@@ -199,7 +203,10 @@ public struct LeaseStore: ~Copyable {
     try? index()
     guard let lease = try leases.lease(of: address) else { return nil }
     try leases.remove(address.description)
-    if let attachment = lease.holder.attachment, var record = try attachments.record(of: attachment)
+    try leases.sync()
+    // Without a complete index a file may be of the past: written again it would look new.
+    if state != .incomplete, let attachment = lease.holder.attachment,
+      var record = try attachments.record(of: attachment)
     {
       record.addresses.removeAll { $0 == address }
       if record.addresses.isEmpty {
@@ -235,10 +242,10 @@ public struct LeaseStore: ~Copyable {
   static let newFile = ".new"
   private static let newLease = ".lease"
 
-  /// Ends a change: marks the store as ours, and writes its directory to the disk.
+  /// Ends a change: writes the store's directory to the disk, and then marks it as ours.
   borrowing func settle() throws(SystemError) {
-    try leases.mark(state)
     try leases.sync()
+    try leases.mark(state)
   }
 }
 

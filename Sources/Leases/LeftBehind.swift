@@ -54,7 +54,7 @@ extension Directory {
 }
 
 extension LeaseStore {
-  /// Frees leases that were left behind.
+  /// Frees leases that were left behind; none without a complete index.
   /// - Parameters:
   ///   - holders: whose; nil for everybody's.
   ///   - report: gets a sentence for each.
@@ -62,6 +62,8 @@ extension LeaseStore {
   mutating func reclaim(
     of holders: [Attachment]? = nil, report: (String) -> Void
   ) throws(SystemError) -> Bool {
+    // Without a complete index an attachment's file may be of the past.
+    guard state != .incomplete else { return false }
     var isAny = false
     var among = holders ?? []
     if holders == nil { among = try attachments.attachments() }

@@ -62,6 +62,8 @@ extension LeaseStore {
       case .unknown: break
       }
     }
+    // A lease whose removal a loss of power takes back must not have lost its file.
+    try leases.sync()
     for attachment in try attachments.attachments()
     where try indexed(attachment)?.isEmpty != false {
       try attachments.removeRecord(of: attachment)
@@ -81,6 +83,10 @@ extension LeaseStore {
     if let known = try attachments.record(of: attachment, since: written) {
       guard !known.addresses.contains(lease.address) else { return }
       record = known
+    } else if let old = try attachments.record(of: attachment) {
+      // A killed DEL may have left a lease that only the old file leads to.
+      record.addresses = try leases.held(by: .attachment(attachment), among: old.addresses)
+        .filter { $0 != lease.address }
     }
     record.addresses.append(lease.address)
     try write(record, durable: false)
