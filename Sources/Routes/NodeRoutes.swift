@@ -223,7 +223,7 @@ extension NodeRoutes {
       if let mine { findings.append(stale(mine)) }
       return
     }
-    // A route that is exactly ours but for its protocol is right, whoever made it.
+    // A route by hand or of a daemon that differs from ours only in its protocol is right.
     let right = (mine ?? there.first { $0.serves(as: wanted.route) })
       .flatMap { $0.serves(as: wanted.route) ? $0 : nil }
     if right != nil, there.count == 1, !all { return }
@@ -332,7 +332,7 @@ extension Route {
   /// Whether it is a link's own, which comes and goes with an address.
   fileprivate var isKernels: Bool { proto == Route.kernel }
 
-  /// Whether it sends packets as a route to a peer does, whoever made it and whatever its metric.
+  /// Whether it sends packets as a route to a peer does. Protocol and metric do not count.
   fileprivate func serves(as wanted: Route) -> Bool {
     guard kind == wanted.kind, mtu == wanted.mtu, nextHops.count == wanted.nextHops.count else {
       return false

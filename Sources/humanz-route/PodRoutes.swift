@@ -137,7 +137,7 @@ extension Route {
     destination == other.destination.network && table == other.table && metric == other.metric
   }
 
-  /// Whether a route, whoever made it, is what another one asks for.
+  /// Whether a route is what another one asks for. The protocol does not count.
   fileprivate func serves(as other: Route) -> Bool {
     var asked = other
     asked.proto = proto

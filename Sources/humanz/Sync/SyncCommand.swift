@@ -18,11 +18,10 @@ func synchronize(_ arguments: Arguments) throws(CNIError) -> Int32 {
 ///
 ///     kubectl get nodes -o json | humanz sync --node NAME
 ///
-/// Which routes it takes away: those of protocol 72 within the subnets of peers that the file named
-/// before and does not name now. It knows no `network`; an ADD, which does, takes away what is stale
-/// there, and wants every peer of the file. So both want the same, and a route that the file never
-/// named, as that of a static peer, is none of sync's. The routes go before the file: whoever kills
-/// it in between leaves a file by which the next sync does the same again.
+/// It removes the routes of protocol 72 to the subnets of peers that the file named before and does not
+/// name now. It does not know `network`: an ADD removes what is stale there. It leaves alone a route that
+/// the file never named, such as that of a static peer. The routes change before the file does: a sync
+/// that is killed in between leaves the old file, and the next sync does the same again.
 struct SyncCommand {
   private let path: String
   /// Whether to follow the input to its end, which is then an error.
