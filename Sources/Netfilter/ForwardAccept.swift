@@ -145,6 +145,7 @@ public struct ForwardAccept: Sendable {
   }
 
   /// The chains of nf_tables that drop the network.
+  @inline(never)
   private func chainsToChange(
     _ socket: borrowing NetfilterSocket
   ) throws(NetlinkError) -> [Chain] {
@@ -171,10 +172,12 @@ public struct ForwardAccept: Sendable {
   }
 
   /// Whether a rule is not the suite's: another network's rule goes with that network.
+  @inline(never)
   private func isOthers(_ rule: InstalledRule) -> Bool {
     rule.comment.map { !$0.utf8.starts(with: ForwardAccept.commentPrefix.utf8) } ?? true
   }
 
+  @inline(never)
   private func rules(in chain: Chain) -> [Rule] {
     var rules: [Rule] = []
     for prefix in prefixes where chain.family.carries(prefix.family) {

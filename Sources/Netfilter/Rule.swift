@@ -38,6 +38,7 @@ extension Request {
     newRule("insert", 0, rule, chain)
   }
 
+  @inline(never)
   private static func newRule(
     _ verb: String, _ flags: Int32, _ rule: Rule, _ chain: Chain
   ) -> Request {
@@ -152,11 +153,13 @@ extension InstalledRule {
 
 extension Rule {
   /// Whether the rule is in the kernel as it is here.
+  @inline(never)
   func isInstalled(as other: InstalledRule) -> Bool {
     comment == other.comment && matches(other)
   }
 
   /// Whether a rule in the kernel does the same, whatever its comment says and it counts.
+  @inline(never)
   func matches(_ other: InstalledRule) -> Bool {
     var request = Request("compare", NLMSG_NOOP, header: nfgenmsg())
     for expression in expressions { expression.put(into: &request) }

@@ -53,6 +53,7 @@ extension Request {
 
 extension VXLAN {
   /// Reads IFLA_INFO_DATA of a link of the kind `vxlan`.
+  @inline(never)
   init(_ data: Attributes) {
     self.init(
       port: data.first(IFLA_VXLAN_PORT)?.uint16.map { UInt16(bigEndian: $0) } ?? 0,

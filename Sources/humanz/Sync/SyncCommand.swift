@@ -117,7 +117,7 @@ extension SyncCommand {
     // An ADD that has read the old file is through with the routes before they change.
     let lock = try NodeLock(.exclusive)
     let old = try? ClusterFile(path: path)
-    wrong += try SyncCommand.putRoutesRight(file, after: old)
+    wrong += try putRoutesRight(file, after: old)
     if file != old { try file.write(to: path) }
     lock.unlock()
     firstChange = nil
@@ -129,7 +129,7 @@ extension SyncCommand {
   }
 
   /// - Returns: what cannot be made, each as a sentence.
-  private static func putRoutesRight(
+  private func putRoutesRight(
     _ file: ClusterFile, after old: ClusterFile?
   ) throws(CNIError) -> [String] {
     let node = try Node()
@@ -140,10 +140,8 @@ extension SyncCommand {
         wrong.append(error.message)
       }
     }
-    let subnets = file.peers.map { $0.subnet }
-    let departed = old?.peers.map { $0.subnet }.filter { !subnets.containsSorted($0) } ?? []
-    let routes = try NodeRoutes(
-      PeerList(file.peers.map { Peer($0) }), staleWithin: departed, node)
+    let networks = (try? ConfiguredNetworks(file: nil))?.routed ?? []
+    let routes = try NodeRoutes(to: file, at: path, after: old, of: networks, node)
     return wrong + routes.repair(on: node)
   }
 
