@@ -16,6 +16,8 @@
 #                 LOGROTATE_DIR=/etc/logrotate.d
 #   make install-files  the same of what is in bin/ already, without a build
 #   make man      the manual pages, into .build-manual/
+#   make texts    the parts of Documentation/ that come from the programs and the sources: after a change of a
+#                 command or of a message
 #   make dist     archives for amd64 and arm64, their checksums and an SPDX list of what is in them, into dist/
 #                 ARCH=amd64 makes one of them; so do deb and rpm
 #   make deb      Debian packages for amd64 and arm64, into dist/
@@ -30,7 +32,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build
 .PHONY: help build test model test-arm64 test-kernels test-kernels-short bench lint demo clean \
-  install install-files man dist deb rpm test-packages \
+  install install-files man texts dist deb rpm test-packages \
   needs-build needs-demo needs-test needs-kernels needs-bench needs-model needs-lint needs-deb needs-rpm needs-packages
 
 PLUGINS := humanz-bridge humanz-ipam humanz-route
@@ -181,6 +183,10 @@ install-files: man
 
 man:
 	Scripts/manual .build-manual
+
+texts:
+	Scripts/messages
+	Scripts/commands
 
 # Both architectures, unless one is asked for.
 PACKED := $(if $(filter command line environment,$(origin ARCH)),$(ARCH),amd64 arm64)

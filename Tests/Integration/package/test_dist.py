@@ -163,7 +163,18 @@ def test_the_manual_pages_are_clean(tmp_path):
         assert "logFile" in shown or name == "humanz"
 
 
-def test_the_page_of_the_tool_is_as_its_help():
+@pytest.mark.parametrize("script", ["commands", "messages"])
+def test_a_page_that_comes_from_the_programs_is_as_they_are(script):
     done = subprocess.run(
-        [ROOT / "Scripts/commands", "--check"], capture_output=True, text=True)
+        [ROOT / "Scripts" / script, "--check"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_every_code_of_an_error_is_explained():
+    text = (ROOT / "Documentation/errors.md").read_text()
+    explained = re.search(r"## Codes\n(.*?)\n## ", text, re.DOTALL)[1]
+    in_sources = set()
+    for path in (ROOT / "Sources").rglob("*.swift"):
+        in_sources |= set(re.findall(
+            r"static let \w+ = (?:CNIError\.)?Code\((?:rawValue: )?(\d+)\)", path.read_text()))
+    assert set(re.findall(r"^\| (\d+) \|", explained, re.MULTILINE)) == in_sources
