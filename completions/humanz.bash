@@ -6,7 +6,7 @@ _humanz_networks() {
 
 _humanz() {
   local program=${COMP_WORDS[0]} current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-  local command= operands=0 word options index
+  local command="" operands=0 word options index
   COMPREPLY=()
 
   # The words before the cursor: the command, and how many operands follow it.
