@@ -48,6 +48,6 @@ public struct PluginExecutable {
     throw CNIError(
       .delegate,
       "the plugin \"\(name)\" ended with status \(outcome.status) and printed no CNI error",
-      details: String(decoding: outcome.output.prefix(1024), as: UTF8.self))
+      details: String(decoding: outcome.output.prefix(1024)))
   }
 }

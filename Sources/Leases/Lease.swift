@@ -22,7 +22,7 @@ public enum Holder: Equatable, Sendable {
 
   init(_ bytes: [UInt8]) {
     let words = bytes.split(whereSeparator: { $0 == 0x0a || $0 == 0x0d }).map { word in
-      String(decoding: word, as: UTF8.self)
+      String(decoding: word)
     }
     if words.count == 1, let containerID = ContainerID(words[0]) {
       self = .container(containerID)
@@ -31,7 +31,7 @@ public enum Holder: Equatable, Sendable {
     {
       self = .attachment(Attachment(containerID: containerID, interface: interface))
     } else {
-      self = .unknown(String(decoding: bytes, as: UTF8.self))
+      self = .unknown(String(decoding: bytes))
     }
   }
 

@@ -1,5 +1,6 @@
 import Addresses
 import CNetlink
+import Embedded
 
 /// A route in one of the kernel's tables.
 public struct Route: Equatable, Sendable {

@@ -1,5 +1,6 @@
 import CNI
 import CNetlink
+import Embedded
 import System
 
 /// The result's `dns`, from a file in the form of resolv.conf(5).
@@ -14,7 +15,7 @@ func resolverConfiguration(at path: String) throws(CNIError) -> JSONObject {
   var search: [JSON] = []
   var options: [JSON] = []
   for line in bytes.split(separator: UInt8(ascii: "\n")) {
-    let words = line.split { $0 <= 0x20 }.map { String(decoding: $0, as: UTF8.self) }
+    let words = line.split { $0 <= 0x20 }.map { String(decoding: $0) }
     guard let keyword = words.first, words.count > 1 else { continue }
     let values = words.dropFirst().map { JSON.string($0) }
     switch keyword {
