@@ -50,7 +50,8 @@ if let staticLibraries {
     "s11_StringGutsV27_slowEnsureMatchingEncodingySS5IndexVAEF",
   ].map { "$e\($0)=abort" }
   let linker =
-    libraries.map { staticLibraries + "/lib/" + $0 } + (replaced + missing + unreached).map { "--defsym=" + $0 }
+    libraries.map { staticLibraries + "/lib/" + $0 }
+    + (replaced + missing + unreached).map { "--defsym=" + $0 }
   // Two segments instead of four are two mappings and three page faults less a start. (musl protects no
   // relocated data in such a program: there is none.)
   let segments = ["-z", "norelro", "--no-rosegment"]

@@ -51,7 +51,13 @@ public struct IPAddress: Equatable, Sendable {
 
   /// The 4 or 16 bytes in network byte order, as in a netlink attribute.
   public var bytes: [UInt8] {
-    stride(from: family.bits - 8, through: 0, by: -8).map { UInt8(truncatingIfNeeded: value >> $0) }
+    var bytes: [UInt8] = []
+    var shift = family.bits
+    while shift > 0 {
+      shift -= 8
+      bytes.append(UInt8(truncatingIfNeeded: value >> UInt128(shift)))
+    }
+    return bytes
   }
 
   /// The address `distance` above this one; nil past the last address of the family.

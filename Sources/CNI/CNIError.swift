@@ -80,7 +80,7 @@ public struct CNIError: Error, Equatable {
   public func json(version: String) -> JSON {
     .object(
       JSONObject(
-        ("cniVersion", .string(version)), ("code", .number(code.rawValue)),
+        ("cniVersion", .string(version)), ("code", .number(Int(code.rawValue))),
         ("msg", .string(message)), ("details", details.isEmpty ? nil : .string(details))))
   }
 

@@ -13,7 +13,8 @@ public struct PluginExecutable {
   public init(
     _ name: String, searchPath: String = environmentVariable("CNI_PATH") ?? ""
   ) throws(CNIError) {
-    guard !name.isEmpty, name != ".", name != "..", !name.utf8.contains(UInt8(ascii: "/")) else {
+    guard !name.isEmpty, name != ".", name != "..", !Array(name.utf8).contains(UInt8(ascii: "/"))
+    else {
       throw CNIError(
         .invalidConfiguration, "the plugin type \"\(name)\" is not a bare name of an executable")
     }

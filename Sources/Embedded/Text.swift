@@ -7,15 +7,21 @@ extension String {
   /// The parts of a text between the occurrences of an ASCII character.
   ///
   /// The standard library's `split` works on grapheme clusters and adds their tables to each program.
-  @inline(never)
   public func fields(
     separatedBy separator: Unicode.Scalar, omittingEmpty: Bool = true
   ) -> [String] {
+    fields(between: UInt8(ascii: separator)...UInt8(ascii: separator), omittingEmpty)
+  }
+
+  /// The parts of a text between its spaces and control characters.
+  public var words: [String] { fields(between: 0...0x20, true) }
+
+  @inline(never)
+  private func fields(between separators: ClosedRange<UInt8>, _ omittingEmpty: Bool) -> [String] {
     let bytes = Array(utf8)
     var fields: [String] = []
     var start = 0
-    for end in 0...bytes.count
-    where end == bytes.count || bytes[end] == UInt8(ascii: separator) {
+    for end in 0...bytes.count where end == bytes.count || separators.contains(bytes[end]) {
       if end > start || !omittingEmpty { fields.append(String(decoding: bytes[start..<end])) }
       start = end + 1
     }
@@ -26,21 +32,21 @@ extension String {
   /// same where the standard library has its tables.
   public func isSame(as other: String) -> Bool { compareBytes(self, other) == 0 }
 
+  /// Whether the text comes before another by its bytes, the same in every build.
+  public func isBefore(_ other: String) -> Bool { compareBytes(self, other) < 0 }
+
   /// Whether the text begins with the bytes of another.
-  @inline(never)
-  public func begins(with prefix: String) -> Bool {
-    withBytes(self, prefix) {
-      $0.count >= $1.count && memcmp($0.baseAddress!, $1.baseAddress!, $1.count) == 0
-    }
-  }
+  public func begins(with prefix: String) -> Bool { hasBytes(of: prefix, atEnd: false) }
 
   /// Whether the text ends with the bytes of another.
+  public func ends(with suffix: String) -> Bool { hasBytes(of: suffix, atEnd: true) }
+
   @inline(never)
-  public func ends(with suffix: String) -> Bool {
-    withBytes(self, suffix) {
-      $0.count >= $1.count
-        && memcmp($0.baseAddress! + ($0.count - $1.count), $1.baseAddress!, $1.count) == 0
-    }
+  private func hasBytes(of part: String, atEnd: Bool) -> Bool {
+    let (bytes, part) = (Array(utf8), Array(part.utf8))
+    guard bytes.count >= part.count else { return false }
+    let start = atEnd ? bytes.count - part.count : 0
+    return bytes[start..<start + part.count] == part[...]
   }
 
   /// The text of UTF-8; what is not valid becomes U+FFFD.
@@ -96,7 +102,7 @@ extension Int {
 extension [String] {
   /// Sorted by bytes, the same in every build.
   @inline(never)
-  public func sortedByBytes() -> [String] { inOrder { compareBytes($0, $1) < 0 } }
+  public func sortedByBytes() -> [String] { inOrder { $0.isBefore($1) } }
 
   /// One text of all, with another between them.
   @inline(never)
@@ -113,17 +119,11 @@ extension [String] {
 /// The order of two texts by their bytes: negative, zero or positive, as `memcmp` has it.
 @inline(never)
 func compareBytes(_ left: String, _ right: String) -> Int {
-  withBytes(left, right) {
-    let order = memcmp($0.baseAddress!, $1.baseAddress!, min($0.count, $1.count))
-    return order == 0 ? $0.count - $1.count : Int(order)
-  }
-}
-
-/// Gives the bytes of two texts.
-private func withBytes<Value>(
-  _ left: String, _ right: String,
-  _ body: (UnsafeBufferPointer<UInt8>, UnsafeBufferPointer<UInt8>) -> Value
-) -> Value {
   var (left, right) = (left, right)
-  return left.withUTF8 { left in right.withUTF8 { right in body(left, right) } }
+  return left.withUTF8 { left in
+    right.withUTF8 { right in
+      let order = memcmp(left.baseAddress!, right.baseAddress!, min(left.count, right.count))
+      return order == 0 ? left.count - right.count : Int(order)
+    }
+  }
 }

@@ -21,9 +21,7 @@ public enum Holder: Equatable, Sendable {
   case unknown(String)
 
   init(_ bytes: [UInt8]) {
-    let words = bytes.split(whereSeparator: { $0 == 0x0a || $0 == 0x0d }).map { word in
-      String(decoding: word)
-    }
+    let words = String(decoding: bytes.map { $0 == 0x0d ? 0x0a : $0 }).fields(separatedBy: "\n")
     if words.count == 1, let containerID = ContainerID(words[0]) {
       self = .container(containerID)
     } else if words.count == 2, let containerID = ContainerID(words[0]),

@@ -39,7 +39,9 @@ public struct ReferenceMasquerade: Sendable {
           + targets.map { .deleteChain(family, table: "nat", $0) })
     }
     let chain = ReferenceMasquerade.chain(.inet, "cni_plugins_masquerade", "masq_checks")
-    let rules = try socket.rules(of: chain).filter { $0.comment?.ends(with: nftablesComment) == true }
+    let rules = try socket.rules(of: chain).filter {
+      $0.comment?.ends(with: nftablesComment) == true
+    }
     try socket.commit(rules.map { .deleteRule($0, of: chain) })
   }
 

@@ -34,6 +34,6 @@ public enum Sysctl {
 
   /// nil for a key that could lead out of /proc/sys.
   private static func path(_ key: String) -> String? {
-    strstr("/\(key)/", "/../") == nil ? "/proc/sys/\(key)" : nil
+    key.fields(separatedBy: "/").contains("..") ? nil : "/proc/sys/\(key)"
   }
 }
