@@ -6,7 +6,7 @@ public struct InterfaceName: Equatable, Sendable, CustomStringConvertible {
 
   public init?(_ text: String) {
     guard (1...15).contains(text.utf8.count), text != ".", text != "..",
-      !text.utf8.contains(where: { byte in
+      !Array(text.utf8).contains(where: { byte in
         byte == UInt8(ascii: "/") || byte == UInt8(ascii: ":") || byte == UInt8(ascii: "%")
           || byte <= 0x20 || byte == 0x7f
       })

@@ -146,8 +146,8 @@ public struct CNIArguments {
       }
       pairs.append(
         (
-          String(decoding: bytes[..<equals], as: UTF8.self),
-          String(decoding: bytes[(equals + 1)...], as: UTF8.self)
+          String(decoding: bytes[..<equals]),
+          String(decoding: bytes[(equals + 1)...])
         ))
     }
     self.pairs = pairs

@@ -12,7 +12,8 @@ public enum JSON: Equatable {
   case array([JSON])
   case object(JSONObject)
 
-  public static func number(_ value: some BinaryInteger) -> JSON { .number("\(value)") }
+  @inline(never)
+  public static func number(_ value: Int) -> JSON { .number("\(value)") }
 
   public var string: String? {
     if case .string(let value) = self { value } else { nil }

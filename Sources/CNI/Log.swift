@@ -22,7 +22,7 @@ public struct Log {
     guard let path else { return }
     let flags = O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY
     guard let file = try? FileDescriptor(path: path, flags: flags), file.isPlainFile else { return }
-    let oneLine = line.utf8.map { $0 < 0x20 ? 0x20 : $0 }
+    let oneLine = Array(line.utf8).map { $0 < 0x20 ? 0x20 : $0 }
     try? file.writeAll(path, Array("\(Clock.timestamp()) ".utf8) + oneLine + [0x0a])
   }
 }

@@ -174,7 +174,7 @@ public struct ForwardAccept: Sendable {
   /// Whether a rule is not the suite's: another network's rule goes with that network.
   @inline(never)
   private func isOthers(_ rule: InstalledRule) -> Bool {
-    rule.comment.map { !$0.utf8.starts(with: ForwardAccept.commentPrefix.utf8) } ?? true
+    rule.comment.map { !$0.begins(with: ForwardAccept.commentPrefix) } ?? true
   }
 
   @inline(never)

@@ -188,7 +188,7 @@ private struct Contents {
     let path = "/proc/thread-self/net/\(family == .v4 ? "ip" : "ip6")_tables_names"
     do throws(SystemError) {
       let names = try FileDescriptor.contents(of: path)
-      return names.split(separator: 0x0a).contains { $0.elementsEqual("filter".utf8) }
+      return String(decoding: names).fields(separatedBy: "\n").contains("filter")
     } catch {
       // A kernel without iptables-legacy has no such file.
       if error.errno == .noSuchFileOrDirectory { return false }

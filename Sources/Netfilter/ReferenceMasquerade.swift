@@ -39,7 +39,9 @@ public struct ReferenceMasquerade: Sendable {
           + targets.map { .deleteChain(family, table: "nat", $0) })
     }
     let chain = ReferenceMasquerade.chain(.inet, "cni_plugins_masquerade", "masq_checks")
-    let rules = try socket.rules(of: chain).filter { $0.comment?.ends(in: nftablesComment) == true }
+    let rules = try socket.rules(of: chain).filter {
+      $0.comment?.ends(with: nftablesComment) == true
+    }
     try socket.commit(rules.map { .deleteRule($0, of: chain) })
   }
 
@@ -77,12 +79,6 @@ extension InstalledRule {
       }
       return nil
     }
-  }
-}
-
-extension String {
-  fileprivate func ends(in other: String) -> Bool {
-    utf8.count >= other.utf8.count && utf8.suffix(other.utf8.count).elementsEqual(other.utf8)
   }
 }
 

@@ -142,7 +142,7 @@ extension InstalledRule {
     var rest = bytes[...]
     while let type = rest.popFirst(), let length = rest.popFirst() {
       let value = rest.prefix(Int(length))
-      if type == 0 { return String(decoding: value.prefix { $0 != 0 }, as: UTF8.self) }
+      if type == 0 { return String(decoding: value.prefix { $0 != 0 }) }
       rest = rest.dropFirst(Int(length))
     }
     return nil

@@ -242,11 +242,6 @@ private struct Fingerprint {
   }
 
   var description: String {
-    let digits = Array("0123456789abcdef".utf8)
-    var text: [UInt8] = []
-    for place in 0..<16 {
-      text.append(digits[Int(truncatingIfNeeded: value &>> UInt64(60 - 4 * place)) & 0xf])
-    }
-    return String(decoding: text, as: UTF8.self)
+    String(value, digits: 16, radix: 16)
   }
 }

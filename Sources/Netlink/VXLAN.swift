@@ -36,7 +36,7 @@ extension Request {
     var request = Request(
       "create VXLAN link \(name)", RTM_NEWLINK, flags: NLM_F_CREATE | NLM_F_EXCL,
       header: ifinfomsg())
-    request.put(IFLA_IFNAME, "\(name)")
+    request.put(IFLA_IFNAME, name.description)
     if let mtu { request.put(IFLA_MTU, UInt32(mtu)) }
     request.nest(IFLA_LINKINFO) { info in
       info.put(IFLA_INFO_KIND, "vxlan")

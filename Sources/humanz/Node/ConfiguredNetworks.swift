@@ -37,7 +37,7 @@ struct ConfiguredNetwork {
     let type = try plugin.string("type") ?? ""
     let section = try plugin.keys("ipam")
     let delegate = try section?.string("type") ?? ""
-    isOurs = isOurs || type.utf8.starts(with: "humanz-".utf8) || delegate == "humanz-ipam"
+    isOurs = isOurs || type.begins(with: "humanz-") || delegate == "humanz-ipam"
     if type == "humanz-bridge" || type == "bridge" {
       bridge =
         try plugin.parsed("bridge", as: "an interface name", InterfaceName.init)

@@ -99,7 +99,7 @@ extension LeaseReport.Usage {
     .object(
       JSONObject(
         ("network", .string("\(network)")), ("pool", .string("\(set)")), ("used", .number(used)),
-        ("total", .number(set.total))))
+        ("total", .number("\(set.total)"))))
   }
 }
 

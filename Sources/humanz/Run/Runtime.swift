@@ -139,9 +139,9 @@ struct Runtime {
           ("CNI_ARGS", attachment?.arguments ?? ""),
         ])
     } catch {
-      var error = error
-      error.message = "plugin type=\"\(type)\" failed (\(verb.rawValue)): \(error.message)"
-      throw error
+      throw CNIError(
+        error.code, "plugin type=\"\(type)\" failed (\(verb.rawValue)): \(error.message)",
+        details: error.details)
     }
   }
 

@@ -114,7 +114,7 @@ struct SyncCluster {
 }
 
 private func isBefore(_ left: String, _ right: String) -> Bool {
-  left.utf8.lexicographicallyPrecedes(right.utf8)
+  left.isBefore(right)
 }
 
 // MARK: - The file

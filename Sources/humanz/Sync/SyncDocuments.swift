@@ -128,7 +128,7 @@ struct SyncDocuments {
     while let last = before.last, last <= 0x20 { before.removeLast() }
     guard before.popLast() == UInt8(ascii: ":") else { return false }
     while let last = before.last, last <= 0x20 { before.removeLast() }
-    return before.suffix(7).elementsEqual("\"items\"".utf8)
+    return String(decoding: before.suffix(7)).isSame(as: "\"items\"")
       && before.dropLast(7).last != UInt8(ascii: "\\")
   }
 

@@ -25,7 +25,7 @@ PROGRAMS = ["humanz-bridge", "humanz-ipam", "humanz-route"]
 
 # Of each program, in bytes. The aim is 400,000: the overlay, the checks of subnets and the DEL that does not
 # wait have taken each stage above it.
-SIZE = 450_000
+SIZE = 380_000
 
 # System calls and netlink messages. STATUS of humanz-ipam looks whether the gateways of its subnets fit on
 # the node: a subnet that another link has would fail each ADD.
