@@ -37,6 +37,8 @@ _humanz() {
     release) options='--data-dir --conflist --help' ;;
     routes) options='--json --wide --conflist --help' ;;
     sync) options='--node --watch --cluster-file --help' ;;
+    lint) options='--json --help' ;;
+    convert) options='--help' ;;
     run) options='--ifname --container-id --args --capability-args --valid --help' ;;
     *) options='' ;;
   esac
@@ -47,11 +49,11 @@ _humanz() {
 
   case $command:$operands in
     :0 | help:0)
-      mapfile -t COMPREPLY < <(compgen -W 'ports leases release routes sync run help' -- "$current") ;;
+      mapfile -t COMPREPLY < <(compgen -W 'ports leases release routes sync lint convert run help' -- "$current") ;;
     leases:0 | release:0)
       mapfile -t COMPREPLY < <(compgen -W "$(_humanz_networks "$program")" -- "$current") ;;
     run:0) mapfile -t COMPREPLY < <(compgen -W 'add check del gc status version' -- "$current") ;;
-    run:1) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
+    lint:* | convert:0 | run:1) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
     run:2) mapfile -t COMPREPLY < <(compgen -W "$(ls /run/netns 2>/dev/null)" -- "$current") ;;
   esac
 }

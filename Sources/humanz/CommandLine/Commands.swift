@@ -59,6 +59,22 @@ var commands: [Command] {
         without --output-watch-events.
         """, run: synchronize),
     Command(
+      "lint", "Finds what is wrong in configurations, and around them on this node",
+      forms: ["[FILE]... [--json]"], operands: 0...1000, options: [json],
+      notes: """
+        Without FILE: every configuration in CNI_CONF_DIR, or else /etc/cni/net.d. Plugins are looked for
+        in CNI_PATH, or else where containerd looks, or else in /opt/cni/bin. Exit status 1: an error
+        was found; a warning may be meant.
+        """, run: lintFiles),
+    Command(
+      "convert", "Makes a conflist for humanz of another plugin's configuration", forms: ["FILE"],
+      operands: 1...1,
+      notes: """
+        FILE is the tutorial's (humanz-cni), the reference bridge's with host-local, flannel's or
+        kindnet's. The conflist is printed on stdout; what has no counterpart, and what is left to do, on
+        stderr.
+        """, run: convertFile),
+    Command(
       "run", "Runs the plugins of a network as a container runtime does",
       forms: [
         "add|check|del CONFLIST NETNS [OPTION]...",
