@@ -38,7 +38,7 @@ _humanz() {
     routes) options='--json --wide --conflist --help' ;;
     sync) options='--node --watch --cluster-file --help' ;;
     lint) options='--json --help' ;;
-    convert) options='--help' ;;
+    convert | metrics) options='--help' ;;
     run) options='--ifname --container-id --args --capability-args --valid --help' ;;
     *) options='' ;;
   esac
@@ -49,7 +49,7 @@ _humanz() {
 
   case $command:$operands in
     :0 | help:0)
-      mapfile -t COMPREPLY < <(compgen -W 'ports leases release routes sync lint convert run help' -- "$current") ;;
+      mapfile -t COMPREPLY < <(compgen -W 'ports leases release routes sync lint convert metrics run help' -- "$current") ;;
     leases:0 | release:0)
       mapfile -t COMPREPLY < <(compgen -W "$(_humanz_networks "$program")" -- "$current") ;;
     run:0) mapfile -t COMPREPLY < <(compgen -W 'add check del gc status version' -- "$current") ;;

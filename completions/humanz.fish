@@ -20,6 +20,7 @@ complete -c humanz -n __fish_use_subcommand -a routes -d 'show routes, forwardin
 complete -c humanz -n __fish_use_subcommand -a sync -d "make a cluster's nodes this node's routes"
 complete -c humanz -n __fish_use_subcommand -a lint -d 'find what is wrong in configurations'
 complete -c humanz -n __fish_use_subcommand -a convert -d "make a conflist of another plugin's configuration"
+complete -c humanz -n __fish_use_subcommand -a metrics -d "print the node's metrics for Prometheus"
 complete -c humanz -n __fish_use_subcommand -a run -d 'run the plugins of a network'
 complete -c humanz -n __fish_use_subcommand -a help -d 'show the help of a command'
 
@@ -43,4 +44,4 @@ complete -c humanz -n '__humanz_is run' -l args -x -d CNI_ARGS
 complete -c humanz -n '__humanz_is run' -l capability-args -x -d 'what the runtime offers'
 complete -c humanz -n '__humanz_is run' -l valid -x -d 'an attachment that gc keeps'
 
-complete -c humanz -n '__humanz_is help' -a 'ports leases release routes sync lint convert run'
+complete -c humanz -n '__humanz_is help' -a 'ports leases release routes sync lint convert metrics run'

@@ -75,6 +75,12 @@ var commands: [Command] {
         stderr.
         """, run: convertFile),
     Command(
+      "metrics", "Prints the node's metrics for Prometheus", forms: [""],
+      notes: """
+        node_exporter's textfile collector reads them from a file, which `humanz sync --watch --metrics
+        FILE` keeps.
+        """, run: printMetrics),
+    Command(
       "run", "Runs the plugins of a network as a container runtime does",
       forms: [
         "add|check|del CONFLIST NETNS [OPTION]...",
