@@ -31,10 +31,13 @@ complete -c humanz -n '__humanz_is leases release' -l data-dir -x -a '(__fish_co
 complete -c humanz -n '__humanz_is leases release' -a '(__humanz_networks)' -d network
 
 complete -c humanz -n '__humanz_is sync' -l node -x -d "this node's name"
-complete -c humanz -n '__humanz_is sync' -l watch -d 'follow the input to its end'
+complete -c humanz -n '__humanz_is sync' -l watch -d 'go on following'
+complete -c humanz -n '__humanz_is sync' -l kubectl -rF -d 'start this kubectl'
+complete -c humanz -n '__humanz_is sync' -l kubeconfig -rF -d 'what kubectl uses'
+complete -c humanz -n '__humanz_is sync' -l metrics -rF -d 'write metrics to this file'
 complete -c humanz -n '__humanz_is sync' -l cluster-file -rF -d 'the file to write'
 
-complete -c humanz -n '__humanz_is lint convert' -F
+complete -c humanz -n '__humanz_is sync lint convert' -F
 
 complete -c humanz -n '__humanz_is run' -a 'add check del gc status version'
 complete -c humanz -n '__humanz_is run' -F
