@@ -82,7 +82,7 @@ endif
 NEEDS_DEMO := iproute2 iputils-ping curl python3
 NEEDS_TEST := $(NEEDS_DEMO) procps libmnl-dev pkg-config python3-pytest python3-hypothesis containernetworking-plugins \
   busybox-static nftables iptables strace arping binutils podman containerd runc python3-grpcio \
-  bird2 frr gcc spin systemd zsh fish tcpdump ethtool $(if $(shell command -v kubectl),,kubernetes-client)
+  bird2 frr gcc spin systemd prometheus zsh fish tcpdump ethtool $(if $(shell command -v kubectl),,kubernetes-client)
 NEEDS_TEST_ARM64 := $(NEEDS_TEST) qemu-user-static qemu-system-arm kmod
 NEEDS_KERNELS := $(NEEDS_TEST) qemu-system-x86 kmod xz-utils debian-archive-keyring
 NEEDS_MODEL := spin gcc python3

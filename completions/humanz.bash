@@ -13,15 +13,15 @@ _humanz() {
   for ((index = 1; index < COMP_CWORD; index++)); do
     word=${COMP_WORDS[index]}
     case $word in
-      --conflist | --data-dir | --node | --cluster-file | --ifname | --container-id | --args | \
-        --capability-args | --valid) ((index++)) ;;
+      --conflist | --data-dir | --node | --cluster-file | --kubectl | --kubeconfig | --metrics | --ifname | \
+        --container-id | --args | --capability-args | --valid) ((index++)) ;;
       -*) ;;
       *) if [[ -z $command ]]; then command=$word; else ((operands++)); fi ;;
     esac
   done
 
   case $previous in
-    --conflist | --cluster-file)
+    --conflist | --cluster-file | --kubectl | --kubeconfig | --metrics)
       mapfile -t COMPREPLY < <(compgen -f -- "$current")
       return ;;
     --data-dir)
@@ -36,7 +36,9 @@ _humanz() {
     leases) options='--json --wide --data-dir --conflist --help' ;;
     release) options='--data-dir --conflist --help' ;;
     routes) options='--json --wide --conflist --help' ;;
-    sync) options='--node --watch --cluster-file --help' ;;
+    sync) options='--node --watch --kubectl --kubeconfig --cluster-file --metrics --help' ;;
+    lint) options='--json --help' ;;
+    convert | metrics) options='--help' ;;
     run) options='--ifname --container-id --args --capability-args --valid --help' ;;
     *) options='' ;;
   esac
@@ -47,11 +49,11 @@ _humanz() {
 
   case $command:$operands in
     :0 | help:0)
-      mapfile -t COMPREPLY < <(compgen -W 'ports leases release routes sync run help' -- "$current") ;;
+      mapfile -t COMPREPLY < <(compgen -W 'ports leases release routes sync lint convert metrics run help' -- "$current") ;;
     leases:0 | release:0)
       mapfile -t COMPREPLY < <(compgen -W "$(_humanz_networks "$program")" -- "$current") ;;
     run:0) mapfile -t COMPREPLY < <(compgen -W 'add check del gc status version' -- "$current") ;;
-    run:1) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
+    lint:* | convert:0 | sync:0 | run:1) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
     run:2) mapfile -t COMPREPLY < <(compgen -W "$(ls /run/netns 2>/dev/null)" -- "$current") ;;
   esac
 }

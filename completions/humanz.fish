@@ -18,18 +18,26 @@ complete -c humanz -n __fish_use_subcommand -a leases -d 'show who holds each ad
 complete -c humanz -n __fish_use_subcommand -a release -d 'free an address, whoever holds it'
 complete -c humanz -n __fish_use_subcommand -a routes -d 'show routes, forwarding and firewalls'
 complete -c humanz -n __fish_use_subcommand -a sync -d "make a cluster's nodes this node's routes"
+complete -c humanz -n __fish_use_subcommand -a lint -d 'find what is wrong in configurations'
+complete -c humanz -n __fish_use_subcommand -a convert -d "make a conflist of another plugin's configuration"
+complete -c humanz -n __fish_use_subcommand -a metrics -d "print the node's metrics for Prometheus"
 complete -c humanz -n __fish_use_subcommand -a run -d 'run the plugins of a network'
 complete -c humanz -n __fish_use_subcommand -a help -d 'show the help of a command'
 
-complete -c humanz -n '__fish_use_subcommand; or __humanz_is ports leases routes' -l json -d 'print JSON for a program'
+complete -c humanz -n '__fish_use_subcommand; or __humanz_is ports leases routes lint' -l json -d 'print JSON for a program'
 complete -c humanz -n '__fish_use_subcommand; or __humanz_is ports leases routes' -l wide -d 'cut nothing'
 complete -c humanz -n '__humanz_is leases release routes' -l conflist -rF -d 'the networks of this file alone'
 complete -c humanz -n '__humanz_is leases release' -l data-dir -x -a '(__fish_complete_directories)' -d 'the stores in this folder alone'
 complete -c humanz -n '__humanz_is leases release' -a '(__humanz_networks)' -d network
 
 complete -c humanz -n '__humanz_is sync' -l node -x -d "this node's name"
-complete -c humanz -n '__humanz_is sync' -l watch -d 'follow the input to its end'
+complete -c humanz -n '__humanz_is sync' -l watch -d 'go on following'
+complete -c humanz -n '__humanz_is sync' -l kubectl -rF -d 'start this kubectl'
+complete -c humanz -n '__humanz_is sync' -l kubeconfig -rF -d 'what kubectl uses'
+complete -c humanz -n '__humanz_is sync' -l metrics -rF -d 'write metrics to this file'
 complete -c humanz -n '__humanz_is sync' -l cluster-file -rF -d 'the file to write'
+
+complete -c humanz -n '__humanz_is sync lint convert' -F
 
 complete -c humanz -n '__humanz_is run' -a 'add check del gc status version'
 complete -c humanz -n '__humanz_is run' -F
@@ -39,4 +47,4 @@ complete -c humanz -n '__humanz_is run' -l args -x -d CNI_ARGS
 complete -c humanz -n '__humanz_is run' -l capability-args -x -d 'what the runtime offers'
 complete -c humanz -n '__humanz_is run' -l valid -x -d 'an attachment that gc keeps'
 
-complete -c humanz -n '__humanz_is help' -a 'ports leases release routes sync run'
+complete -c humanz -n '__humanz_is help' -a 'ports leases release routes sync lint convert metrics run'

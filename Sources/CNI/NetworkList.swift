@@ -5,6 +5,8 @@ import System
 public struct NetworkList {
   public let name: NetworkName
   public let version: ProtocolVersion
+  /// `cniVersion`, which a runtime goes by that does not know `cniVersions`.
+  public let firstVersion: ProtocolVersion
   public let plugins: [Keys]
   public let disableCheck: Bool
   public let disableGC: Bool
@@ -29,7 +31,9 @@ public struct NetworkList {
       throw keys.invalid("name", "is required: the network's name")
     }
     self.name = name
-    version = try NetworkList.version(keys)
+    let version = try NetworkList.version(keys)
+    self.version = version
+    firstVersion = (try? NetworkConfiguration.version(keys)) ?? version
     plugins = try keys.list("plugins") ?? [keys]
     guard !plugins.isEmpty else { throw keys.invalid("plugins", "is empty") }
     disableCheck = try keys.bool("disableCheck") ?? false

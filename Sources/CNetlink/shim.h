@@ -26,6 +26,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -89,6 +90,16 @@ static inline void humanz_signal_default(int number) { signal(number, SIG_DFL); 
 static inline void humanz_signal_interrupt(int number, void (*handler)(int)) {
   struct sigaction action = {.sa_handler = handler};
   sigaction(number, &action, NULL);
+}
+
+/// sigprocmask(SIG_BLOCK, {SIGTERM, SIGINT}), and signalfd for the two
+static inline int humanz_termination_signals(void) {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  sigprocmask(SIG_BLOCK, &signals, NULL);
+  return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
 // glibc makes these values of an enumeration, musl integers.

@@ -43,7 +43,7 @@ public struct Program {
     }
   }
 
-  private func spawn(
+  func spawn(
     stdin: borrowing FileDescriptor, stdout: consuming FileDescriptor, environment: [String]
   ) throws(SystemError) -> pid_t {
     var actions = posix_spawn_file_actions_t()
@@ -57,7 +57,10 @@ public struct Program {
     var signals = sigset_t()
     sigfillset(&signals)
     posix_spawnattr_setsigdefault(&attributes, &signals)
-    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF))
+    // This process may hold signals back, and its child would do so too.
+    sigemptyset(&signals)
+    posix_spawnattr_setsigmask(&attributes, &signals)
+    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK))
     var words = ([path] + arguments).map { strdup($0) } + [nil]
     var variables = environment.map { strdup($0) } + [nil]
     defer { for pointer in words + variables { free(pointer) } }
@@ -66,13 +69,15 @@ public struct Program {
     guard error == 0 else { throw SystemError("run \(path)", Errno(error)) }
     return process
   }
+}
 
-  private func exitStatus(of process: pid_t) -> Int32 {
-    var status: Int32 = 0
-    do throws(Errno) { try valueOrErrno { waitpid(process, &status, 0) } } catch { return -1 }
-    let signal = status & 0x7f
-    return signal == 0 ? status >> 8 & 0xff : 128 + signal
-  }
+/// Waits for a child process.
+/// - Returns: its exit status, or 128 and the signal; -1 where it is not a child of this process.
+func exitStatus(of process: pid_t) -> Int32 {
+  var status: Int32 = 0
+  do throws(Errno) { try valueOrErrno { waitpid(process, &status, 0) } } catch { return -1 }
+  let signal = status & 0x7f
+  return signal == 0 ? status >> 8 & 0xff : 128 + signal
 }
 
 /// An anonymous file at its start. As a program's stdin it holds input of any size, without a second

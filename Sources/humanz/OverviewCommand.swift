@@ -57,7 +57,8 @@ struct Overview {
     judge(configured, routes, ports)
   }
 
-  private static func leases(
+  /// The leases of each network of ours.
+  static func leases(
     _ configured: ConfiguredNetworks
   ) throws(CNIError) -> [(name: NetworkName, report: LeaseReport)] {
     var reports: [(name: NetworkName, report: LeaseReport)] = []
@@ -95,7 +96,7 @@ struct Overview {
     _ configured: ConfiguredNetworks, _ routes: RouteReport, _ ports: [Port]
   ) {
     for complaint in configured.complaints {
-      add(complaint, "correct the file, and run humanz again")
+      add(complaint, "humanz lint")
     }
     if !configured.networks.contains(where: { $0.isOurs }), configured.complaints.isEmpty {
       add(

@@ -45,19 +45,49 @@ var commands: [Command] {
     Command(
       "sync", "Makes the nodes of a Kubernetes cluster this node's cluster file and routes",
       forms: [
-        "--node NAME [--cluster-file FILE]  <NODES",
-        "--node NAME [--cluster-file FILE] --watch  <EVENTS",
-      ],
+        "--node NAME  <NODES",
+        "--node NAME --watch  <EVENTS",
+        "--node NAME [--watch] --kubectl PATH [--kubeconfig FILE]",
+        "--watch CONFLIST",
+      ], operands: 0...1,
       options: [
         Option("--node", "NAME", "this node's name, as `kubectl get nodes` has it"),
-        Option("--watch", nil, "follow the input to its end, which is then an error"),
+        Option("--watch", nil, "go on: follow the cluster, and repair the routes when they change"),
+        Option("--kubectl", "PATH", "start this kubectl, and again when it ends"),
+        Option("--kubeconfig", "FILE", "what that kubectl uses"),
         Option(
           "--cluster-file", "FILE", "the file to write, instead of \(ClusterFile.defaultPath)"),
+        Option("--metrics", "FILE", "with --watch: write the node's metrics to this file"),
       ],
       notes: """
         NODES is what `kubectl get nodes -o json` prints. EVENTS is what it prints with --watch, with or
-        without --output-watch-events.
+        without --output-watch-events; the end of EVENTS is an error. With --kubectl the nodes are listed
+        again at least every ten minutes. With CONFLIST the routes are those to the peers that it names.
+        With --watch the routes are repaired within a second of a change that the kernel tells of, and
+        compared every ten seconds. Without: exit status 1 where a node is left out.
         """, run: synchronize),
+    Command(
+      "lint", "Finds what is wrong in configurations, and around them on this node",
+      forms: ["[FILE]... [--json]"], operands: 0...1000, options: [json],
+      notes: """
+        Without FILE: every configuration in CNI_CONF_DIR, or else /etc/cni/net.d. Plugins are looked for
+        in CNI_PATH, or else where containerd looks, or else in /opt/cni/bin. Exit status 1: an error
+        was found; a warning may be meant.
+        """, run: lintFiles),
+    Command(
+      "convert", "Makes a conflist for humanz of another plugin's configuration", forms: ["FILE"],
+      operands: 1...1,
+      notes: """
+        FILE is the tutorial's (humanz-cni), the reference bridge's with host-local, flannel's or
+        kindnet's. The conflist is printed on stdout; what has no counterpart, and what is left to do, on
+        stderr.
+        """, run: convertFile),
+    Command(
+      "metrics", "Prints the node's metrics for Prometheus", forms: [""],
+      notes: """
+        node_exporter's textfile collector reads them from a file, which `humanz sync --watch --metrics
+        FILE` keeps.
+        """, run: printMetrics),
     Command(
       "run", "Runs the plugins of a network as a container runtime does",
       forms: [

@@ -19,6 +19,8 @@ struct ConfiguredNetwork {
   private(set) var pools: Pools?
   /// nil where it has no entry of humanz-route.
   private(set) var routed: RoutedNetwork?
+  /// The files that its plugins log to.
+  private(set) var logFiles: [String] = []
   /// Whether a plugin of ours has a part in it.
   private(set) var isOurs = false
 
@@ -36,6 +38,7 @@ struct ConfiguredNetwork {
   private mutating func read(_ plugin: Keys, of list: NetworkList) throws(CNIError) {
     let type = try plugin.string("type") ?? ""
     let section = try plugin.keys("ipam")
+    logFiles.append(try plugin.string("logFile") ?? Log.defaultPath)
     let delegate = try section?.string("type") ?? ""
     isOurs = isOurs || type.begins(with: "humanz-") || delegate == "humanz-ipam"
     if type == "humanz-bridge" || type == "bridge" {
@@ -111,4 +114,13 @@ struct ConfiguredNetworks {
 
   /// The networks that have routes.
   var routed: [RoutedNetwork] { networks.compactMap { $0.routed } }
+
+  /// The files that the plugins of these networks log to, each once.
+  var logFiles: [String] {
+    var files: [String] = []
+    for file in networks.flatMap({ $0.logFiles }) where file.utf8.first == UInt8(ascii: "/") {
+      if !files.contains(file) { files.append(file) }
+    }
+    return files
+  }
 }

@@ -14,6 +14,8 @@ struct SyncCluster {
   private var nodes: [SyncNode] = []
   /// Those of a list that has not ended.
   private var listed: [SyncNode] = []
+  /// The last list's resource version, from which a watch goes on; nil where it has none.
+  private(set) var version: String?
 
   /// Begins with what the cluster file remembers: a stream of events need not tell what has not
   /// changed. A list replaces it all.
@@ -55,6 +57,7 @@ struct SyncCluster {
       }
       let kind = try keys.string("kind") ?? ""
       if kind == "List" || kind == "NodeList" {
+        version = try keys.keys("metadata")?.string("resourceVersion")
         nodes = []
         for node in listed { update(node) }
         listed = []
@@ -129,6 +132,7 @@ extension SyncCluster {
     guard isThere else { return nil }
     let own = nodes[index]
     complaints += own.problems
+    complaints += withoutSubnet(own)
     var peers: [ClusterFile.Peer] = []
     // What the cluster tells goes before what is remembered; sorting keeps that order.
     for remembered in [false, true] {
@@ -141,5 +145,19 @@ extension SyncCluster {
       own: own.subnets, addresses: nodes.flatMap { $0.addresses })
     peers = subnets.usable(peers, &complaints)
     return ClusterFile(node: ownName, subnets: own.subnets, peers: peers)
+  }
+
+  /// A sentence about the nodes without a podCIDR, this one first; empty where all have one. Where the
+  /// cluster gives none, no node has: thousands of sentences would say the same.
+  private func withoutSubnet(_ own: SyncNode) -> [String] {
+    var names = own.subnets.isEmpty && own.problems.isEmpty ? [own.name] : []
+    for node in nodes where node.subnets.isEmpty && node.problems.isEmpty {
+      if node.name != own.name { names.append(node.name) }
+    }
+    guard let first = names.first else { return [] }
+    let subject =
+      names.count == 1
+      ? "node \(first) has" : "node \(first) and \(names.count - 1) more nodes have"
+    return ["\(subject) no podCIDR: was the cluster made with --pod-network-cidr?"]
   }
 }

@@ -36,9 +36,8 @@ struct SyncNode {
       if let address = IPAddress(try address.string("address") ?? "") { addresses.append(address) }
     }
     if subnets.count < texts.count {
-      problems.append("\(name) has a pod subnet that is none: \(texts.joined(separator: ", "))")
+      problems.append("node \(name) has an invalid podCIDR: \(texts.joined(separator: ", "))")
     }
-    if texts.isEmpty { problems.append("\(name) has no pod subnet") }
   }
 
   /// A node as the cluster file remembers it.

@@ -1,9 +1,11 @@
 """What a sync on node1 is told of the cluster, and what it makes of that."""
 
 import json
+import time
 
 from lab.cluster import CLUSTER_FILE, subnets, told, uplinks
 from lab.tool import Tool, command
+from lab.waiting import eventually
 
 SYNC = command("sync", "--node", "node1")
 
@@ -47,3 +49,22 @@ def cluster_file(node, path=CLUSTER_FILE):
 def inode(node):
     """Which file the cluster file is: another one after each time it is written."""
     return node.path(CLUSTER_FILE).stat().st_ino
+
+
+# What happens to the routes of a node, as shell commands.
+HARM = [
+    "ip link set uplink down; ip link set uplink up",
+    "ip route delete 10.244.2.0/24",
+    "ip route flush proto 72",
+    "ip route replace 10.244.3.0/24 via 192.168.0.77 proto 72",
+    "ip address delete 192.168.0.1/24 dev uplink; ip address add 192.168.0.1/24 dev uplink",
+]
+HARM_IDS = ["link flap", "route deleted", "all deleted", "another next hop", "address flap"]
+
+
+def healed_after(node, harm, right):
+    """How many seconds after some harm the routes are right again."""
+    node.run("sh", "-c", harm)
+    start = time.monotonic()
+    eventually(lambda: routes(node) == right)
+    return time.monotonic() - start

@@ -1,7 +1,10 @@
-"""The service humanz-route-sync as systemd would run it, fed by kubectl itself."""
+"""The service humanz-sync as systemd would run it, fed by kubectl itself."""
 
+import os
+import pathlib
 import re
 import shlex
+import signal
 import subprocess
 
 import pytest
@@ -10,11 +13,12 @@ from lab.api_server import KUBECONFIG, APIServer
 from lab.cluster import CLUSTER_FILE, by_families
 from lab.isolated_node import PLUGINS, ROOT
 from lab.kubernetes import changed
-from lab.tool import SPEAKER, command_line
+from lab.tool import SPEAKER, command, command_line
 from lab.waiting import eventually, patience
-from sync.expected import cluster_file, content, expected, inode, member, routes
+from sync.expected import (
+    HARM, cluster_file, content, expected, healed_after, inode, member, routes)
 
-UNIT = "humanz-route-sync.service"
+UNIT = "humanz-sync.service"
 SAID = "/run/tmp/said"
 
 
@@ -29,13 +33,13 @@ def installed(tmp_path_factory):
 
 
 def service(unit, node):
-    """Starts what the unit starts, with what it has in its environment and in its file for that."""
-    text = unit.read_text().replace("\\\n", " ")
-    lines = dict(re.findall(r"^(\w+)=(.*)$", text, re.MULTILINE))
-    command = shlex.split(lines["ExecStart"].replace("$$", "$"))
+    """Starts what the unit starts, with what it has in its environment."""
+    lines = dict(re.findall(r"^(\w+)=(.*)$", unit.read_text(), re.MULTILINE))
     environment = dict(pair.split("=") for pair in lines["Environment"].split())
     assert environment.keys() == {"NODE", "KUBECONFIG"}
-    return start(node, *command)
+    command = lines["ExecStart"].replace("${NODE}", "node1").replace("${KUBECONFIG}", KUBECONFIG)
+    assert "$" not in command
+    return start(node, *shlex.split(command))
 
 
 def start(node, *command):
@@ -46,22 +50,39 @@ def start(node, *command):
             stdout=subprocess.DEVNULL, stderr=said)
 
 
+def child_of(process):
+    """The one child of a process, by its ID."""
+    child, = pathlib.Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    return int(child)
+
+
+def child(process):
+    """humanz, which nsenter has started."""
+    return child_of(process.pid)
+
+
+def said(node):
+    return node.path(SAID).read_text()
+
+
 def end(node, process):
-    """Waits for the first process's end, which is the service's: systemd ends the others then."""
-    return process.wait(timeout=patience(30)), node.path(SAID).read_text()
+    """Waits for the end; gives exit status and what was said."""
+    return process.wait(timeout=patience(30)), said(node)
 
 
 def has_file(node):
     return node.path(CLUSTER_FILE).exists()
 
 
-def test_systemd_finds_nothing_wrong_with_the_unit(installed):
-    done = subprocess.run(["systemd-analyze", "verify", installed], capture_output=True, text=True)
+def test_systemd_finds_nothing_wrong_with_the_unit(installed, tmp_path):
+    unit = tmp_path / UNIT
+    unit.write_text(installed.read_text().replace(f"{PLUGINS}/humanz", "/bin/true"))
+    done = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_the_unit_names_the_installed_program(installed):
-    assert f"{command_line('sync')} --watch" in installed.read_text()
+    assert f"ExecStart={command_line('sync')} --watch" in installed.read_text()
     assert "/usr/local/bin" not in installed.read_text()
 
 
@@ -98,13 +119,14 @@ def test_the_service_follows_the_cluster(installed, node1):
         eventually(lambda: routes(node1)["10.244.4.0/24"] == "192.168.0.44")
         server.tell("DELETED", member(2))
         eventually(lambda: "10.244.2.0/24" not in routes(node1))
-        assert process.poll() is None
-        # The end of the watch is the end of the service, for systemd to start it anew.
+        # A watch that ends, as each does from time to time, is not the service's end.
         server.close_watches()
-        assert end(node1, process) == (1, f"{SPEAKER}: stdin: the stream of nodes has ended\n")
+        server.tell("ADDED", member(2))
+        eventually(lambda: "10.244.2.0/24" in routes(node1))
+        assert process.poll() is None
 
 
-def test_a_service_that_starts_again_finds_who_left_meanwhile_and_changes_nothing_else(installed, node1):
+def test_a_service_that_starts_again_finds_the_nodes_that_left_meanwhile(installed, node1):
     with APIServer(node1, *(member(n) for n in (1, 2, 3))) as server:
         process = service(installed, node1)
         eventually(lambda: routes(node1) == expected(2, 3))
@@ -115,7 +137,7 @@ def test_a_service_that_starts_again_finds_who_left_meanwhile_and_changes_nothin
         eventually(lambda: routes(node1) == expected(2))
 
 
-def test_who_leaves_between_list_and_watch_does_not_leave_unseen(installed, node1):
+def test_a_node_that_leaves_between_list_and_watch_is_seen_to_leave(installed, node1):
     with APIServer(node1, *(member(n) for n in (1, 2, 3))) as server:
         server.tell_after_list("DELETED", member(3))
         service(installed, node1)
@@ -123,23 +145,66 @@ def test_who_leaves_between_list_and_watch_does_not_leave_unseen(installed, node
         assert routes(node1) == expected(2)
 
 
-def test_a_cluster_that_does_not_answer_ends_the_service_and_changes_nothing(installed, node1):
+def test_without_the_server_the_routes_stay_and_are_repaired_and_with_it_the_service_goes_on(
+        installed, node1):
     with APIServer(node1, *(member(n) for n in (1, 2, 3))):
         process = service(installed, node1)
         eventually(lambda: routes(node1) == expected(2, 3))
         before = inode(node1)
-    status, _ = end(node1, process)
-    assert status == 1
-    status, said = end(node1, service(installed, node1))
-    assert status == 1 and "stdin: the stream of nodes has ended" in said
-    assert (routes(node1), inode(node1)) == (expected(2, 3), before)
+    eventually(lambda: "is started again in" in said(node1))
+    for words in HARM:
+        assert healed_after(node1, words, expected(2, 3)) < patience(1)
+    assert inode(node1) == before and process.poll() is None
+    with APIServer(node1, *(member(n) for n in (1, 2, 4))):
+        eventually(lambda: routes(node1) == expected(2, 4), seconds=60)
+    assert process.poll() is None
 
 
-def test_the_end_of_humanz_is_the_end_of_the_service(installed, node1):
-    """The process that systemd started is humanz: at its end systemd ends the rest."""
+def test_a_kubectl_that_is_killed_is_started_again(installed, node1):
+    with APIServer(node1, *(member(n) for n in (1, 2))) as server:
+        process = service(installed, node1)
+        eventually(lambda: routes(node1) == expected(2))
+        os.kill(child_of(child(process)), signal.SIGKILL)
+        server.tell("ADDED", member(3))
+        eventually(lambda: routes(node1) == expected(2, 3))
+        assert "kubectl's watch has ended; it is started again in 1 s" in said(node1)
+        assert process.poll() is None
+
+
+def test_a_cluster_without_this_node_changes_nothing_until_it_is_back(installed, node1):
     with APIServer(node1, *(member(n) for n in (1, 2))) as server:
         process = service(installed, node1)
         eventually(lambda: routes(node1) == expected(2))
         server.tell("DELETED", member(1))
-        status, said = end(node1, process)
-        assert status == 1 and "the cluster has no node node1" in said
+        eventually(lambda: "kubectl: the cluster has no node node1" in said(node1))
+        assert (routes(node1), process.poll()) == (expected(2), None)
+        server.tell("ADDED", member(1))
+        server.tell("ADDED", member(3))
+        eventually(lambda: routes(node1) == expected(2, 3))
+
+
+def test_a_signal_ends_the_service_and_its_kubectl(installed, node1):
+    with APIServer(node1, *(member(n) for n in (1, 2))):
+        process = service(installed, node1)
+        eventually(lambda: routes(node1) == expected(2))
+        humanz = child(process)
+        kubectl = child_of(humanz)
+        os.kill(humanz, signal.SIGTERM)
+        assert end(node1, process) == (0, "")
+        assert not pathlib.Path(f"/proc/{kubectl}").exists()
+
+
+def test_once_it_lists_with_its_own_kubectl(node1):
+    words = command("sync", "--node", "node1", "--kubectl", "kubectl", "--kubeconfig", KUBECONFIG)
+    with APIServer(node1, *(member(n) for n in (1, 2))):
+        node1.run(*words)
+        assert (cluster_file(node1), routes(node1)) == (content(2), expected(2))
+    done = node1.run(*words, check=False)
+    assert done.returncode == 1
+    assert f"{SPEAKER}: kubectl listed no nodes" in done.stderr
+    assert (cluster_file(node1), routes(node1)) == (content(2), expected(2))
+
+
+def test_a_kubectl_that_is_not_there_is_named(node1):
+    done = node1.run(*command("sync", "--node", "node1", "--kubectl", "/nowhere/kubectl"), check=False)
+    assert done.returncode == 1 and "/nowhere/kubectl" in done.stderr

@@ -52,7 +52,7 @@ def test_a_node_on_which_all_is_well(node1):
     (["sysctl", "-qw", "net.ipv4.ip_forward=0"], "forwarding", "humanz routes"),
     (["ip", "link", "delete", "pods"], "on no bridge", "humanz ports"),
     (["rm", "/run/cni/net.d/net.conflist"], "no configuration", "copy an example"),
-    (["sh", "-c", "echo '{' >/run/cni/net.d/net.conflist"], "not JSON", "correct the file"),
+    (["sh", "-c", "echo '{' >/run/cni/net.d/net.conflist"], "not JSON", "humanz lint"),
 ], ids=lambda value: value if isinstance(value, str) else value[-1])
 def test_what_is_wrong_is_said_with_the_first_thing_to_do(node1, words, said, first):
     chain = Conflist(node1, *CHAIN)

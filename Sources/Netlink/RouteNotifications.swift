@@ -1,0 +1,50 @@
+import CNetlink
+import System
+
+/// Hears of each change to the links, addresses and routes of the network namespace it was made in.
+///
+/// Equivalent to: `ip monitor link address route`. Messages: RTM_NEWLINK and the like, from the
+/// multicast groups of rtnetlink(7).
+public struct RouteNotifications: ~Copyable {
+  private let socket: OpaquePointer
+
+  /// The corresponding C functions are `mnl_socket_open2` and `mnl_socket_bind`.
+  public init() throws(NetlinkError) {
+    guard
+      let socket = mnl_socket_open2(
+        NETLINK_ROUTE, humanz_sock_cloexec | humanz_sock_nonblock)
+    else {
+      throw .last("open a netlink socket")
+    }
+    let groups =
+      RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_IFADDR
+      | RTMGRP_IPV6_ROUTE
+    guard mnl_socket_bind(socket, UInt32(groups), 0) == 0 else {
+      let error = NetlinkError.last("listen to the kernel's notifications")
+      mnl_socket_close(socket)
+      throw error
+    }
+    self.socket = socket
+  }
+
+  deinit { mnl_socket_close(socket) }
+
+  /// For poll(2).
+  public var descriptor: Int32 { mnl_socket_get_fd(socket) }
+
+  /// Takes in what has arrived.
+  /// - Returns: whether anything has, or the kernel had to drop notifications.
+  public borrowing func drain() -> Bool {
+    var buffer = [UInt8](repeating: 0, count: 16384)
+    var isAny = false
+    while true {
+      let count = mnl_socket_recvfrom(socket, &buffer, buffer.count)
+      if count < 0 {
+        let error = Errno.last
+        // ENOSPC: a notification longer than the buffer.
+        guard [.interrupted, .noBufferSpace, .noSpace].contains(error) else { return isAny }
+      }
+      isAny = true
+    }
+  }
+}

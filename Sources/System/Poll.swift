@@ -1,0 +1,30 @@
+import CNetlink
+
+/// Waits until something can be read from one of some descriptors, the end of a stream included. The
+/// corresponding C function is `poll`.
+/// - Parameters:
+///   - descriptors: one below zero is left out.
+///   - milliseconds: how long to wait; below zero without end.
+/// - Returns: for each descriptor whether something can be read; none where a signal ended the wait.
+public func readable(among descriptors: [Int32], milliseconds: Int32) -> [Bool] {
+  var polled = descriptors.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+  guard poll(&polled, nfds_t(polled.count), milliseconds) > 0 else {
+    return descriptors.map { _ in false }
+  }
+  return polled.map { $0.revents != 0 }
+}
+
+/// SIGTERM and SIGINT, held back and read from a descriptor instead: what is being done when one comes
+/// is done first. The corresponding C functions are `sigprocmask` and `signalfd`.
+public struct TerminationSignals: ~Copyable {
+  private let file: FileDescriptor
+
+  public init() throws(SystemError) {
+    let raw = humanz_termination_signals()
+    guard raw >= 0 else { throw .last("open a descriptor for signals") }
+    file = FileDescriptor(raw)
+  }
+
+  /// For poll(2): it can be read once a signal has come.
+  public var descriptor: Int32 { file.rawValue }
+}

@@ -1,0 +1,58 @@
+import CNetlink
+import Embedded
+
+/// A program that runs beside this process, and is killed where this object goes before its end.
+public final class RunningProgram {
+  /// What it prints on stdout.
+  public let output: FileDescriptor
+  private let path: String
+  private var process: pid_t
+
+  init(path: String, process: pid_t, output: consuming FileDescriptor) {
+    self.path = path
+    self.process = process
+    self.output = output
+  }
+
+  deinit { stop() }
+
+  /// What has arrived of its output; waits for something to arrive. nil at the end of the output.
+  public func readAvailableOutput() throws(SystemError) -> [UInt8]? {
+    var bytes = [UInt8](repeating: 0, count: 1 << 16)
+    do throws(Errno) {
+      let count = try valueOrErrno { read(output.rawValue, &bytes, bytes.count) }
+      bytes.removeLast(bytes.count - count)
+      return count == 0 ? nil : bytes
+    } catch {
+      throw SystemError("read the output of \(path)", error)
+    }
+  }
+
+  /// Waits for the program's end.
+  /// - Returns: its status, as `Program.Outcome` has it.
+  public func end() -> Int32 {
+    guard process > 0 else { return -1 }
+    let status = exitStatus(of: process)
+    process = -1
+    return status
+  }
+
+  private func stop() {
+    guard process > 0 else { return }
+    kill(process, SIGKILL)
+    _ = end()
+  }
+}
+
+extension Program {
+  /// Starts the program with an empty stdin and this process's stderr.
+  public func start() throws(SystemError) -> RunningProgram {
+    let stdin = try FileDescriptor(path: "/dev/null", flags: O_RDONLY)
+    var pipe: [Int32] = [-1, -1]
+    guard pipe2(&pipe, O_CLOEXEC) == 0 else { throw .last("make a pipe") }
+    let output = FileDescriptor(pipe[0])
+    let process = try spawn(
+      stdin: stdin, stdout: FileDescriptor(pipe[1]), environment: environment(setting: []))
+    return RunningProgram(path: path, process: process, output: output)
+  }
+}

@@ -1,0 +1,171 @@
+import CNI
+import Embedded
+import Leases
+import Node
+import Routes
+import System
+
+/// A configuration of another suite made into one of ours.
+struct Conversion {
+  private let list: NetworkList
+  private var plugins: [JSON] = []
+  /// What has no counterpart, and what is left to do, a sentence each.
+  private(set) var notes: [String] = []
+
+  init(_ list: NetworkList) { self.list = list }
+
+  /// - Throws: error 2 where no plugin of the list is one that is known here.
+  mutating func convert() throws(CNIError) {
+    var isKnown = false
+    for plugin in list.plugins {
+      let type = try plugin.string("type") ?? ""
+      switch type {
+      case "humanz-cni": try convertTutorial(plugin)
+      case "bridge": try convertBridge(plugin)
+      case "flannel": try convertFlannel(plugin)
+      case "ptp": try convertPointToPoint(plugin)
+      default:
+        plugins.append(.object(plugin.withoutListKeys))
+        continue
+      }
+      isKnown = true
+    }
+    guard isKnown else {
+      throw CNIError(
+        .unsupportedField, "no plugin of \(list.name) can be converted",
+        details: "known are the tutorial's humanz-cni, bridge, flannel, and ptp of kindnet")
+    }
+  }
+
+  var conflist: JSON {
+    .object(
+      JSONObject(
+        ("cniVersion", .string("1.0.0")),
+        (
+          "cniVersions", .array(["0.4.0", "1.0.0", "1.1.0"].map { .string($0) })
+        ),
+        ("name", .string("\(list.name)")), ("plugins", .array(plugins))))
+  }
+
+  // MARK: - One plugin
+
+  /// `bridge`, `network` and `subnet`, as in the tutorial.
+  private mutating func convertTutorial(_ plugin: Keys) throws(CNIError) {
+    append("humanz-bridge", ("bridge", plugin.object["bridge"]))
+    append("humanz-ipam", ("subnet", plugin.object["subnet"]))
+    append("humanz-route", ("network", plugin.object["network"]), ("peers", .array([])))
+    noteRest(plugin, ["bridge", "subnet", "network"])
+    notes.append(
+      "\"peers\" is empty: name the other nodes in it, each with \"subnet\" and \"via\"; the routes that were added by hand can go"
+    )
+    notes.append("remove the tutorial's file: it sorts first")
+  }
+
+  /// The reference's keys are ours; so are host-local's, and its leases.
+  private mutating func convertBridge(_ plugin: Keys) throws(CNIError) {
+    var object = plugin.withoutListKeys
+    object["type"] = .string("humanz-bridge")
+    for key in plugin.unknown(besides: [.ofEveryPlugin, StageKeys.bridge]) {
+      object[key.path] = nil
+      notes.append("the key \"\(key.path)\" of bridge has no counterpart")
+    }
+    if let section = try plugin.keys("ipam") {
+      object["ipam"] = .object(try convertIPAM(section))
+    }
+    plugins.append(.object(object))
+  }
+
+  /// host-local's section with our plugin, on the store that it has.
+  private mutating func convertIPAM(_ section: Keys) throws(CNIError) -> JSONObject {
+    var object = section.object
+    let type = try section.string("type") ?? ""
+    guard type == "host-local" else {
+      if !type.isEmpty { notes.append("the IPAM plugin \"\(type)\" stays") }
+      return object
+    }
+    object["type"] = .string("humanz-ipam")
+    object["dataDir"] = object["dataDir"] ?? .string("/var/lib/cni/networks")
+    for key in section.unknown(besides: [.ofEveryPlugin, StageKeys.ipam]) {
+      notes.append("the key \"\(key.path)\" of host-local has no counterpart")
+    }
+    return object
+  }
+
+  /// flannel's own daemon gives subnets and routes; here `humanz sync` does.
+  private mutating func convertFlannel(_ plugin: Keys) throws(CNIError) {
+    let delegate = try plugin.keys("delegate")
+    append(
+      "humanz-bridge", ("bridge", delegate?.object["bridge"] ?? .string("cni0")),
+      ("mtu", delegate?.object["mtu"]), ("hairpinMode", delegate?.object["hairpinMode"]))
+    if let delegate {
+      noteRest(delegate, ["bridge", "mtu", "hairpinMode", "isDefaultGateway", "isGateway"])
+    }
+    let file = try plugin.string("subnetFile") ?? "/run/flannel/subnet.env"
+    appendCluster(network: flannelNetwork(file), ipMasq: true)
+    if flannelNetwork(file).isEmpty {
+      notes.append(
+        "\(file) names no FLANNEL_NETWORK: put the cluster's pod network into \"network\"")
+    }
+    notes.append(
+      "flannel's daemon must go; where it used vxlan, \"overlay\": \"off-link\" of humanz-route reaches nodes behind routers"
+    )
+  }
+
+  private func flannelNetwork(_ file: String) -> [JSON] {
+    guard let bytes = try? FileDescriptor.contents(of: file) else { return [] }
+    var networks: [JSON] = []
+    for line in String(decoding: bytes, as: UTF8.self).fields(separatedBy: "\n") {
+      let words = line.fields(separatedBy: "=")
+      guard words.count == 2, ["FLANNEL_NETWORK", "FLANNEL_IPV6_NETWORK"].contains(words[0]) else {
+        continue
+      }
+      networks += words[1].fields(separatedBy: ",").map { .string($0) }
+    }
+    return networks
+  }
+
+  /// kindnet: a point-to-point link for each pod, and a daemon that gives subnets and routes.
+  private mutating func convertPointToPoint(_ plugin: Keys) throws(CNIError) {
+    append("humanz-bridge", ("bridge", .string("cni0")), ("mtu", plugin.object["mtu"]))
+    appendCluster(network: [], ipMasq: true)
+    noteRest(plugin, ["mtu", "ipMasq", "ipam"])
+    notes.append("put the cluster's pod network into \"network\"")
+    notes.append("kindnet's daemon must go; `humanz sync` gives the node its subnet and its routes")
+  }
+
+  // MARK: - Ours
+
+  private mutating func appendCluster(network: [JSON], ipMasq: Bool) {
+    let file = JSON.string(ClusterFile.defaultPath)
+    append("humanz-ipam", ("clusterFile", file))
+    append(
+      "humanz-route", ("network", network.count == 1 ? network[0] : .array(network)),
+      ("clusterFile", file), ("ipMasq", .bool(ipMasq)))
+    notes.append("`humanz sync --watch --node NAME --kubectl kubectl` must run on each node")
+  }
+
+  private mutating func append(_ type: String, _ members: (String, JSON?)...) {
+    var object = JSONObject(("type", .string(type)))
+    for (name, value) in members { object[name] = value }
+    plugins.append(.object(object))
+  }
+
+  /// Names the keys that were not taken over.
+  private mutating func noteRest(_ keys: Keys, _ taken: [String]) {
+    let common = ["cniVersion", "name", "type", "cniVersions"]
+    for member in keys.object.members where !(taken + common).contains(member.name) {
+      notes.append("the key \"\(keys.path(of: member.name))\" has no counterpart")
+    }
+  }
+}
+
+extension Keys {
+  /// A single plugin's configuration has the list's keys in it.
+  fileprivate var withoutListKeys: JSONObject {
+    var object = object
+    for key in ["cniVersion", "cniVersions", "name", "disableCheck", "disableGC"] {
+      object[key] = nil
+    }
+    return object
+  }
+}

@@ -1,0 +1,53 @@
+import CNI
+import Embedded
+import System
+
+/// `humanz convert`: another plugin's configuration as a conflist of ours on stdout; what has no
+/// counterpart is named on stderr.
+func convertFile(_ arguments: Arguments) throws(CNIError) -> Int32 {
+  let path = arguments.operands[0]
+  let list = try NetworkList(path: path)
+  var conversion = Conversion(list)
+  try conversion.convert()
+  for note in conversion.notes { Output.complain(note) }
+  try Output.print(conversion.conflist.indentedLines)
+  return 0
+}
+
+extension JSON {
+  /// The value as lines, two spaces deeper at each level; what has no objects in it is on one line.
+  fileprivate var indentedLines: [String] {
+    switch self {
+    case .object(let object) where !object.isEmpty:
+      return JSON.block(
+        "{", "}",
+        object.members.map { member in
+          var lines = member.value.indentedLines
+          let name = String(decoding: JSON.string(member.name).text, as: UTF8.self)
+          lines[0] = "\(name): \(lines[0])"
+          return lines
+        })
+    case .array(let elements) where elements.contains(where: { $0.hasObject }):
+      return JSON.block("[", "]", elements.map { $0.indentedLines })
+    default:
+      return [String(decoding: text, as: UTF8.self)]
+    }
+  }
+
+  private static func block(_ start: String, _ end: String, _ elements: [[String]]) -> [String] {
+    var lines = [start]
+    for (index, element) in elements.enumerated() {
+      lines += element.map { "  \($0)" }
+      if index < elements.count - 1 { lines[lines.count - 1] += "," }
+    }
+    return lines + [end]
+  }
+
+  private var hasObject: Bool {
+    switch self {
+    case .object: true
+    case .array(let elements): elements.contains { $0.hasObject }
+    default: false
+    }
+  }
+}

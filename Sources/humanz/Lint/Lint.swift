@@ -1,0 +1,135 @@
+import Addresses
+import CNI
+import Embedded
+import Leases
+import Netlink
+import Node
+import Routes
+
+/// What is wrong in one configuration and around it.
+struct Lint {
+  private(set) var findings: [LintFinding] = []
+  private let file: String
+  private let surroundings: LintSurroundings
+
+  init(file: String, _ surroundings: LintSurroundings) {
+    self.file = file
+    self.surroundings = surroundings
+    let list: NetworkList
+    do throws(CNIError) { list = try NetworkList(path: file) } catch {
+      add(true, error.details.isEmpty ? error.message : "\(error.message): \(error.details)")
+      return
+    }
+    checkVersion(list)
+    for plugin in list.plugins { check(plugin) }
+    var complaints: [String] = []
+    let network = ConfiguredNetwork(list, file: "", &complaints)
+    // A sentence begins with the file, which is named already.
+    for complaint in complaints {
+      add(true, String(decoding: complaint.utf8.dropFirst(2), as: UTF8.self))
+    }
+    checkSubnets(network)
+    checkOrder()
+  }
+
+  private mutating func add(_ isError: Bool, _ sentence: String) {
+    findings.append(LintFinding(file: file, isError: isError, sentence: sentence))
+  }
+
+  // MARK: - Keys
+
+  private mutating func check(_ plugin: Keys) {
+    let type = plugin.object["type"]?.string ?? ""
+    let section = (try? plugin.keys("ipam")) ?? nil
+    switch type {
+    case "humanz-bridge":
+      checkKeys(plugin, [.ofEveryPlugin, StageKeys.bridge])
+      checkKeys(of: plugin, "vlanTrunk", StageKeys.vlanTrunk)
+    case "humanz-ipam":
+      checkKeys(plugin, [.ofEveryPlugin, StageKeys.ipam])
+      checkKeys(of: plugin, "routes", StageKeys.podRoute)
+    case "humanz-route":
+      checkKeys(plugin, [.ofEveryPlugin, StageKeys.route])
+      checkKeys(of: plugin, "peers", StageKeys.peer)
+      checkKeys(of: plugin, "routes", StageKeys.podRoute)
+    case "humanz-cni":
+      add(
+        true,
+        "\"type\": \"humanz-cni\" is the tutorial's plugin: `humanz convert` makes a conflist of it"
+      )
+    default: break
+    }
+    checkExecutable(type)
+    guard let section else { return }
+    let delegate = section.object["type"]?.string ?? ""
+    if type == "humanz-ipam" || delegate == "humanz-ipam" {
+      checkKeys(section, [.ofEveryPlugin, StageKeys.ipam])
+      checkKeys(of: section, "routes", StageKeys.podRoute)
+    }
+    if !delegate.isEmpty { checkExecutable(delegate) }
+  }
+
+  private mutating func checkKeys(_ keys: Keys, _ known: [KnownKeys]) {
+    for key in keys.unknown(besides: known) {
+      // The stages refuse such a key, and ignore another.
+      let hint = key.meant.map { "; did you mean \"\($0)\"?" } ?? ""
+      add(key.meant != nil, "key \"\(key.path)\" is unknown\(hint)")
+    }
+  }
+
+  private mutating func checkKeys(of keys: Keys, _ key: String, _ known: KnownKeys) {
+    for element in (try? keys.list(key)) ?? [] { checkKeys(element, [known]) }
+  }
+
+  // MARK: - Around it
+
+  private mutating func checkExecutable(_ type: String) {
+    let path = surroundings.searchPath
+    if !surroundings.has(type, in: path) {
+      add(true, "the plugin \"\(type)\" is in no folder of \(path)")
+    }
+    if let folder = surroundings.containerdFolder, folder != path,
+      !surroundings.has(type, in: folder)
+    {
+      add(true, "containerd looks for the plugin \"\(type)\" in \(folder), where it is not")
+    }
+  }
+
+  private mutating func checkVersion(_ list: NetworkList) {
+    if let (runtime, version) = surroundings.runtimeVersion, list.firstVersion > version {
+      add(
+        true,
+        "\"cniVersion\" is \(list.firstVersion), and \(runtime) speaks up to \(version): newer ones belong into \"cniVersions\""
+      )
+    }
+    if let (runtime, _) = surroundings.runtimeVersion,
+      runtime.utf8.starts(with: "containerd 1.".utf8),
+      !surroundings.has("loopback", in: surroundings.containerdFolder ?? surroundings.searchPath)
+    {
+      add(true, "\(runtime) needs the plugin \"loopback\", which is not installed")
+    }
+  }
+
+  /// A subnet that the node has on another link: its pods' packets would leave there.
+  private mutating func checkSubnets(_ network: ConfiguredNetwork) {
+    guard let node = try? Node(), let links = try? node.kernel.links(),
+      let addresses = try? node.kernel.addresses()
+    else { return }
+    for range in network.pools?.sets.flatMap({ $0.ranges }) ?? [] {
+      for address in addresses where address.prefix.overlaps(range.subnet) {
+        guard let link = links.first(where: { $0.index == address.index }),
+          link.name != network.bridge, network.bridge != nil
+        else { continue }
+        add(true, "the subnet \(range.subnet) overlaps with \(address.prefix) on \(link.name)")
+      }
+    }
+  }
+
+  private mutating func checkOrder() {
+    let folder = ConfiguredNetworks.folder
+    guard let first = NetworkList.fileNames(in: folder).first,
+      file.utf8.starts(with: "\(folder)/".utf8), file != "\(folder)/\(first)"
+    else { return }
+    add(false, "runtimes take the first file by name, which is \(folder)/\(first)")
+  }
+}

@@ -1,0 +1,166 @@
+import CNI
+import CNetlink
+import Embedded
+import Leases
+import Routes
+import System
+
+/// `humanz metrics`: prints the node's metrics.
+func printMetrics(_ arguments: Arguments) throws(CNIError) -> Int32 {
+  let text = try Metrics().text
+  // The line's end is in it.
+  do { try StandardStream.print(Array(text.utf8.dropLast())) } catch { throw CNIError(error) }
+  return 0
+}
+
+/// Replaces a file by the node's metrics in one step, readable for all; a failure is a complaint.
+func writeMetrics(to path: String) {
+  do throws(CNIError) {
+    let text = try Metrics().text
+    do throws(SystemError) { try replaceFile(path, with: text) } catch { throw CNIError(error) }
+  } catch {
+    Output.complain(error)
+  }
+}
+
+private func replaceFile(_ path: String, with text: String) throws(SystemError) {
+  let new = "\(path).new"
+  unlink(new)
+  let file = try FileDescriptor(
+    path: new, flags: O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o644)
+  do throws(SystemError) {
+    try file.writeAll(path, Array(text.utf8))
+    guard rename(new, path) == 0 else { throw .last("write \(path)") }
+  } catch {
+    unlink(new)
+    throw error
+  }
+}
+
+/// The node's metrics in Prometheus' text format, as node_exporter's textfile collector reads it.
+struct Metrics {
+  private(set) var text = ""
+
+  init() throws(CNIError) {
+    let configured = try ConfiguredNetworks(file: nil)
+    try addLeases(configured)
+    try addPorts(configured)
+    try addRoutes(configured)
+    addSync(configured)
+    addErrors(configured)
+  }
+
+  // MARK: - The metrics
+
+  private mutating func addLeases(_ configured: ConfiguredNetworks) throws(CNIError) {
+    let reports = try Overview.leases(configured)
+    begin("humanz_leases_used", "Addresses of a pool that are leased.")
+    for pool in reports.flatMap({ $0.report.usage }) { add(pool, "\(pool.used)") }
+    begin("humanz_leases_size", "Addresses of a pool in all.")
+    for pool in reports.flatMap({ $0.report.usage }) { add(pool, "\(pool.set.total)") }
+    begin("humanz_leases_stale", "Leases whose holder is gone.")
+    for (name, report) in reports {
+      add([("network", "\(name)")], "\(report.rows.count { $0.stale != nil })")
+    }
+  }
+
+  private mutating func add(_ pool: LeaseReport.Usage, _ value: String) {
+    add([("network", "\(pool.network)"), ("pool", "\(pool.set)")], value)
+  }
+
+  private mutating func addPorts(_ configured: ConfiguredNetworks) throws(CNIError) {
+    let ports = try PortReport(configured).ports.filter { $0.network != nil }
+    begin("humanz_ports", "Ports of pods, by what keeps packets from passing.")
+    var counts = Counts()
+    for port in ports { counts.count(["\(port.network!)", port.problem ?? "up"]) }
+    add(counts, ["network", "state"])
+  }
+
+  private mutating func addRoutes(_ configured: ConfiguredNetworks) throws(CNIError) {
+    let report = try RouteReport(configured.routed)
+    begin("humanz_routes", "Destinations of a network, by state.")
+    var counts = Counts()
+    for row in report.rows { counts.count([row.network.map { "\($0)" } ?? "", row.state]) }
+    add(counts, ["network", "state"])
+    begin("humanz_problems", "What is wrong with routes, forwarding and firewalls.")
+    add([], "\(report.problems.count)")
+  }
+
+  private mutating func addSync(_ configured: ConfiguredNetworks) {
+    var files: [String] = []
+    for network in configured.routed {
+      if let file = network.clusterFile, !files.contains(file) { files.append(file) }
+    }
+    if files.isEmpty { return }
+    begin(
+      "humanz_sync_last_heard_timestamp_seconds",
+      "When `humanz sync` last heard of the cluster; 0 for never.")
+    for file in files {
+      var status = stat()
+      let isThere = stat(file, &status) == 0
+      add([("file", file)], isThere ? "\(status.st_mtim.tv_sec)" : "0")
+    }
+  }
+
+  private mutating func addErrors(_ configured: ConfiguredNetworks) {
+    var counts = Counts()
+    for file in configured.logFiles {
+      guard let bytes = try? FileDescriptor.contents(of: file, flags: O_NOFOLLOW | O_NONBLOCK)
+      else { continue }
+      for line in bytes.split(separator: 0x0a) {
+        let words = String(decoding: line, as: UTF8.self).fields(separatedBy: " ")
+        let mark = "error=".utf8
+        guard words.count > 2, let error = words.first(where: { $0.utf8.starts(with: mark) })
+        else { continue }
+        let code = String(decoding: error.utf8.dropFirst(mark.count), as: UTF8.self)
+        counts.count([words[1], code])
+      }
+    }
+    begin("humanz_errors_total", "Calls of a plugin that failed, as its log has them.", "counter")
+    add(counts, ["plugin", "code"])
+  }
+
+  // MARK: - The format
+
+  private var name = ""
+
+  private mutating func begin(_ name: String, _ help: String, _ type: String = "gauge") {
+    self.name = name
+    text += "# HELP \(name) \(help)\n# TYPE \(name) \(type)\n"
+  }
+
+  private mutating func add(_ labels: [(name: String, value: String)], _ value: String) {
+    let list = labels.map { "\($0.name)=\"\(Metrics.escaped($0.value))\"" }.joined(separator: ",")
+    text += "\(name)\(list.isEmpty ? "" : "{\(list)}") \(value)\n"
+  }
+
+  private mutating func add(_ counts: Counts, _ labels: [String]) {
+    for (values, count) in counts.all {
+      add(zip(labels, values).map { (name: $0, value: $1) }, "\(count)")
+    }
+  }
+
+  private static func escaped(_ value: String) -> String {
+    var bytes: [UInt8] = []
+    for byte in printable(value).utf8 {
+      if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") {
+        bytes.append(UInt8(ascii: "\\"))
+      }
+      bytes.append(byte)
+    }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+}
+
+/// How often each combination of words came.
+private struct Counts {
+  private(set) var all: [(words: [String], count: Int)] = []
+
+  mutating func count(_ words: [String]) {
+    if let index = all.firstIndex(where: { $0.words == words }) {
+      all[index].count += 1
+    } else {
+      all.append((words, 1))
+    }
+  }
+}

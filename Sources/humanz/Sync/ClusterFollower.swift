@@ -1,0 +1,204 @@
+import Addresses
+import CNI
+import CNetlink
+import Embedded
+import Leases
+import Netlink
+import Node
+import Routes
+import System
+
+/// Makes what Kubernetes tells of its nodes this node's cluster file and routes.
+///
+///     kubectl get nodes -o json | humanz sync --node NAME
+///
+/// Where a configuration on the node names the cluster file, its networks' routes are made as an ADD
+/// makes them. Where none does, the routes are those of protocol 72 to the file's peers; within the
+/// subnets of peers that the file named before and does not name now they are removed. A route that the
+/// file never named, as that of a static peer, is not touched. These routes change before the file: a
+/// process killed in between leaves a file by which the next one does the same again.
+struct ClusterFollower: Watcher {
+  private let path: String
+  private var source: NodeSource
+  private var cluster: SyncCluster
+  private var documents = SyncDocuments()
+  /// When the oldest change came that is not applied, in microseconds.
+  private var firstChange: Int?
+  /// Whether the input must have told of this node by now.
+  private var isNodeDue = false
+  private var complaints = Complaints()
+
+  /// - Throws: wrong usage.
+  init(_ arguments: Arguments) throws(CNIError) {
+    guard let name = arguments["--node"] else { throw .wrongUsage("--node NAME is required") }
+    path = try arguments.path("--cluster-file") ?? ClusterFile.defaultPath
+    source = .stdin
+    if arguments.has("--kubectl") || arguments.has("--kubeconfig") {
+      source = .kubectl(arguments["--kubectl"] ?? "kubectl", arguments["--kubeconfig"])
+    }
+    cluster = SyncCluster(ownName: name, remembered: try? ClusterFile(path: path))
+  }
+
+  // MARK: - A list
+
+  /// Applies one list.
+  /// - Returns: the exit status: 1 where a node is left out or a route cannot be made.
+  mutating func runOnce() throws(CNIError) -> Int32 {
+    var taken = SyncCluster.Taken.nothing
+    if !source.isStdin { _ = try source.advance() }
+    while case .bytes(let bytes) = try source.read(version: nil) {
+      documents.append(bytes)
+      while let piece = try documents.next() {
+        if taken == .list { throw ClusterFollower.needsList(piece.line) }
+        taken = try cluster.take(piece)
+        note(taken)
+      }
+    }
+    try documents.finish()
+    guard taken == .list else { throw ClusterFollower.needsList(nil) }
+    let wrong = try apply()
+    noteHeard()
+    complaints.update(wrong)
+    return wrong.isEmpty ? 0 : 1
+  }
+
+  private static func needsList(_ line: Int?) -> CNIError {
+    CNIError(
+      .undecodable,
+      line.map { "stdin: line \($0): something follows the list of nodes" }
+        ?? "stdin: expected a list of nodes, as `kubectl get nodes -o json` prints it",
+      details: "a stream of nodes or of events needs --watch")
+  }
+
+  // MARK: - A stream
+
+  var descriptor: Int32 { source.descriptor }
+
+  /// A burst of changes, as every node makes one at the start of a watch, is applied as one: when
+  /// nothing more has come for 20 ms, or after a fifth of a second.
+  private static let quietTime = 20_000
+  private static let burstTime = 200_000
+  private var lastInput = 0
+
+  var deadline: Int? {
+    let burst = firstChange.map {
+      min($0 + ClusterFollower.burstTime, lastInput + ClusterFollower.quietTime)
+    }
+    guard let deadline = source.deadline else { return burst }
+    return burst.map { min($0, deadline) } ?? deadline
+  }
+
+  mutating func advance(isReadable: Bool) throws(CNIError) {
+    do throws(CNIError) {
+      take(try source.advance())
+      if isReadable {
+        lastInput = Clock.microseconds()
+        switch try source.read(version: cluster.version) {
+        case .bytes(let bytes): try take(bytes)
+        case .ended: try ended()
+        case .begins, .nothing: break
+        }
+      }
+      if firstChange != nil, let deadline, Clock.microseconds() >= deadline { try applyChange() }
+    } catch {
+      // A supervisor starts anew who feeds stdin; kubectl is started anew here.
+      guard !source.isStdin else { throw error }
+      firstChange = nil
+      let stdin = "stdin: "
+      source.fail(
+        error.message.begins(with: stdin)
+          ? "kubectl: " + String(decoding: Array(error.message.utf8)[stdin.utf8.count...])
+          : error.message)
+    }
+  }
+
+  private mutating func take(_ event: NodeSource.Event) {
+    if case .begins = event { documents = SyncDocuments() }
+  }
+
+  private mutating func take(_ bytes: [UInt8]) throws(CNIError) {
+    documents.append(bytes)
+    while let piece = try documents.next() { note(try cluster.take(piece)) }
+    noteHeard()
+  }
+
+  /// The cluster file's modification time says when the cluster was last heard of.
+  private func noteHeard() { utimensat(AT_FDCWD, path, nil, AT_SYMLINK_NOFOLLOW) }
+
+  private mutating func ended() throws(CNIError) {
+    if firstChange != nil { try applyChange() }
+    if source.isStdin {
+      try documents.finish()
+      throw CNIError(.io, "stdin: the stream of nodes has ended")
+    }
+    documents = SyncDocuments()
+  }
+
+  /// Notes when the oldest change that is not applied was.
+  private mutating func note(_ taken: SyncCluster.Taken) {
+    switch taken {
+    case .list: isNodeDue = true
+    case .change: break
+    case .item, .sameNode, .nothing: return
+    }
+    firstChange = firstChange ?? Clock.microseconds()
+  }
+
+  private mutating func applyChange() throws(CNIError) {
+    firstChange = nil
+    complaints.update(try apply())
+  }
+
+  /// Repairs the routes; the cluster is what it was.
+  mutating func look() {
+    guard firstChange == nil else { return }
+    do throws(CNIError) { complaints.update(try apply()) } catch {
+      // Said when the source said it.
+    }
+  }
+
+  // MARK: - What is made of it
+
+  /// Makes the node's routes and the file what the cluster says.
+  /// - Returns: what is wrong, a sentence each.
+  /// - Throws: error 3 where the cluster does not have this node.
+  private mutating func apply() throws(CNIError) -> [String] {
+    var wrong: [String] = []
+    guard let file = cluster.file(&wrong) else {
+      guard isNodeDue else { return [] }
+      throw CNIError(
+        .unknownContainer, "stdin: the cluster has no node \(cluster.ownName)",
+        details: "--node names the node that this one is, as `kubectl get nodes` lists it")
+    }
+    let networks = try ConfiguredNetworks(file: nil).routed.filter { $0.clusterFile == path }
+    // An ADD that has read the old file has made its routes before they change.
+    let lock = try NodeLock(.exclusive)
+    let old = try? ClusterFile(path: path)
+    wrong += try repair(file, after: old, of: networks)
+    if file != old { try file.write(to: path) }
+    wrong += try repairRoutes(of: networks)
+    lock.unlock()
+    if file != old {
+      try Output.print("\(path): \(file.subnets.count) subnets, \(file.peers.count) peers")
+    }
+    return wrong
+  }
+
+  /// Removes the routes to peers that have left. Where no network of the node names the file, makes the
+  /// routes to all others too.
+  /// - Returns: what cannot be made, a sentence each.
+  private func repair(
+    _ file: ClusterFile, after old: ClusterFile?, of networks: [RoutedNetwork]
+  ) throws(CNIError) -> [String] {
+    let node = try Node()
+    let families = [IPAddress.Family.v4, .v6].filter { family in
+      file.subnets.contains { $0.family == family }
+    }
+    let wrong = enableForwarding(families, node)
+    let subnets = file.peers.map { $0.subnet }
+    let hasDeparted = old?.peers.contains { !subnets.containsSorted($0.subnet) } ?? false
+    guard networks.isEmpty || hasDeparted else { return wrong }
+    let routes = try NodeRoutes(to: file, at: path, after: old, of: networks, node)
+    return wrong + routes.repair(on: node)
+  }
+}

@@ -1,0 +1,136 @@
+import CNI
+import CNetlink
+import Embedded
+import System
+
+/// Where `sync` hears of the cluster's nodes: stdin, or kubectl, which it starts.
+struct NodeSource {
+  private enum State {
+    case stdin
+    /// Starts when the time comes, in microseconds.
+    case waiting(until: Int)
+    case listing(RunningProgram)
+    case watching(RunningProgram, since: Int)
+  }
+
+  /// What happened at the source.
+  enum Event {
+    case bytes([UInt8])
+    /// A new list begins: what came in part is void.
+    case begins
+    /// The stream is at its end; of kubectl's a new one begins by itself.
+    case ended
+    case nothing
+  }
+
+  /// The server ends a watch after this time, in seconds, and all nodes are listed again.
+  private static let watchTime = 570
+  private static let longestPause = 30
+
+  private let kubectl: String
+  private let kubeconfig: String?
+  private var state: State
+  /// How long to wait after the next failure, in seconds.
+  private var pause = 1
+
+  static var stdin: NodeSource { NodeSource(kubectl: "", kubeconfig: nil, state: .stdin) }
+
+  /// - Parameter kubectl: the program's path, or its name in PATH.
+  static func kubectl(_ kubectl: String, _ kubeconfig: String?) -> NodeSource {
+    NodeSource(kubectl: kubectl, kubeconfig: kubeconfig, state: .waiting(until: 0))
+  }
+
+  var isStdin: Bool { if case .stdin = state { true } else { false } }
+
+  /// For poll(2); below zero while there is none.
+  var descriptor: Int32 {
+    switch state {
+    case .stdin: STDIN_FILENO
+    case .waiting: -1
+    case .listing(let program), .watching(let program, _): program.output.rawValue
+    }
+  }
+
+  /// When something is due without input, in microseconds; nil where nothing is.
+  var deadline: Int? {
+    switch state {
+    case .stdin, .listing: nil
+    case .waiting(let time): time
+    // For a server that does not end the watch.
+    case .watching(_, let since): since + (NodeSource.watchTime + 30) * 1_000_000
+    }
+  }
+
+  /// Starts or ends what is due.
+  mutating func advance() throws(CNIError) -> Event {
+    guard let deadline, Clock.microseconds() >= deadline else { return .nothing }
+    if case .watching = state {
+      state = .waiting(until: 0)
+      return .ended
+    }
+    do throws(CNIError) {
+      state = .listing(try start("/api/v1/nodes"))
+    } catch {
+      fail()
+      throw error
+    }
+    return .begins
+  }
+
+  /// Takes in what has arrived.
+  /// - Parameter version: of the list that has ended, from which a watch goes on.
+  mutating func read(version: String?) throws(CNIError) -> Event {
+    do throws(SystemError) {
+      switch state {
+      case .stdin:
+        return try StandardStream.readAvailableInput().map { .bytes($0) } ?? .ended
+      case .waiting:
+        return .nothing
+      case .listing(let program):
+        if let bytes = try program.readAvailableOutput() { return .bytes(bytes) }
+        listEnded(status: program.end(), version: version)
+      case .watching(let program, let since):
+        if let bytes = try program.readAvailableOutput() { return .bytes(bytes) }
+        watchEnded(status: program.end(), since: since)
+      }
+    } catch {
+      throw CNIError(error)
+    }
+    return .ended
+  }
+
+  private mutating func listEnded(status: Int32, version: String?) {
+    guard status == 0, let version, version.utf8.allSatisfy({ isAlphanumeric($0) }) else {
+      return fail("kubectl listed no nodes")
+    }
+    do throws(CNIError) {
+      let path =
+        "/api/v1/nodes?watch=true&resourceVersion=\(version)&timeoutSeconds=\(NodeSource.watchTime)"
+      state = .watching(try start(path), since: Clock.microseconds())
+    } catch {
+      fail(error.message)
+    }
+  }
+
+  /// A watch ends by itself after its time, and where the server ends it.
+  private mutating func watchEnded(status: Int32, since: Int) {
+    let wasShort = Clock.microseconds() - since < 5_000_000
+    if status != 0 || wasShort { return fail("kubectl's watch has ended") }
+    pause = 1
+    state = .waiting(until: 0)
+  }
+
+  /// Ends what runs, and begins anew after a pause: each is twice as long as the one before it.
+  mutating func fail(_ message: String? = nil) {
+    if let message { Output.complain("\(message); it is started again in \(pause) s") }
+    state = .waiting(until: Clock.microseconds() + pause * 1_000_000)
+    pause = min(pause * 2, NodeSource.longestPause)
+  }
+
+  private func start(_ path: String) throws(CNIError) -> RunningProgram {
+    let arguments = (kubeconfig.map { ["--kubeconfig", $0] } ?? []) + ["get", "--raw", path]
+    do { return try Program(kubectl, arguments: arguments).start() } catch {
+      throw CNIError(error)
+    }
+  }
+}

@@ -1,0 +1,63 @@
+import Addresses
+import CNI
+import Embedded
+import Netlink
+import Node
+import Routes
+
+/// Keeps the routes of the networks of one conflist as they must be: for peers that the conflist names.
+struct RouteKeeper: Watcher {
+  private let file: String
+  private var complaints = Complaints()
+
+  /// - Throws: where the file cannot be read now; later that is a complaint.
+  init(file: String) throws(CNIError) {
+    self.file = file
+    guard try !ConfiguredNetworks(file: file).routed.isEmpty else {
+      throw CNIError(.invalidConfiguration, "\(file) has no plugin of type humanz-route")
+    }
+  }
+
+  var descriptor: Int32 { -1 }
+  var deadline: Int? { nil }
+  mutating func advance(isReadable: Bool) throws(CNIError) {}
+
+  mutating func look() {
+    var wrong: [String] = []
+    do throws(CNIError) {
+      let configured = try ConfiguredNetworks(file: file)
+      wrong += configured.complaints
+      let lock = try NodeLock(.shared)
+      wrong += try repairRoutes(of: configured.routed)
+      lock.unlock()
+    } catch {
+      wrong.append(error.message)
+    }
+    complaints.update(wrong)
+  }
+}
+
+/// Makes the node's routes of some networks as they must be, and forwarding.
+/// - Returns: what cannot be made, a sentence each.
+func repairRoutes(of networks: [RoutedNetwork]) throws(CNIError) -> [String] {
+  let node = try Node()
+  var wrong: [String] = []
+  for network in networks {
+    wrong += enableForwarding(network.families, node)
+    do throws(CNIError) { wrong += try NodeRoutes(network, node).repair(on: node) } catch {
+      wrong.append("\(network.name): \(error.message)")
+    }
+  }
+  return wrong
+}
+
+/// - Returns: what failed, a sentence each.
+func enableForwarding(_ families: [IPAddress.Family], _ node: borrowing Node) -> [String] {
+  var wrong: [String] = []
+  for family in families {
+    do throws(CNIError) { try Forwarding.enable(family, on: node) } catch {
+      wrong.append(error.message)
+    }
+  }
+  return wrong
+}

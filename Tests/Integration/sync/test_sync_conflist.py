@@ -1,0 +1,108 @@
+"""`sync --watch CONFLIST`: the routes to the peers that a conflist names, repaired whatever happens to them."""
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+
+import pytest
+
+from lab.isolated_node import NETWORKS, ROOT
+from lab.tool import command
+from lab.waiting import eventually, patience
+from sync.expected import HARM, HARM_IDS, expected, healed_after, routes
+from sync.test_sync_service import SAID, child, said
+
+CONFLIST = f"{NETWORKS}/10-humanz.conflist"
+UNIT = ROOT / "systemd" / "humanz-routes.service"
+RIGHT = {**expected(2, 3)}
+
+
+def conflist(*numbers, **keys):
+    """The chain with peers of these numbers."""
+    peers = [{"subnet": f"10.244.{n}.0/24", "via": f"192.168.0.{n}"} for n in numbers]
+    return json.dumps({"cniVersion": "1.0.0", "name": "net", "plugins": [
+        {"type": "humanz-bridge", "bridge": "pods"},
+        {"type": "humanz-ipam", "subnet": "10.244.1.0/24"},
+        {"type": "humanz-route", "network": "10.244.0.0/16", "peers": peers, "unreachable": False, **keys}]})
+
+
+@pytest.fixture
+def keeper(node1):
+    """A node on which the unit's command keeps the routes to two peers."""
+    node1.path(CONFLIST).write_text(conflist(2, 3))
+    lines = dict(re.findall(r"^(\w+)=(.*)$", UNIT.read_text(), re.MULTILINE))
+    name, _, value = lines["Environment"].partition("=")
+    assert (name, value) == ("CONFLIST", "/etc/cni/net.d/10-humanz.conflist")
+    program, *words = shlex.split(lines["ExecStart"].replace("${CONFLIST}", CONFLIST))
+    assert program == "/usr/local/bin/humanz"
+    with node1.path(SAID).open("w") as stderr:
+        node1.keeper = node1.start(*command(*words), stdout=subprocess.DEVNULL, stderr=stderr)
+    eventually(lambda: routes(node1) == RIGHT)
+    yield node1
+    if node1.keeper.poll() is None:
+        node1.keeper.kill()
+        node1.keeper.wait()
+
+
+def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path):
+    unit = tmp_path / UNIT.name
+    unit.write_text(UNIT.read_text().replace("/usr/local/bin/humanz", "/bin/true"))
+    done = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("words", HARM, ids=HARM_IDS)
+def test_what_others_did_to_the_routes_is_healed_within_a_second(keeper, words):
+    for _ in range(3):
+        assert healed_after(keeper, words, RIGHT) < patience(1)
+    assert said(keeper) == "" and keeper.keeper.poll() is None
+
+
+def test_what_the_kernel_does_not_tell_is_seen_within_ten_seconds(keeper):
+    keeper.run("sysctl", "-qw", "net.ipv4.ip_forward=0")
+    eventually(lambda: keeper.run("sysctl", "-n", "net.ipv4.ip_forward").stdout == "1\n", seconds=11)
+    keeper.path(CONFLIST).write_text(conflist(2, 4))
+    eventually(lambda: routes(keeper) == expected(2, 4), seconds=11)
+
+
+def test_a_file_that_is_spoilt_is_said_once_and_changes_nothing_until_it_is_right(keeper):
+    keeper.path(CONFLIST).write_text("{")
+    for _ in range(3):
+        keeper.run("ip", "link", "add", "noise", "type", "bridge")
+        keeper.run("ip", "link", "delete", "noise")
+        eventually(lambda: "not JSON" in said(keeper))
+    assert said(keeper).count("not JSON") == 1 and routes(keeper) == RIGHT
+    keeper.path(CONFLIST).write_text(conflist(3))
+    keeper.run("ip", "route", "delete", "10.244.2.0/24")
+    eventually(lambda: routes(keeper) == expected(3))
+
+
+def test_a_peer_that_is_not_on_link_is_said_once_and_the_others_keep_their_routes(keeper):
+    keeper.run("ip", "address", "delete", "192.168.0.1/24", "dev", "uplink")
+    eventually(lambda: "192.168.0.2" in said(keeper))
+    keeper.run("ip", "address", "add", "192.168.0.1/24", "dev", "uplink")
+    eventually(lambda: routes(keeper) == RIGHT)
+    assert len(said(keeper).splitlines()) == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_with_success_and_the_routes_stay(keeper, number):
+    os.kill(child(keeper.keeper), number)
+    assert keeper.keeper.wait(timeout=patience(10)) == 0
+    assert routes(keeper) == RIGHT
+
+
+@pytest.mark.parametrize("text, words", [
+    (None, ["No such file"]),
+    ('{"cniVersion": "1.0.0", "name": "x", "plugins": [{"type": "loopback"}]}', ["no plugin of type humanz-route"]),
+])
+def test_a_file_without_routes_is_an_error_at_the_start(node1, text, words):
+    if text:
+        node1.path(CONFLIST).write_text(text)
+    done = node1.run(*command("sync", "--watch", CONFLIST), check=False)
+    assert done.returncode == 1
+    for word in words:
+        assert word in done.stderr

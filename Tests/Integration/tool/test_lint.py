@@ -1,0 +1,116 @@
+"""lint: what is wrong in a configuration and around it, in words that say what is right."""
+
+import json
+
+import pytest
+
+from lab.isolated_node import NETWORKS, PLUGINS, ROOT
+from lab.tool import Tool
+
+CHAIN = json.loads((ROOT / "conflists" / "10-humanz.conflist").read_text())
+
+
+@pytest.fixture
+def lint(node):
+    """Writes a conflist and lints it; gives status and findings."""
+    for name in ("containerd", "podman"):
+        # This machine's runtimes are not the node's.
+        node.run("mount", "--bind", "/dev/null", f"/usr/bin/{name}", check=False)
+    node.run("mount", "-t", "tmpfs", "tmpfs", "/etc/containerd", check=False)
+
+    def lint(conflist, name="10-humanz.conflist", words=(), **environment):
+        node.path(f"{NETWORKS}/{name}").write_text(
+            conflist if isinstance(conflist, str) else json.dumps(conflist))
+        done = Tool(node).call("lint", *words, "--json", check=False,
+                               env={"CNI_PATH": PLUGINS, **environment})
+        findings = [(one["kind"], one["problem"]) for one in json.loads(done.stdout)["findings"]]
+        return done.returncode, findings
+
+    lint.node = node
+    return lint
+
+
+def changed(**keys):
+    """The shipped conflist with other keys in its plugins: humanz_route={"peer": []}."""
+    conflist = json.loads(json.dumps(CHAIN))
+    for plugin in conflist["plugins"]:
+        plugin.update(keys.get(plugin["type"].replace("-", "_"), {}))
+    return conflist
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "conflists").glob("*.conflist")), ids=lambda path: path.name)
+def test_nothing_is_wrong_with_the_shipped_files(lint, path):
+    if "clusterFile" in path.read_text():
+        lint.node.path("/run/humanz").mkdir()
+        lint.node.path("/run/humanz/cluster.json").write_text(
+            '{"node": "node1", "subnets": ["10.244.0.0/24"], "peers": []}')
+    assert lint(path.read_text()) == (0, [])
+
+
+@pytest.mark.parametrize("conflist, kind, words", [
+    (changed(humanz_route={"peer": []}), "error", ["\"plugins[2].peer\"", "did you mean \"peers\""]),
+    (changed(humanz_bridge={"isgateway": True}), "error", ["isgateway", "did you mean \"isGateway\""]),
+    (changed(humanz_bridge={"colour": "red"}), "warning", ["\"plugins[0].colour\" is unknown"]),
+    (changed(humanz_route={"peers": [{"subnet": "100.100.1.0/24", "vai": "200.0.0.20"}]}), "error",
+     ["peers[0].vai", "did you mean \"via\""]),
+    (changed(humanz_ipam={"subnet": "100.100.0.1/24"}), "error", ["host bits"]),
+    (changed(humanz_route={"network": "10.0.0.0/8"}), "error", ["outside of \"network\""]),
+    ({**CHAIN, "plugins": [*CHAIN["plugins"], {"type": "missing"}]}, "error",
+     ["the plugin \"missing\" is in no folder of /run/cni/bin"]),
+    (changed(humanz_bridge={"ipam": {"type": "nowhere"}}), "error", ["the plugin \"nowhere\""]),
+    ("{\n  oops", "error", ["not JSON", "line 2"]),
+    ({"cniVersion": "0.3.1", "name": "x", "type": "humanz-cni", "bridge": "b", "network": "10.0.0.0/8",
+      "subnet": "10.1.0.0/24"}, "error", ["tutorial", "humanz convert"]),
+])
+def test_what_is_wrong_in_a_file_is_named(lint, conflist, kind, words):
+    status, findings = lint(conflist)
+    assert status == (1 if any(one == "error" for one, _ in findings) else 0)
+    assert any(one == kind and all(word in said for word in words) for one, said in findings), findings
+
+
+def test_a_subnet_that_the_node_has_elsewhere_is_an_error(lint):
+    lint.node.run("ip", "link", "add", "docker0", "type", "bridge")
+    lint.node.run("ip", "link", "set", "docker0", "up")
+    lint.node.run("ip", "address", "add", "100.100.0.1/16", "dev", "docker0")
+    status, findings = lint(CHAIN)
+    assert status == 1 and findings == [
+        ("error", "the subnet 100.100.0.0/24 overlaps with 100.100.0.1/16 on docker0")]
+
+
+def test_a_file_that_sorts_before_is_a_warning(lint):
+    lint.node.path(f"{NETWORKS}/05-other.conflist").write_text(json.dumps({**CHAIN, "name": "other"}))
+    status, findings = lint(CHAIN)
+    assert status == 0 and findings == [
+        ("warning", f"runtimes take the first file by name, which is {NETWORKS}/05-other.conflist")]
+
+
+def test_what_containerd_does_not_find_is_an_error(lint):
+    lint.node.path("/etc/containerd/config.toml").write_text(
+        'version = 2\n[plugins."io.containerd.grpc.v1.cri".cni]\n    bin_dir = "/usr/lib/cni"\n')
+    status, findings = lint(CHAIN)
+    assert status == 1
+    assert ("error", "containerd looks for the plugin \"humanz-bridge\" in /usr/lib/cni, where it is not"
+            ) in findings
+
+
+def test_versions_that_the_runtime_does_not_speak_and_a_loopback_that_is_missing(lint):
+    program = lint.node.path("/run/cni/bin/containerd")
+    program.write_text("#!/bin/sh\necho containerd github.com/containerd/containerd 1.6.20~ds1 1.6.20\n")
+    program.chmod(0o755)
+    status, findings = lint({**CHAIN, "cniVersion": "1.1.0"}, PATH=f"{PLUGINS}:/usr/bin:/bin")
+    assert status == 1 and any("containerd 1.6.20~ds1 speaks up to 1.0.0" in said for _, said in findings)
+    assert not any("loopback" in said for _, said in findings)
+    lint.node.path(f"{PLUGINS}/loopback").unlink()
+    status, findings = lint(CHAIN, PATH=f"{PLUGINS}:/usr/bin:/bin")
+    assert findings == [
+        ("error", "containerd 1.6.20~ds1 needs the plugin \"loopback\", which is not installed")]
+
+
+def test_a_file_that_is_named_is_linted_and_the_text_names_it(lint):
+    lint(CHAIN)
+    lint.node.path("/run/tmp/x.conflist").write_text(json.dumps(changed(humanz_route={"peer": []})))
+    tool = Tool(lint.node)
+    done = tool.call("lint", "/run/tmp/x.conflist", env={"CNI_PATH": PLUGINS}, check=False)
+    assert done.returncode == 1 and done.stdout.startswith("/run/tmp/x.conflist: error: key ")
+    fine = tool.call("lint", env={"CNI_PATH": PLUGINS})
+    assert fine.stdout == f"{NETWORKS}/10-humanz.conflist: nothing is wrong\n"
