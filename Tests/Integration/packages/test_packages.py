@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -10,6 +11,7 @@ import pytest
 
 from lab.clean_root import Machine, package
 from lab.isolated_node import OURS, ROOT
+from package.test_dist import variable
 
 PROGRAMS = ["humanz-bridge", "humanz-ipam", "humanz-route"]
 EXAMPLE = "10-humanz.conflist"
@@ -155,6 +157,17 @@ def test_the_log_is_rotated_and_the_next_call_writes_a_new_one(kind, machine):
     log = machine.path("/var/log/humanz_cni.log")
     assert log.read_text().count(" DEL ") == 3
     assert log.stat().st_mode & 0o7777 == 0o600
+
+
+@pytest.mark.parametrize("script, pattern", [("deb", Deb.pattern), ("rpm", RPM.pattern)])
+def test_the_same_programs_give_the_same_package(tmp_path, script, pattern):
+    for folder, zone in (("one", "UTC"), ("two", "Asia/Tokyo")):
+        environment = {name: variable(name) for name in ("VERSION", "SOURCE_DATE_EPOCH")}
+        subprocess.run(
+            [ROOT / "Scripts" / script, "amd64"], check=True, capture_output=True,
+            env={**os.environ, **environment, "DIST_DIR": str(tmp_path / folder), "TZ": zone})
+    one, two = (next((tmp_path / folder).glob(pattern)).read_bytes() for folder in ("one", "two"))
+    assert one == two
 
 
 @pytest.mark.parametrize("pattern, machine_word", [
