@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From flannel and kindnet to the chain and back, node by node, as Documentation/migration.md says.
 
 What their daemons make of a node is made here by `ip` and the reference plugins that they call.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Machines whose files are a fresh Debian's: what a package brings and a command does is seen on them alone.
 
 The files are made by debootstrap once and kept in .build-roots/. A machine sees them below a layer of its

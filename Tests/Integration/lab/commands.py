@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The commands that a document shows, and what it says that they print.
 
 A block of commands begins with ```console and its place: the story that it belongs to and, where the story

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The texts: each block of commands is typed by a test or says why not; the README is short; links lead somewhere."""
 
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`make test-packages` runs this room: it needs the packages in dist/, and a clean Debian that debootstrap fetches."""
 
 import os

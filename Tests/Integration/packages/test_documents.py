@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every command that the README and the other documents show, typed on clean machines.
 
 package/test_texts.py sees to it that each block of commands belongs to one of the stories here.

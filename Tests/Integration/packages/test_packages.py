@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The packages, installed, upgraded and removed in a clean Debian, and the chain run from there."""
 
 import hashlib
