@@ -80,7 +80,7 @@ endif
 NEEDS_BUILD := libmnl-dev pkg-config
 endif
 NEEDS_DEMO := iproute2 iputils-ping curl python3
-NEEDS_TEST := $(NEEDS_DEMO) procps libmnl-dev pkg-config python3-pytest python3-hypothesis containernetworking-plugins \
+NEEDS_TEST := $(NEEDS_DEMO) procps man-db libmnl-dev pkg-config python3-pytest python3-hypothesis containernetworking-plugins \
   busybox-static nftables iptables strace arping binutils podman containerd runc python3-grpcio \
   bird2 frr gcc spin systemd prometheus zsh fish tcpdump ethtool $(if $(shell command -v kubectl),,kubernetes-client)
 NEEDS_TEST_ARM64 := $(NEEDS_TEST) qemu-user-static qemu-system-arm kmod
@@ -167,7 +167,7 @@ install-files: man
 	  install -m 0644 "$$file" "$(DESTDIR)$(CNI_CONF_DIR)/$$(basename "$$file").example"; \
 	done
 	install -d -m 0755 "$(DESTDIR)$(UNIT_DIR)"
-	for unit in systemd/*.*; do \
+	for unit in systemd/*.service; do \
 	  sed 's|/usr/local/bin|$(BIN_DIR)|g' "$$unit" >"$(DESTDIR)$(UNIT_DIR)/$$(basename "$$unit")"; \
 	  chmod 0644 "$(DESTDIR)$(UNIT_DIR)/$$(basename "$$unit")"; \
 	done
@@ -175,7 +175,7 @@ install-files: man
 	install -D -m 0644 completions/humanz.bash "$(DESTDIR)$(SHARE_DIR)/bash-completion/completions/humanz"
 	install -D -m 0644 completions/_humanz "$(DESTDIR)$(SHARE_DIR)/zsh/$(ZSH_DIR)/_humanz"
 	install -D -m 0644 completions/humanz.fish "$(DESTDIR)$(SHARE_DIR)/fish/vendor_completions.d/humanz.fish"
-	install -D -m 0644 packaging/humanz.logrotate "$(DESTDIR)$(LOGROTATE_DIR)/humanz"
+	install -D -m 0644 deploy/humanz.logrotate "$(DESTDIR)$(LOGROTATE_DIR)/humanz"
 	for section in 5 8; do \
 	  install -d -m 0755 "$(DESTDIR)$(SHARE_DIR)/man/man$$section"; \
 	  install -m 0644 .build-manual/*.$$section "$(DESTDIR)$(SHARE_DIR)/man/man$$section/"; \

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Draws demo.svg: the terminal after `make demo`, shortened. It runs the demo, as root: python3 demo.py
 
 With a file it takes the output of an earlier run instead: python3 demo.py FILE

@@ -112,7 +112,9 @@ public struct NetworkConfiguration {
       guard
         let containerID = try entry.parsed("containerID", as: "a container ID", ContainerID.init)
       else { throw entry.invalid("containerID", "is missing") }
-      guard let interface = try entry.parsed("ifname", as: "an interface name", InterfaceName.init)
+      guard
+        let interface = try entry.parsed(
+          "ifname", as: "an interface name of at most 15 bytes", InterfaceName.init)
       else { throw entry.invalid("ifname", "is missing") }
       return Attachment(containerID: containerID, interface: interface)
     }

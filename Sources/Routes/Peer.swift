@@ -34,7 +34,7 @@ public final class Peer {
         "via", "has \(via.count) addresses, at most \(Peer.mostNextHops) are possible")
     }
     guard !via.isEmpty else { throw keys.invalid("via", "is required: the peer's address") }
-    device = try keys.parsed("dev", as: "an interface name", InterfaceName.init)
+    device = try keys.parsed("dev", as: "an interface name of at most 15 bytes", InterfaceName.init)
     mtu = try keys.int("mtu", in: 68...65535).map { UInt32($0) }
   }
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What `make dist` packs, `make help` says and `make man` makes; the version, which is in one place."""
 
 import hashlib

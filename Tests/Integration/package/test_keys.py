@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The tables of keys in the plugins' READMEs: each key that a stage knows is there, with a type that the stage
 holds to and an example that it takes; and the example that each README begins with."""
 
