@@ -56,6 +56,13 @@ public struct SourceCheck: Sendable {
     try socket.remove(chain: "\(port)", .netdev)
   }
 
+  /// Removes what the chains of ports that are gone have left: a kernel before 6.16 leaves the table.
+  public static func removeEmptyTable(
+    _ socket: borrowing NetfilterSocket
+  ) throws(NetlinkError) {
+    try socket.removeEmptyTable(.netdev)
+  }
+
   /// The ports that have such a chain.
   public static func ports(
     _ socket: borrowing NetfilterSocket

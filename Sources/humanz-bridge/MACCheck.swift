@@ -65,6 +65,11 @@ struct MACCheck {
       ports = try SourceCheck.ports(socket)
     }
     for port in ports where try node.kernel.link(port) == nil { try remove(port: port) }
+    if ports.isEmpty, isUsed {
+      try netfilterSteps { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
+        try SourceCheck.removeEmptyTable(socket)
+      }
+    }
   }
 
   // MARK: - Whether any port was ever checked
