@@ -2,12 +2,21 @@ extension String {
   /// The parts of a text between the occurrences of an ASCII character.
   ///
   /// The standard library's `split` works on grapheme clusters and adds their tables to each program.
+  @inline(never)
   public func fields(
     separatedBy separator: Unicode.Scalar, omittingEmpty: Bool = true
   ) -> [String] {
-    Array(utf8).split(
-      separator: UInt8(ascii: separator), omittingEmptySubsequences: omittingEmpty
-    ).map { String(decoding: $0, as: UTF8.self) }
+    var fields: [String] = []
+    var field: [UInt8] = []
+    for byte in Array(utf8) + [UInt8(ascii: separator)] {
+      guard byte == UInt8(ascii: separator) else {
+        field.append(byte)
+        continue
+      }
+      if !omittingEmpty || !field.isEmpty { fields.append(String(decoding: field, as: UTF8.self)) }
+      field.removeAll(keepingCapacity: true)
+    }
+    return fields
   }
 }
 

@@ -66,7 +66,7 @@ struct Conversion {
     var object = plugin.withoutListKeys
     object["type"] = .string("humanz-bridge")
     for key in plugin.unknown(besides: [.ofEveryPlugin, StageKeys.bridge]) {
-      object[key.path] = nil
+      object[key.name] = nil
       notes.append("the key \"\(key.path)\" of bridge has no counterpart")
     }
     if let section = try plugin.keys("ipam") {

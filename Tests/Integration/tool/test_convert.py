@@ -92,6 +92,13 @@ def test_a_daemons_configuration_becomes_one_that_sync_feeds(node, configuration
     assert add(node, conflist, "pod") == ["10.244.1.2/24"]
 
 
+def test_a_key_without_counterpart_is_named(node):
+    configuration = json.loads(json.dumps(BRIDGE))
+    configuration["plugins"][0]["colour"] = "red"
+    conflist, said = converted(node, configuration)
+    assert "\"plugins[0].colour\"" in said and "colour" not in conflist["plugins"][0]
+
+
 def test_what_nobody_knows_is_an_error(node):
     nothing, said = converted(node, {"cniVersion": "1.0.0", "name": "x", "type": "macvlan"}, check=False)
     assert nothing is None and "can be converted" in said
