@@ -33,6 +33,24 @@ extension Request {
     return request
   }
 
+  /// Has frames that a bridge forwards pass the node's iptables, ip6tables and nftables rules for packets,
+  /// whatever the node's own settings for all bridges are.
+  ///
+  /// Equivalent to: `ip link set dev cni0 type bridge nf_call_iptables 1 nf_call_ip6tables 1`. Message:
+  /// RTM_NEWLINK. A kernel without the module br_netfilter takes it and does nothing.
+  public static func callNetfilter(bridge: LinkReference) -> Request {
+    var request = Request(
+      "set nf_call_iptables of bridge \(bridge)", RTM_NEWLINK, link: bridge, header: ifinfomsg())
+    request.nest(IFLA_LINKINFO) { info in
+      info.put(IFLA_INFO_KIND, "bridge")
+      info.nest(IFLA_INFO_DATA) { data in
+        data.put(IFLA_BR_NF_CALL_IPTABLES, 1 as UInt8)
+        data.put(IFLA_BR_NF_CALL_IP6TABLES, 1 as UInt8)
+      }
+    }
+    return request
+  }
+
   /// Adds VLANs to a bridge's port or, with `onBridge`, to the bridge itself.
   ///
   /// Equivalent to: `bridge vlan add dev veth0 vid 10-20 pvid untagged self`. Message: RTM_SETLINK

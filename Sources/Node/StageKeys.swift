@@ -8,7 +8,7 @@ public enum StageKeys {
       """
       bridge mtu vlan vlanTrunk preserveDefaultVlan hairpinMode promiscMode portIsolation \
       macspoofchk disableContainerInterface isGateway isDefaultGateway forceAddress enabledad \
-      ipMasqBackend queues waitForDelete
+      ipMasqBackend queues waitForDelete bridgeNetfilter
       """)
   }
 

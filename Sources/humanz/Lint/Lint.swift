@@ -28,6 +28,9 @@ struct Lint {
     for complaint in complaints {
       add(true, String(decoding: complaint.utf8.dropFirst(2), as: UTF8.self))
     }
+    if network.usesBridgeNetfilter, !BridgeNetfilter.isLoaded {
+      add(true, BridgeNetfilter.advice)
+    }
     checkSubnets(network)
     checkOrder()
   }

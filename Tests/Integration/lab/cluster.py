@@ -73,11 +73,11 @@ def static_peers(member, count=3, **keys):
         {"type": "humanz-route", "network": member.networks, "peers": peers, **keys})
 
 
-def from_kubernetes(member):
+def from_kubernetes(member, path=SHIPPED):
     """The shipped chain for Kubernetes: the same file on each node, and `sync` tells what differs."""
-    configuration = json.loads(SHIPPED.read_text())
+    configuration = json.loads(path.read_text())
     if member.families != ["4"]:
-        configuration["plugins"][-1]["network"] = member.networks
+        configuration["plugins"][2]["network"] = member.networks
     return Conflist(member.node, *configuration.pop("plugins"), **configuration)
 
 
