@@ -9,9 +9,11 @@
 #   make bench    our chain and its neighbours, measured side by side
 #   make model    the model of the lease store, checked with spin
 #   make test-kernels  the integration tests inside virtual machines with Debian's kernels, by hand
+#   make image    the container image, into humanz-amd64.tar; with ARCH=arm64 into humanz-arm64.tar
 #   make lint     the formatter's and the interpreters' own checks
 #   make install  DESTDIR=… CNI_BIN_DIR=/opt/cni/bin CNI_CONF_DIR=/etc/cni/net.d
 #                 BIN_DIR=/usr/local/bin UNIT_DIR=/lib/systemd/system SHARE_DIR=/usr/local/share
+#                 LOGROTATE_DIR=/etc/logrotate.d
 #
 # HUMANZ_EMBEDDED=0 builds the plugins as ordinary Swift with a static standard library, for a
 # toolchain without the embedded one.
@@ -19,7 +21,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: build test model test-arm64 test-kernels test-kernels-short bench lint demo install clean \
+.PHONY: build test model test-arm64 test-kernels test-kernels-short bench image lint demo install clean \
   needs-build needs-demo needs-test needs-kernels needs-bench needs-model
 
 PLUGINS := humanz-bridge humanz-ipam humanz-route
@@ -30,6 +32,7 @@ CNI_CONF_DIR ?= /etc/cni/net.d
 BIN_DIR ?= /usr/local/bin
 UNIT_DIR ?= /lib/systemd/system
 SHARE_DIR ?= /usr/local/share
+LOGROTATE_DIR ?= /etc/logrotate.d
 
 # This machine's architecture, and the one to build for, by Debian's names.
 HOST := $(patsubst x86_64,amd64,$(patsubst aarch64,arm64,$(shell uname -m)))
@@ -62,7 +65,7 @@ endif
 NEEDS_DEMO := iproute2 iputils-ping curl python3 procps
 NEEDS_TEST := $(NEEDS_DEMO) libmnl-dev pkg-config python3-pytest python3-hypothesis containernetworking-plugins \
   busybox-static nftables iptables strace arping binutils podman containerd runc python3-grpcio \
-  bird2 frr gcc spin systemd prometheus zsh fish tcpdump ethtool $(if $(shell command -v kubectl),,kubernetes-client)
+  bird2 frr gcc spin systemd prometheus logrotate buildah openssl python3-yaml python3-kubernetes zsh fish tcpdump ethtool $(if $(shell command -v kubectl),,kubernetes-client)
 NEEDS_TEST_ARM64 := $(NEEDS_TEST) qemu-user-static qemu-system-arm kmod
 NEEDS_KERNELS := $(NEEDS_TEST) qemu-system-x86 kmod xz-utils debian-archive-keyring
 NEEDS_MODEL := spin gcc python3
@@ -116,6 +119,10 @@ lint:
 	for script in .ci/run demo/run Scripts/* Tests/Kernels/{boot,inside,prepare}; do bash -n "$$script"; done
 	$(PYTHON) -m compileall -q Tests Benchmarks Documentation
 
+image: build
+	@Scripts/install-missing buildah debian-archive-keyring
+	Scripts/image $(ARCH) $(BIN) humanz-$(ARCH).tar
+
 demo: needs-demo build
 	demo/run
 
@@ -131,9 +138,10 @@ install: build
 	  chmod 0644 "$(DESTDIR)$(UNIT_DIR)/$$(basename "$$unit")"; \
 	done
 	install -D -m 0755 "$(BIN)/humanz" "$(DESTDIR)$(BIN_DIR)/humanz"
+	install -D -m 0644 deploy/humanz.logrotate "$(DESTDIR)$(LOGROTATE_DIR)/humanz"
 	install -D -m 0644 completions/humanz.bash "$(DESTDIR)$(SHARE_DIR)/bash-completion/completions/humanz"
 	install -D -m 0644 completions/_humanz "$(DESTDIR)$(SHARE_DIR)/zsh/site-functions/_humanz"
 	install -D -m 0644 completions/humanz.fish "$(DESTDIR)$(SHARE_DIR)/fish/vendor_completions.d/humanz.fish"
 
 clean:
-	rm -rf .build .build-* bin bin-*
+	rm -rf .build .build-* bin bin-* humanz-*.tar

@@ -9,7 +9,8 @@ from lab.attachment import Network
 from lab.lease_store import STORE
 from lab.tool import WRONG_USAGE, Tool
 
-COMMANDS = ["ports", "leases", "release", "routes", "sync", "lint", "convert", "metrics", "run"]
+COMMANDS = ["ports", "leases", "release", "routes", "sync", "lint", "convert", "metrics", "install", "uninstall",
+            "run"]
 
 
 @pytest.fixture
