@@ -1,5 +1,7 @@
+# SPDX-License-Identifier: Apache-2.0
 # The commands of the suite. Each installs what it needs and is missing, and may be repeated.
 #
+#   make help     this list
 #   make demo     the tutorial's network in namespaces, built and shown working
 #   make build    the release programs into bin/: static, with musl and libmnl in them
 #                 ARCH=arm64 builds for arm64, into bin-arm64/
@@ -14,6 +16,16 @@
 #   make install  DESTDIR=… CNI_BIN_DIR=/opt/cni/bin CNI_CONF_DIR=/etc/cni/net.d
 #                 BIN_DIR=/usr/local/bin UNIT_DIR=/lib/systemd/system SHARE_DIR=/usr/local/share
 #                 LOGROTATE_DIR=/etc/logrotate.d
+#   make install-files  the same of what is in bin/ already, without a build
+#   make man      the manual pages, into .build-manual/
+#   make texts    the parts of Documentation/ that come from the programs and the sources: after a change of a
+#                 command or of a message
+#   make dist     archives for amd64 and arm64, their checksums and an SPDX list of what is in them, into dist/
+#                 ARCH=amd64 makes one of them; so do deb and rpm
+#   make deb      Debian packages for amd64 and arm64, into dist/
+#   make rpm      RPM packages for x86_64 and aarch64, into dist/
+#   make test-packages  the packages and the README's commands in a clean Debian system
+#   make clean    removes what the others made
 #
 # HUMANZ_EMBEDDED=0 builds the plugins as ordinary Swift with a static standard library, for a
 # toolchain without the embedded one.
@@ -21,8 +33,9 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: build test model test-arm64 test-kernels test-kernels-short bench image lint demo install clean \
-  needs-build needs-demo needs-test needs-kernels needs-bench needs-model
+.PHONY: help build test model test-arm64 test-kernels test-kernels-short bench image lint demo clean \
+  install install-files man texts dist deb rpm test-packages \
+  needs-build needs-demo needs-test needs-kernels needs-bench needs-model needs-lint needs-deb needs-rpm needs-packages
 
 PLUGINS := humanz-bridge humanz-ipam humanz-route
 PYTHON := /usr/bin/python3
@@ -33,6 +46,12 @@ BIN_DIR ?= /usr/local/bin
 UNIT_DIR ?= /lib/systemd/system
 SHARE_DIR ?= /usr/local/share
 LOGROTATE_DIR ?= /etc/logrotate.d
+ZSH_DIR ?= site-functions
+
+# The suite's version is in the sources, and nowhere else. What is packed has the time of the commit.
+VERSION := $(shell sed -n 's/^public let suiteVersion = "\(.*\)"$$/\1/p' Sources/CNI/*.swift)
+SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || date -r CHANGELOG.md +%s)
+export VERSION SOURCE_DATE_EPOCH
 
 # This machine's architecture, and the one to build for, by Debian's names.
 HOST := $(patsubst x86_64,amd64,$(patsubst aarch64,arm64,$(shell uname -m)))
@@ -62,13 +81,17 @@ RELEASE += --static-swift-stdlib --scratch-path .build-ordinary
 endif
 NEEDS_BUILD := libmnl-dev pkg-config
 endif
-NEEDS_DEMO := iproute2 iputils-ping curl python3 procps
-NEEDS_TEST := $(NEEDS_DEMO) libmnl-dev pkg-config python3-pytest python3-hypothesis containernetworking-plugins \
+NEEDS_DEMO := iproute2 iputils-ping curl python3
+NEEDS_TEST := $(NEEDS_DEMO) procps man-db libmnl-dev pkg-config python3-pytest python3-hypothesis containernetworking-plugins \
   busybox-static nftables iptables strace arping binutils podman containerd runc python3-grpcio \
   bird2 frr gcc spin systemd prometheus logrotate buildah openssl python3-yaml python3-kubernetes zsh fish tcpdump ethtool $(if $(shell command -v kubectl),,kubernetes-client)
 NEEDS_TEST_ARM64 := $(NEEDS_TEST) qemu-user-static qemu-system-arm kmod
 NEEDS_KERNELS := $(NEEDS_TEST) qemu-system-x86 kmod xz-utils debian-archive-keyring
 NEEDS_MODEL := spin gcc python3
+NEEDS_LINT := python3 shellcheck zsh git
+NEEDS_DEB := python3 dpkg-dev debhelper fakeroot lintian
+NEEDS_RPM := python3 rpm rpmlint
+NEEDS_PACKAGES := $(NEEDS_DEB) $(NEEDS_RPM) $(NEEDS_TEST) debootstrap
 NEEDS_BENCH := gcc libmnl-dev iproute2 python3 containernetworking-plugins nftables iptables
 
 needs-build:
@@ -83,6 +106,17 @@ needs-model:
 	@Scripts/install-missing $(NEEDS_MODEL)
 needs-bench:
 	@Scripts/install-missing $(NEEDS_BENCH)
+needs-lint:
+	@Scripts/install-missing $(NEEDS_LINT)
+needs-deb:
+	@Scripts/install-missing $(NEEDS_DEB)
+needs-rpm:
+	@Scripts/install-missing $(NEEDS_RPM)
+needs-packages:
+	@Scripts/install-missing $(NEEDS_PACKAGES)
+
+help:
+	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
 
 build: needs-build
 	@Scripts/check-compiler
@@ -114,10 +148,14 @@ model: needs-model
 bench: needs-bench build
 	$(MAKE) -C Benchmarks
 
-lint:
+lint: needs-lint
 	swift format lint --strict --recursive Sources Tests Package.swift
-	for script in .ci/run demo/run Scripts/* Tests/Kernels/{boot,inside,prepare}; do bash -n "$$script"; done
+	shellcheck completions/humanz.bash $$(git grep -lE '^#!/bin/(ba|busybox )sh' -- .ci demo Scripts Tests Documentation)
+	zsh -n completions/_humanz
 	$(PYTHON) -m compileall -q Tests Benchmarks Documentation
+	for script in $$(git grep -l '^#!/usr/bin/python3' -- Scripts); do \
+	  $(PYTHON) -c 'import sys; compile(open(sys.argv[1]).read(), sys.argv[1], "exec")' "$$script"; \
+	done
 
 image: build
 	@Scripts/install-missing buildah debian-archive-keyring
@@ -126,7 +164,9 @@ image: build
 demo: needs-demo build
 	demo/run
 
-install: build
+install: build install-files
+
+install-files: man
 	install -d -m 0755 "$(DESTDIR)$(CNI_BIN_DIR)" "$(DESTDIR)$(CNI_CONF_DIR)"
 	for program in $(PLUGINS); do install -m 0755 "$(BIN)/$$program" "$(DESTDIR)$(CNI_BIN_DIR)/"; done
 	for file in conflists/*.conflist; do \
@@ -138,10 +178,35 @@ install: build
 	  chmod 0644 "$(DESTDIR)$(UNIT_DIR)/$$(basename "$$unit")"; \
 	done
 	install -D -m 0755 "$(BIN)/humanz" "$(DESTDIR)$(BIN_DIR)/humanz"
-	install -D -m 0644 deploy/humanz.logrotate "$(DESTDIR)$(LOGROTATE_DIR)/humanz"
 	install -D -m 0644 completions/humanz.bash "$(DESTDIR)$(SHARE_DIR)/bash-completion/completions/humanz"
-	install -D -m 0644 completions/_humanz "$(DESTDIR)$(SHARE_DIR)/zsh/site-functions/_humanz"
+	install -D -m 0644 completions/_humanz "$(DESTDIR)$(SHARE_DIR)/zsh/$(ZSH_DIR)/_humanz"
 	install -D -m 0644 completions/humanz.fish "$(DESTDIR)$(SHARE_DIR)/fish/vendor_completions.d/humanz.fish"
+	install -D -m 0644 deploy/humanz.logrotate "$(DESTDIR)$(LOGROTATE_DIR)/humanz"
+	for section in 5 8; do \
+	  install -d -m 0755 "$(DESTDIR)$(SHARE_DIR)/man/man$$section"; \
+	  install -m 0644 .build-manual/*.$$section "$(DESTDIR)$(SHARE_DIR)/man/man$$section/"; \
+	done
+
+man:
+	Scripts/manual .build-manual
+
+texts:
+	Scripts/messages
+	Scripts/commands
+
+# Both architectures, unless one is asked for.
+PACKED := $(if $(filter command line environment,$(origin ARCH)),$(ARCH),amd64 arm64)
+dist: $(PACKED:%=build-%)
+	Scripts/dist $(PACKED)
+deb: needs-deb $(PACKED:%=build-%)
+	for architecture in $(PACKED); do Scripts/deb $$architecture; done
+rpm: needs-rpm $(PACKED:%=build-%)
+	for architecture in $(PACKED); do Scripts/rpm $$architecture; done
+build-%:
+	$(MAKE) build ARCH=$*
+
+test-packages: needs-packages deb rpm
+	HUMANZ_TEST_PACKAGES=1 $(PYTHON) -m pytest -q Tests/Integration/packages
 
 clean:
-	rm -rf .build .build-* bin bin-* humanz-*.tar
+	rm -rf .build .build-* bin bin-* dist humanz-*.tar

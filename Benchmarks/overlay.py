@@ -1,11 +1,14 @@
+# SPDX-License-Identifier: Apache-2.0
 """Between pods of two nodes: plain routes, our overlay, and three objects a peer as flannel makes them.
 
     make -C Benchmarks overlay
 
-Two nodes in namespaces, on one segment, so that only the way of the packets differs: TCP by iperf3 for
-some seconds each way in turn, and how long the kernel takes to make 1,000 peers.
+Two nodes in namespaces, on one segment, so that only the way of the packets differs: TCP by iperf3 in
+turns, the time of an echo, and how long the kernel takes to make 1,000 peers.
 """
 
+import argparse
+import contextlib
 import json
 import pathlib
 import statistics
@@ -16,6 +19,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "Tests" / "
 
 from lab.attachment import Chain  # noqa: E402
 from lab.cluster import Cluster, static_peers, subnet, uplink  # noqa: E402
+from report import machine  # noqa: E402
 
 ROUNDS, SECONDS = 5, 2
 PEERS = 1000
@@ -55,35 +59,61 @@ CONTESTANTS = {"plain routes": ours("never"), "our overlay": ours("always"),
                "as flannel's VXLAN": flannel}
 
 
-def stream(chain):
-    """Gigabits a second between two pods, of each round."""
-    with Cluster(["4"], chain, count=2) as cluster:
-        cluster.add_pods()
-        first, second = cluster
-        assert cluster.all_reach_all()
-        server = second.node.start("iperf3", "-s", pod=second.pod, stdout=-3)
+class Pair:
+    """Two nodes with a pod each, and one pod's iperf3 server; closed at the end of a `with`."""
+
+    def __init__(self, chain):
+        with contextlib.ExitStack() as stack:
+            cluster = stack.enter_context(Cluster(["4"], chain, count=2))
+            cluster.add_pods()
+            self.first, second = cluster
+            assert cluster.all_reach_all()
+            self.address = second.addresses()[0]
+            server = second.node.start("iperf3", "-s", pod=second.pod, stdout=-3)
+            stack.callback(server.wait)
+            stack.callback(server.terminate)
+            self._stack = stack.pop_all()
         time.sleep(0.5)
-        rates = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._stack.close()
+
+    def rate(self):
+        """Gigabits a second of one stream."""
+        report = json.loads(self.first.node.run(
+            "iperf3", "-J", "-c", self.address, "-t", SECONDS, pod=self.first.pod).stdout)
+        return report["end"]["sum_received"]["bits_per_second"] / 1e9
+
+    def echo(self):
+        """Microseconds of an echo, the mean of 1,000."""
+        printed = self.first.node.run(
+            "ping", "-q", "-f", "-c", "1000", self.address, pod=self.first.pod).stdout
+        return float(printed.rsplit("=", 2)[1].split("/")[1]) * 1000
+
+
+def streams():
+    """By name the rates and the times of echoes, each round's."""
+    with contextlib.ExitStack() as stack:
+        pairs = {name: stack.enter_context(Pair(chain)) for name, chain in CONTESTANTS.items()}
+        found = {name: ([], []) for name in pairs}
         for _ in range(ROUNDS):
-            report = json.loads(first.node.run(
-                "iperf3", "-J", "-c", second.addresses()[0], "-t", SECONDS, pod=first.pod).stdout)
-            rates.append(report["end"]["sum_received"]["bits_per_second"] / 1e9)
-        server.terminate()
-        server.wait()
-        return rates
+            for name, pair in pairs.items():
+                found[name][0].append(pair.rate())
+                found[name][1].append(pair.echo())
+        return found
 
 
 def making(lines, prepare):
     """Milliseconds that `ip -batch` takes for the objects of all peers."""
     with Cluster(["4"], ours("never"), count=1) as (member,):
-        for words in prepare:
-            member.node.run("ip", *words.split())
         times = []
-        for number in range(ROUNDS):
-            if number:
-                for words in prepare:
-                    member.node.run("ip", *words.replace(" add ", " del ").split()[:4], check=False)
-                    member.node.run("ip", *words.split())
+        for _ in range(ROUNDS):
+            member.node.run("ip", "link", "delete", "vx", check=False)
+            for words in prepare:
+                member.node.run("ip", *words.split())
             start = time.perf_counter()
             for program, text in lines:
                 member.node.run(program, "-batch", "-", input=text)
@@ -96,12 +126,16 @@ def peers():
             for n in range(PEERS)]
 
 
-def main():
-    print(f"| between pods of two nodes | Gbit/s, median of {ROUNDS} | least | most |\n|---|---|---|---|")
-    for name, chain in CONTESTANTS.items():
-        rates = stream(chain)
-        print(f"| {name} | {statistics.median(rates):.1f} | {min(rates):.1f} | {max(rates):.1f} |",
-              flush=True)
+def table():
+    lines = [f"Between pods of two nodes on one segment, {ROUNDS} rounds in turns of {SECONDS} s; on {machine()}.", "",
+             "| TCP, one stream | Gbit/s, median | least | most | × plain | an echo, µs |",
+             "| --- | ---: | ---: | ---: | ---: | ---: |"]
+    found = streams()
+    plain = statistics.median(found["plain routes"][0])
+    for name, (rates, echoes) in found.items():
+        rate = statistics.median(rates)
+        lines.append(f"| {name} | {rate:.1f} | {min(rates):.1f} | {max(rates):.1f} | {rate / plain:.2f} "
+                     f"| {statistics.median(echoes):.0f} |")
     routes = "".join(f"route replace {net}/24 encap ip id 72 dst {via} dev vx mtu 1464 proto 72\n"
                      for net, via, _ in peers())
     mac = "0e:00:00:00:{0:02x}:{1:02x}".format
@@ -114,8 +148,20 @@ def main():
     one = making([("ip", routes)], ["link add vx type vxlan external gpe dstport 4790",
                                     "link set vx up"])
     other = making(three, ["link add vx type vxlan id 1 dstport 8472 nolearning", "link set vx up"])
-    print(f"\n| {PEERS} peers made with `ip -batch` | objects | ms |\n|---|---|---|")
-    print(f"| our overlay | {PEERS} | {one:.0f} |\n| as flannel's VXLAN | {3 * PEERS} | {other:.0f} |")
+    return "\n".join(lines + [
+        "", f"| {PEERS:,} peers made with `ip -batch` | objects | ms, median |", "| --- | ---: | ---: |",
+        f"| our overlay | {PEERS:,} | {one:.0f} |", f"| as flannel's VXLAN | {3 * PEERS:,} | {other:.0f} |", ""])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--output", type=pathlib.Path, help="folder for the table")
+    output = parser.parse_args().output
+    text = table()
+    print(text)
+    if output:
+        output.mkdir(parents=True, exist_ok=True)
+        (output / "overlay.md").write_text(text)
 
 
 if __name__ == "__main__":

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # bash completion for humanz: put it into /usr/share/bash-completion/completions, named humanz.
 
 _humanz_networks() {
@@ -6,7 +7,7 @@ _humanz_networks() {
 
 _humanz() {
   local program=${COMP_WORDS[0]} current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-  local command= operands=0 word options index
+  local command="" operands=0 word options index
   COMPREPLY=()
 
   # The words before the cursor: the command, and how many operands follow it.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # fish completion for humanz: put it into /usr/share/fish/vendor_completions.d.
 
 function __humanz_networks

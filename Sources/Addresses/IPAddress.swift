@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Embedded
 
 /// An IPv4 or IPv6 address.
@@ -51,7 +52,13 @@ public struct IPAddress: Equatable, Sendable {
 
   /// The 4 or 16 bytes in network byte order, as in a netlink attribute.
   public var bytes: [UInt8] {
-    stride(from: family.bits - 8, through: 0, by: -8).map { UInt8(truncatingIfNeeded: value >> $0) }
+    var bytes: [UInt8] = []
+    var shift = family.bits
+    while shift > 0 {
+      shift -= 8
+      bytes.append(UInt8(truncatingIfNeeded: value >> UInt128(shift)))
+    }
+    return bytes
   }
 
   /// The address `distance` above this one; nil past the last address of the family.
@@ -73,11 +80,11 @@ extension IPAddress: CustomStringConvertible {
   /// The canonical text: dotted decimal, or RFC 5952.
   public var description: String {
     if family == .v4 {
-      return bytes.map { "\($0)" }.joined(separator: ".")
+      return bytes.map { String(UInt64($0), digits: 1) }.joined(separator: ".")
     }
     let groups = (0..<8).map { UInt16(truncatingIfNeeded: value >> (112 - 16 * UInt128($0))) }
     let zeros = IPAddress.longestRunOfZeros(groups)
-    let texts = groups.map { String($0, radix: 16) }
+    let texts = groups.map { String(UInt64($0), digits: 1, radix: 16) }
     if zeros.count < 2 { return texts.joined(separator: ":") }
     return Array(texts[..<zeros.lowerBound]).joined(separator: ":") + "::"
       + Array(texts[zeros.upperBound...]).joined(separator: ":")

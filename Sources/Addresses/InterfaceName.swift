@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The name of a network interface: 1 to 15 bytes, not `.` or `..`, without `/`, `:` and white space
 /// (specification section 2; `dev_valid_name` in net/core/dev.c). `%` is refused too: the kernel takes
 /// such a name for a pattern and fills in a number.
@@ -6,7 +7,7 @@ public struct InterfaceName: Equatable, Sendable, CustomStringConvertible {
 
   public init?(_ text: String) {
     guard (1...15).contains(text.utf8.count), text != ".", text != "..",
-      !text.utf8.contains(where: { byte in
+      !Array(text.utf8).contains(where: { byte in
         byte == UInt8(ascii: "/") || byte == UInt8(ascii: ":") || byte == UInt8(ascii: "%")
           || byte <= 0x20 || byte == 0x7f
       })

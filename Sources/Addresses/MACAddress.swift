@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Embedded
 
 /// A 48-bit hardware address (IEEE 802).
@@ -42,6 +43,6 @@ public struct MACAddress: Equatable, Sendable {
 extension MACAddress: CustomStringConvertible {
   /// Lower-case pairs with colons between, as `ip link` prints it.
   public var description: String {
-    bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: ":")
+    bytes.map { String(UInt64($0), digits: 2, radix: 16) }.joined(separator: ":")
   }
 }

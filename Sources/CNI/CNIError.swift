@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Embedded
 import System
 
@@ -43,23 +44,44 @@ public struct CNIError: Error, Equatable {
     public static let several = Code(104)
   }
 
-  public let code: Code
-  /// One sentence naming the key, the variable or the kernel object.
-  public var message: String
-  /// What the message does not say: both sides of a comparison, what to do. May be empty.
-  public var details: String
+  /// The fields, behind one reference: an error crosses many calls, and each of them passes on one word.
+  private final class Fields: Sendable {
+    let code: Code
+    let message: String
+    let details: String
 
-  public init(_ code: Code, _ message: String, details: String = "") {
-    self.code = code
-    self.message = message
-    self.details = details
+    init(code: Code, message: String, details: String) {
+      self.code = code
+      self.message = message
+      self.details = details
+    }
+  }
+
+  private let fields: Fields
+
+  public var code: Code { fields.code }
+  /// One sentence naming the key, the variable or the kernel object.
+  public var message: String { fields.message }
+  /// What the message does not say: both sides of a comparison, what to do. May be empty.
+  public var details: String { fields.details }
+
+  @inline(never)
+  public init(_ code: Code, _ message: String, details: String) {
+    fields = Fields(code: code, message: message, details: details)
+  }
+
+  @inline(never)
+  public init(_ code: Code, _ message: String) { self.init(code, message, details: "") }
+
+  public static func == (a: CNIError, b: CNIError) -> Bool {
+    a.code == b.code && a.message == b.message && a.details == b.details
   }
 
   /// The error in the specification's form.
   public func json(version: String) -> JSON {
     .object(
       JSONObject(
-        ("cniVersion", .string(version)), ("code", .number(code.rawValue)),
+        ("cniVersion", .string(version)), ("code", .number(Int(code.rawValue))),
         ("msg", .string(message)), ("details", details.isEmpty ? nil : .string(details))))
   }
 

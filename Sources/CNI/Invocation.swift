@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Addresses
 import Embedded
 import System
@@ -146,8 +147,8 @@ public struct CNIArguments {
       }
       pairs.append(
         (
-          String(decoding: bytes[..<equals], as: UTF8.self),
-          String(decoding: bytes[(equals + 1)...], as: UTF8.self)
+          String(decoding: bytes[..<equals]),
+          String(decoding: bytes[(equals + 1)...])
         ))
     }
     self.pairs = pairs

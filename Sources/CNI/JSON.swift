@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Embedded
 
 /// A JSON value that is written as it was read: members keep their order, numbers their spelling.
@@ -12,7 +13,8 @@ public enum JSON: Equatable {
   case array([JSON])
   case object(JSONObject)
 
-  public static func number(_ value: some BinaryInteger) -> JSON { .number("\(value)") }
+  @inline(never)
+  public static func number(_ value: Int) -> JSON { .number("\(value)") }
 
   public var string: String? {
     if case .string(let value) = self { value } else { nil }

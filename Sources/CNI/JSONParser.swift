@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Embedded
 import System
 
@@ -128,7 +129,7 @@ private struct JSONParser {
       if !take(UInt8(ascii: "+")) { _ = take(UInt8(ascii: "-")) }
       try digits()
     }
-    return String(decoding: text[start..<position], as: UTF8.self)
+    return String(decoding: text[start..<position])
   }
 
   private mutating func digits() throws(JSONError) {

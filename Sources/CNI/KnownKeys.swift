@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Embedded
 
 /// The names of the keys that an object of a configuration may have.
@@ -27,7 +28,7 @@ public struct KnownKeys: Sendable {
       while start < all.count {
         let end = all[start...].firstIndex(of: UInt8(ascii: " ")) ?? all.count
         let name = UnsafeBufferPointer(rebasing: all[start..<end])
-        if isMatch(name) { return String(decoding: name, as: UTF8.self) }
+        if isMatch(name) { return String(decoding: Array(name)) }
         start = end + 1
       }
       return nil

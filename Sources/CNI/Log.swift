@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import CNetlink
 import Embedded
 import System
@@ -26,7 +27,7 @@ public struct Log {
   /// - Parameter fields: those that only the journal gets, each `NAME=value` and a line feed.
   public func write(_ line: String, fields: String = "") {
     guard let path else { return }
-    let oneLine = line.utf8.map { $0 < 0x20 ? 0x20 : $0 }
+    let oneLine = Array(line.utf8).map { $0 < 0x20 ? 0x20 : $0 }
     if path == Log.journal {
       let entry = Array("\(fields)MESSAGE=".utf8) + oneLine + [0x0a]
       humanz_send_to_journal(entry, entry.count)

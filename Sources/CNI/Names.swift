@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Addresses
 import Embedded
 
@@ -39,7 +40,7 @@ private func isIdentifier(_ text: String, limit: Int) -> Bool {
   guard let first = text.utf8.first, text.utf8.count <= limit, isAlphanumeric(first) else {
     return false
   }
-  return text.utf8.allSatisfy { byte in
+  return Array(text.utf8).allSatisfy { byte in
     isAlphanumeric(byte) || byte == UInt8(ascii: "_") || byte == UInt8(ascii: ".")
       || byte == UInt8(ascii: "-")
   }
@@ -74,7 +75,7 @@ public struct PodName: Equatable, Sendable, CustomStringConvertible {
 
 private func isSubdomain(_ text: String) -> Bool {
   !text.isEmpty && text.utf8.count <= 253
-    && text.utf8.allSatisfy { byte in
+    && Array(text.utf8).allSatisfy { byte in
       isAlphanumeric(byte) && !(UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte)
         || byte == UInt8(ascii: "-") || byte == UInt8(ascii: ".")
     }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Addresses
 import Embedded
 
@@ -105,14 +106,18 @@ public struct NetworkConfiguration {
     get throws(CNIError) { try keys.keys("args")?.keys("cni") }
   }
 
-  /// The attachments that GC keeps (section 2, "GC"); nil where the key is absent.
+  /// The attachments that GC keeps (section 2, "GC"); nil where the key is absent. libcni writes a list
+  /// without attachments as `null`.
   /// - Throws: error 7 for an entry without a container ID or an interface name.
   public func validAttachments() throws(CNIError) -> [Attachment]? {
-    try keys.list("cni.dev/valid-attachments")?.map { (entry) throws(CNIError) in
+    if case .null? = keys.object["cni.dev/valid-attachments"] { return [] }
+    return try keys.list("cni.dev/valid-attachments")?.map { (entry) throws(CNIError) in
       guard
         let containerID = try entry.parsed("containerID", as: "a container ID", ContainerID.init)
       else { throw entry.invalid("containerID", "is missing") }
-      guard let interface = try entry.parsed("ifname", as: "an interface name", InterfaceName.init)
+      guard
+        let interface = try entry.parsed(
+          "ifname", as: "an interface name of at most 15 bytes", InterfaceName.init)
       else { throw entry.invalid("ifname", "is missing") }
       return Attachment(containerID: containerID, interface: interface)
     }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Addresses
 import CNetlink
 import Embedded
@@ -109,7 +110,8 @@ extension Plugin {
     case (.gc, _, _):
       guard let valid = try invocation.configuration.validAttachments() else {
         throw invocation.configuration.keys.invalid(
-          "cni.dev/valid-attachments", "is required: without it GC would free everything")
+          "cni.dev/valid-attachments",
+          "is required: without it, as \"cnitool gc\" calls it, GC would free everything")
       }
       try plugin.gc(keeping: valid)
     case (.status, _, _):

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Embedded
 import System
 
@@ -13,7 +14,8 @@ public struct PluginExecutable {
   public init(
     _ name: String, searchPath: String = environmentVariable("CNI_PATH") ?? ""
   ) throws(CNIError) {
-    guard !name.isEmpty, name != ".", name != "..", !name.utf8.contains(UInt8(ascii: "/")) else {
+    guard !name.isEmpty, name != ".", name != "..", !Array(name.utf8).contains(UInt8(ascii: "/"))
+    else {
       throw CNIError(
         .invalidConfiguration, "the plugin type \"\(name)\" is not a bare name of an executable")
     }
@@ -48,6 +50,6 @@ public struct PluginExecutable {
     throw CNIError(
       .delegate,
       "the plugin \"\(name)\" ended with status \(outcome.status) and printed no CNI error",
-      details: String(decoding: outcome.output.prefix(1024), as: UTF8.self))
+      details: String(decoding: outcome.output.prefix(1024)))
   }
 }

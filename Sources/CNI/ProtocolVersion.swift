@@ -1,3 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
+import Embedded
+
 /// A released version of the CNI protocol.
 public enum ProtocolVersion: Int, CaseIterable, Comparable, Sendable, CustomStringConvertible {
   case v010, v020, v030, v031, v040, v100, v110

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the modules need of C: libmnl, the kernel's uapi headers and a few POSIX calls.
 // Swift imports neither function-like macros nor variadic functions nor errno, so each of those
 // that is needed has a `static inline` function here, named humanz_ and the C name.

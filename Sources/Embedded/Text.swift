@@ -1,38 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+import CNetlink
+
+// Text by function calls. As with interpolation, the standard library's versions are inlined at every use,
+// with cases for strings of Objective-C; those declared here with the same names take precedence.
+
 extension String {
   /// The parts of a text between the occurrences of an ASCII character.
   ///
   /// The standard library's `split` works on grapheme clusters and adds their tables to each program.
-  @inline(never)
   public func fields(
     separatedBy separator: Unicode.Scalar, omittingEmpty: Bool = true
   ) -> [String] {
+    fields(between: UInt8(ascii: separator)...UInt8(ascii: separator), omittingEmpty)
+  }
+
+  /// The parts of a text between its spaces and control characters.
+  public var words: [String] { fields(between: 0...0x20, true) }
+
+  @inline(never)
+  private func fields(between separators: ClosedRange<UInt8>, _ omittingEmpty: Bool) -> [String] {
+    let bytes = Array(utf8)
     var fields: [String] = []
-    var field: [UInt8] = []
-    for byte in Array(utf8) + [UInt8(ascii: separator)] {
-      guard byte == UInt8(ascii: separator) else {
-        field.append(byte)
-        continue
-      }
-      if !omittingEmpty || !field.isEmpty { fields.append(String(decoding: field, as: UTF8.self)) }
-      field.removeAll(keepingCapacity: true)
+    var start = 0
+    for end in 0...bytes.count where end == bytes.count || separators.contains(bytes[end]) {
+      if end > start || !omittingEmpty { fields.append(String(decoding: bytes[start..<end])) }
+      start = end + 1
     }
     return fields
+  }
+
+  /// Whether both have the same code points. `==` also takes different forms of a character for the
+  /// same where the standard library has its tables.
+  public func isSame(as other: String) -> Bool { compareBytes(self, other) == 0 }
+
+  /// Whether the text comes before another by its bytes, the same in every build.
+  public func isBefore(_ other: String) -> Bool { compareBytes(self, other) < 0 }
+
+  /// Whether the text begins with the bytes of another.
+  public func begins(with prefix: String) -> Bool { hasBytes(of: prefix, atEnd: false) }
+
+  /// Whether the text ends with the bytes of another.
+  public func ends(with suffix: String) -> Bool { hasBytes(of: suffix, atEnd: true) }
+
+  @inline(never)
+  private func hasBytes(of part: String, atEnd: Bool) -> Bool {
+    let (bytes, part) = (Array(utf8), Array(part.utf8))
+    guard bytes.count >= part.count else { return false }
+    let start = atEnd ? bytes.count - part.count : 0
+    return bytes[start..<start + part.count] == part[...]
+  }
+
+  /// The text of UTF-8; what is not valid becomes U+FFFD.
+  @inline(never)
+  public init(decoding bytes: ArraySlice<UInt8>) { self.init(decoding: bytes, as: UTF8.self) }
+
+  /// The text of UTF-8; what is not valid becomes U+FFFD.
+  public init(decoding bytes: [UInt8]) { self.init(decoding: bytes[...]) }
+
+  /// The text of UTF-8 up to the first zero byte; what is not valid becomes U+FFFD.
+  @inline(never)
+  public init(zeroTerminated bytes: UnsafeRawBufferPointer) {
+    let length = bytes.firstIndex(of: 0) ?? bytes.count
+    self.init(decoding: UnsafeRawBufferPointer(rebasing: bytes[..<length]), as: UTF8.self)
+  }
+
+  /// A number in decimal digits with zeros in front of it.
+  @inline(never)
+  public init(_ number: UInt64, digits: Int, radix: UInt64 = 10) {
+    var rest = number
+    var text: [UInt8] = []
+    while rest > 0 || text.count < digits {
+      let digit = UInt8(rest % radix)
+      text.insert(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10, at: 0)
+      rest /= radix
+    }
+    self.init(decoding: text)
+  }
+}
+
+extension Int {
+  /// The number that decimal digits spell, with `-` or `+` in front or not; nil for other text and for
+  /// what does not fit.
+  @inline(never)
+  public init?(_ text: String) {
+    let bytes = Array(text.utf8)
+    let isSigned = bytes.first == UInt8(ascii: "-") || bytes.first == UInt8(ascii: "+")
+    let digits = isSigned ? bytes[1...] : bytes[...]
+    guard !digits.isEmpty else { return nil }
+    var value = 0
+    for byte in digits {
+      guard let digit = decimalDigit(byte) else { return nil }
+      let (shifted, isTooLarge) = value.multipliedReportingOverflow(by: 10)
+      let next = bytes[0] == UInt8(ascii: "-") ? -Int(digit) : Int(digit)
+      let (sum, isOver) = shifted.addingReportingOverflow(next)
+      guard !isTooLarge, !isOver else { return nil }
+      value = sum
+    }
+    self = value
   }
 }
 
 extension [String] {
   /// Sorted by bytes, the same in every build.
   @inline(never)
-  public func sortedByBytes() -> [String] {
-    inOrder { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+  public func sortedByBytes() -> [String] { inOrder { $0.isBefore($1) } }
+
+  /// One text of all, with another between them.
+  @inline(never)
+  public func joined(separator: String = "") -> String {
+    var text = ""
+    for (index, element) in enumerated() {
+      if index > 0 { text += separator }
+      text += element
+    }
+    return text
   }
 }
 
-extension String {
-  /// Whether both have the same code points. `==` also takes different forms of a character for the
-  /// same where the standard library has its tables.
-  @inline(never)
-  public func isSame(as other: String) -> Bool {
-    utf8.elementsEqual(other.utf8)
+/// The order of two texts by their bytes: negative, zero or positive, as `memcmp` has it.
+@inline(never)
+func compareBytes(_ left: String, _ right: String) -> Int {
+  var (left, right) = (left, right)
+  return left.withUTF8 { left in
+    right.withUTF8 { right in
+      let order = memcmp(left.baseAddress!, right.baseAddress!, min(left.count, right.count))
+      return order == 0 ? left.count - right.count : Int(order)
+    }
   }
 }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Addresses
 import CNI
 import CNetlink
@@ -21,9 +22,7 @@ public enum Holder: Equatable, Sendable {
   case unknown(String)
 
   init(_ bytes: [UInt8]) {
-    let words = bytes.split(whereSeparator: { $0 == 0x0a || $0 == 0x0d }).map { word in
-      String(decoding: word, as: UTF8.self)
-    }
+    let words = String(decoding: bytes.map { $0 == 0x0d ? 0x0a : $0 }).fields(separatedBy: "\n")
     if words.count == 1, let containerID = ContainerID(words[0]) {
       self = .container(containerID)
     } else if words.count == 2, let containerID = ContainerID(words[0]),
@@ -31,7 +30,7 @@ public enum Holder: Equatable, Sendable {
     {
       self = .attachment(Attachment(containerID: containerID, interface: interface))
     } else {
-      self = .unknown(String(decoding: bytes, as: UTF8.self))
+      self = .unknown(String(decoding: bytes))
     }
   }
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Addresses
 import CNI
 import CNetlink
@@ -275,7 +276,7 @@ extension Directory {
   /// The last address leased from a range set; nil where there is none.
   public borrowing func lastGiven(from set: Int) throws(SystemError) -> IPAddress? {
     guard let text = try read(lastGivenFile(set)) else { return nil }
-    return IPAddress(String(decoding: text.filter { $0 > 0x20 }, as: UTF8.self))
+    return IPAddress(String(decoding: text.filter { $0 > 0x20 }))
   }
 }
 

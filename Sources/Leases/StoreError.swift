@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Addresses
 import CNI
 import Embedded
@@ -5,7 +6,7 @@ import Node
 import System
 
 /// Why the lease store could not do what was asked.
-public enum StoreError: Error, Equatable {
+public indirect enum StoreError: Error, Equatable {
   /// A call of the system failed.
   case system(SystemError)
   /// The attachment holds addresses already.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Addresses
 import CNetlink
 import Embedded
@@ -100,14 +101,20 @@ extension Socket where Family == NetfilterFamily {
     }
   }
 
-  /// Deletes a chain of ours with its rules and then, if it was the last, the table. One that is not
-  /// there is no error.
+  /// Deletes a chain of ours with its rules and then, if no other is left, the table. A chain that is
+  /// not there is no error: a kernel removes one with its link, and leaves the table.
   @inline(never)
   borrowing func remove(chain name: String, _ family: TableFamily) throws(NetlinkError) {
     do throws(NetlinkError) { try commit([.deleteChain(family, name)]) } catch {
-      if error.isMissing || error.isUnsupported { return }
-      throw error
+      if error.isUnsupported { return }
+      guard error.isMissing else { throw error }
     }
+    try removeEmptyTable(family)
+  }
+
+  /// Deletes our table of a family if no chain is in it.
+  @inline(never)
+  borrowing func removeEmptyTable(_ family: TableFamily) throws(NetlinkError) {
     if try uses(of: family) == 0 {
       // Somebody may make a chain meanwhile; the kernel then refuses, rightly.
       try? commit([.deleteEmptyTable(family)])

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Addresses
 import CNetlink
 import Embedded
@@ -44,6 +45,7 @@ public enum ConnectionTracking {
 
   private static var tuples: [ctattr_type] { [CTA_TUPLE_ORIG, CTA_TUPLE_REPLY] }
 
+  @inline(never)
   private static func questions(about addresses: [IPAddress], areMany: Bool) -> [Request] {
     let v4 = addresses.filter { $0.family == .v4 }
     let hasV6 = v4.count < addresses.count
@@ -57,6 +59,7 @@ public enum ConnectionTracking {
   }
 
   /// - Returns: whether the kernel could. One that cannot deletes nothing.
+  @inline(never)
   private static func deletesByFilter(
     _ addresses: [IPAddress], _ socket: borrowing NetfilterSocket
   ) throws(NetlinkError) -> Bool {

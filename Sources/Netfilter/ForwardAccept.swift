@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Addresses
 import CNetlink
 import Embedded
@@ -145,6 +146,7 @@ public struct ForwardAccept: Sendable {
   }
 
   /// The chains of nf_tables that drop the network.
+  @inline(never)
   private func chainsToChange(
     _ socket: borrowing NetfilterSocket
   ) throws(NetlinkError) -> [Chain] {
@@ -171,10 +173,12 @@ public struct ForwardAccept: Sendable {
   }
 
   /// Whether a rule is not the suite's: another network's rule goes with that network.
+  @inline(never)
   private func isOthers(_ rule: InstalledRule) -> Bool {
-    rule.comment.map { !$0.utf8.starts(with: ForwardAccept.commentPrefix.utf8) } ?? true
+    rule.comment.map { !$0.begins(with: ForwardAccept.commentPrefix) } ?? true
   }
 
+  @inline(never)
   private func rules(in chain: Chain) -> [Rule] {
     var rules: [Rule] = []
     for prefix in prefixes where chain.family.carries(prefix.family) {

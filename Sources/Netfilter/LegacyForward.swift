@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Addresses
 import CNetlink
 import Embedded
@@ -35,9 +36,9 @@ struct LegacyForward: CustomStringConvertible {
     accepts = chain?.rules.filter { $0.has(text) }.compactMap { Accept($0, family) } ?? []
   }
 
-  var description: String { "\(program) chain FORWARD" }
+  var description: String { "\(tables.program) chain FORWARD" }
 
-  private var program: String { family == .v4 ? "iptables-legacy" : "ip6tables-legacy" }
+  private var tables: LegacyTables { LegacyTables(family: family) }
 
   /// The rules that the chain needs to accept prefixes that its policy drops.
   func missing(for prefixes: [IPPrefix]) -> [Accept] {
@@ -54,39 +55,17 @@ struct LegacyForward: CustomStringConvertible {
   // MARK: - Running the program
 
   /// Whether the program that changes the chain is installed.
-  var canBeChanged: Bool { executablePath(of: program) != nil }
+  var canBeChanged: Bool { tables.canBeChanged }
 
   /// Appends rules to the others (`-A`), or deletes them (`-D`).
   func run(_ verb: String, _ accepts: [Accept]) throws(NetlinkError) {
     for accept in accepts {
-      try run([
-        "-w", "5", verb, "FORWARD", accept.direction == .source ? "-s" : "-d", "\(accept.prefix)",
-        "-m", "comment", "--comment", comment, "-j", "ACCEPT",
-      ])
-    }
-  }
-
-  private func run(_ arguments: [String]) throws(NetlinkError) {
-    let attempt = "change \(self)"
-    guard let path = executablePath(of: program) else {
-      throw NetlinkError(
-        attempt: attempt, errno: .noSuchFileOrDirectory,
-        text: "\(program) is neither in PATH nor in the system's folders")
-    }
-    let outcome: Program.Outcome
-    do { outcome = try Program(path, arguments: arguments).run() } catch {
-      throw NetlinkError(attempt: attempt, errno: error.errno, text: path)
-    }
-    // Of xtables, "RESOURCE_PROBLEM": the lock is another process's.
-    if outcome.status == 4 {
-      throw NetlinkError(
-        attempt: attempt, errno: .wouldBlock,
-        text: "another process has held the lock of \(program) for 5 seconds")
-    }
-    guard outcome.status == 0 else {
-      throw NetlinkError(
-        attempt: attempt, errno: .ioError,
-        text: "\(program) ended with status \(outcome.status)")
+      try tables.run(
+        "change \(self)",
+        [
+          verb, "FORWARD", accept.direction == .source ? "-s" : "-d", "\(accept.prefix)",
+          "-m", "comment", "--comment", comment, "-j", "ACCEPT",
+        ])
     }
   }
 }
@@ -104,12 +83,8 @@ private struct Contents {
   /// nil where there is no such table. Asking the kernel for a table makes it, so only a table that is
   /// listed is asked for.
   init?(_ family: IPAddress.Family) throws(NetlinkError) {
+    guard try LegacyTables(family: family).has("filter") else { return nil }
     let attempt = "read the iptables-legacy table filter of IPv\(family.version)"
-    do throws(SystemError) {
-      guard try Contents.isListed(family) else { return nil }
-    } catch {
-      throw NetlinkError(attempt: attempt, errno: error.errno)
-    }
     let domain = family == .v4 ? AF_INET : AF_INET6
     let descriptor = socket(domain, humanz_sock_raw | humanz_sock_cloexec, Int32(IPPROTO_RAW))
     guard descriptor >= 0 else { throw NetlinkError(attempt: attempt, errno: .last) }
@@ -182,18 +157,6 @@ private struct Contents {
     let verdict = policy.dropFirst(target + MemoryLayout<xt_entry_target>.size)
     guard verdict.count >= 4 else { return false }
     return verdict.withUnsafeBytes { $0.loadUnaligned(as: Int32.self) } == -NF_DROP - 1
-  }
-
-  private static func isListed(_ family: IPAddress.Family) throws(SystemError) -> Bool {
-    let path = "/proc/thread-self/net/\(family == .v4 ? "ip" : "ip6")_tables_names"
-    do throws(SystemError) {
-      let names = try FileDescriptor.contents(of: path)
-      return names.split(separator: 0x0a).contains { $0.elementsEqual("filter".utf8) }
-    } catch {
-      // A kernel without iptables-legacy has no such file.
-      if error.errno == .noSuchFileOrDirectory { return false }
-      throw error
-    }
   }
 
   private static func setName<Name: BitwiseCopyable>(_ name: inout Name) {

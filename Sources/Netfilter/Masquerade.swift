@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Addresses
 import CNetlink
 import Embedded
@@ -111,9 +112,9 @@ public struct Masquerade: Sendable {
   ) throws(NetlinkError) -> [String] {
     try socket.baseChains().compactMap { chain in
       guard chain.family == .inet, chain.table == tableName,
-        chain.name.utf8.starts(with: prefix.utf8)
+        chain.name.begins(with: prefix)
       else { return nil }
-      return String(decoding: chain.name.utf8.dropFirst(prefix.utf8.count), as: UTF8.self)
+      return String(decoding: Array(chain.name.utf8)[prefix.utf8.count...])
     }
   }
 }

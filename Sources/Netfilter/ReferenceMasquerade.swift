@@ -1,9 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+import Addresses
 import CNetlink
 import Embedded
 import Netlink
 
-/// The masquerade that the reference `bridge` makes for one attachment, by iptables-nft or by nftables: what
-/// is left of it when the attachment is deleted by another plugin.
+/// The masquerade that the reference `bridge` makes for one attachment, by iptables-nft, iptables-legacy or
+/// nftables: what is left of it when the attachment is deleted by another plugin.
 ///
 ///     table ip nat {
 ///       chain POSTROUTING {
@@ -16,11 +18,20 @@ import Netlink
 ///     }
 public struct ReferenceMasquerade: Sendable {
   private let iptablesComment: String
-  private let nftablesComment: String
+  /// As iptables-legacy lists it.
+  private let quotedComment: String
+  /// How a rule's comment ends; nil where it does not tell attachments apart.
+  private let nftablesComment: String?
 
   public init(network: String, container: String, interface: String) {
     iptablesComment = "name: \"\(network)\" id: \"\(container)\""
-    nftablesComment = ", net: \(network), if: \(interface), id: \(container)"
+    quotedComment = "name: \\\"\(network)\\\" id: \\\"\(container)\\\""
+    // Before this it has 33 bytes of hashes. The reference cuts it off at 128, and with less than 12 bytes of
+    // the container's ID it could be another's.
+    let place = ", net: \(network), if: \(interface), id: "
+    let end = Array((place + container).utf8).prefix(128 - 33)
+    let tells = end.count >= place.utf8.count + min(12, container.utf8.count)
+    nftablesComment = tells ? String(decoding: end) : nil
   }
 
   /// Removes the rules, and the chains of iptables that they jump to.
@@ -38,9 +49,36 @@ public struct ReferenceMasquerade: Sendable {
         jumps.map { .deleteRule($0, of: chain) }
           + targets.map { .deleteChain(family, table: "nat", $0) })
     }
-    let chain = ReferenceMasquerade.chain(.inet, "cni_plugins_masquerade", "masq_checks")
-    let rules = try socket.rules(of: chain).filter { $0.comment?.ends(in: nftablesComment) == true }
-    try socket.commit(rules.map { .deleteRule($0, of: chain) })
+    if let nftablesComment {
+      let chain = ReferenceMasquerade.chain(.inet, "cni_plugins_masquerade", "masq_checks")
+      let rules = try socket.rules(of: chain).filter {
+        $0.comment?.ends(with: nftablesComment) == true
+      }
+      try socket.commit(rules.map { .deleteRule($0, of: chain) })
+    }
+    for family in [IPAddress.Family.v4, .v6] { try removeLegacy(family) }
+  }
+
+  /// Removes the rules from the tables of iptables-legacy, by one call of that program's: all or none.
+  /// Nothing is removed where the program is not installed.
+  @inline(never)
+  private func removeLegacy(_ family: IPAddress.Family) throws(NetlinkError) {
+    let tables = LegacyTables(family: family)
+    guard tables.canBeChanged, try tables.has("nat") else { return }
+    let attempt = "remove the reference plugin's rules"
+    let listed = try tables.run(attempt, ["-t", "nat", "-S", "POSTROUTING"])
+    // The line of a rule is an `-A`; the same words after `-D` delete it. Last comes the chain.
+    var commands = ""
+    for line in String(decoding: listed).fields(separatedBy: "\n") {
+      guard let target = line.words.last,
+        line.ends(with: " --comment \"\(quotedComment)\" -j \(target)")
+      else { continue }
+      let rule = String(decoding: Array(line.utf8).dropFirst(2))
+      commands += "-D\(rule)\n-F \(target)\n-X \(target)\n"
+    }
+    if commands.isEmpty { return }
+    try tables.run(
+      attempt, tool: "-restore", ["--noflush"], input: Array("*nat\n\(commands)COMMIT\n".utf8))
   }
 
   private static func chain(_ family: TableFamily, _ table: String, _ name: String) -> Chain {
@@ -77,12 +115,6 @@ extension InstalledRule {
       }
       return nil
     }
-  }
-}
-
-extension String {
-  fileprivate func ends(in other: String) -> Bool {
-    utf8.count >= other.utf8.count && utf8.suffix(other.utf8.count).elementsEqual(other.utf8)
   }
 }
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Addresses
 import CNetlink
 import Embedded
@@ -38,6 +39,7 @@ extension Request {
     newRule("insert", 0, rule, chain)
   }
 
+  @inline(never)
   private static func newRule(
     _ verb: String, _ flags: Int32, _ rule: Rule, _ chain: Chain
   ) -> Request {
@@ -141,7 +143,7 @@ extension InstalledRule {
     var rest = bytes[...]
     while let type = rest.popFirst(), let length = rest.popFirst() {
       let value = rest.prefix(Int(length))
-      if type == 0 { return String(decoding: value.prefix { $0 != 0 }, as: UTF8.self) }
+      if type == 0 { return String(decoding: value.prefix { $0 != 0 }) }
       rest = rest.dropFirst(Int(length))
     }
     return nil
@@ -152,11 +154,13 @@ extension InstalledRule {
 
 extension Rule {
   /// Whether the rule is in the kernel as it is here.
+  @inline(never)
   func isInstalled(as other: InstalledRule) -> Bool {
     comment == other.comment && matches(other)
   }
 
   /// Whether a rule in the kernel does the same, whatever its comment says and it counts.
+  @inline(never)
   func matches(_ other: InstalledRule) -> Bool {
     var request = Request("compare", NLMSG_NOOP, header: nfgenmsg())
     for expression in expressions { expression.put(into: &request) }

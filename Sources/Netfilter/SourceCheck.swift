@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Addresses
 import CNetlink
 import Embedded
@@ -54,6 +55,13 @@ public struct SourceCheck: Sendable {
     port: InterfaceName, _ socket: borrowing NetfilterSocket
   ) throws(NetlinkError) {
     try socket.remove(chain: "\(port)", .netdev)
+  }
+
+  /// Removes what the chains of ports that are gone have left: a kernel before 6.16 leaves the table.
+  public static func removeEmptyTable(
+    _ socket: borrowing NetfilterSocket
+  ) throws(NetlinkError) {
+    try socket.removeEmptyTable(.netdev)
   }
 
   /// The ports that have such a chain.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Addresses
 import CNetlink
 import Embedded
@@ -48,21 +49,19 @@ public struct TunnelCheck: Sendable {
   public init(network: String, port: UInt16, id: UInt32, sources: [Source]) {
     self.network = network
     self.port = port
+    // The peers themselves may send too.
+    let all = sources + sources.map { Source(peer: $0.peer, pods: IPPrefix(host: $0.peer)) }
     var sets: [PairSet] = []
-    for outer in [IPAddress.Family.v4, .v6] {
-      for inner in [IPAddress.Family.v4, .v6] {
-        var pairs = sources.filter { $0.peer.family == outer && $0.pods.family == inner }
-        if outer == inner {
-          pairs += sources.filter { $0.peer.family == outer }
-            .map { Source(peer: $0.peer, pods: IPPrefix(host: $0.peer)) }
-        }
-        if !pairs.isEmpty { sets.append(PairSet(network, port, id, outer, inner, pairs)) }
-      }
+    for kind in 0..<4 {
+      let (outer, inner): (IPAddress.Family, IPAddress.Family) =
+        (kind & 1 == 0 ? .v4 : .v6, kind & 2 == 0 ? .v4 : .v6)
+      let pairs = all.filter { $0.peer.family == outer && $0.pods.family == inner }
+      if !pairs.isEmpty { sets.append(PairSet(network, port, id, outer, inner, pairs)) }
     }
     self.sets = sets
   }
 
-  fileprivate static var chain: Chain {
+  private static var chain: Chain {
     Chain(
       family: .inet, table: tableName, name: "overlay", type: "filter",
       hook: NF_INET_LOCAL_IN.rawValue, priority: NF_IP_PRI_MANGLE.rawValue)
@@ -80,10 +79,17 @@ public struct TunnelCheck: Sendable {
     isInstalled(among: try socket.rules(of: TunnelCheck.chain))
   }
 
+  @inline(never)
   private func isInstalled(among installed: [InstalledRule]) -> Bool {
-    installed.contains { dropping.isInstalled(as: $0) }
-      && installed.count(where: { $0.belongs(to: network) }) == sets.count
-      && sets.allSatisfy { set in installed.contains { set.rule.isInstalled(as: $0) } }
+    var others = 0
+    for rule in installed where rule.overlaySet(of: network) != nil { others += 1 }
+    return others == sets.count && has(dropping, installed)
+      && sets.allSatisfy { has($0.rule, installed) }
+  }
+
+  @inline(never)
+  private func has(_ rule: Rule, _ installed: [InstalledRule]) -> Bool {
+    installed.contains { rule.isInstalled(as: $0) }
   }
 
   /// Makes the sets and the rules, in place of the network's earlier ones, in one step. Does nothing
@@ -97,7 +103,7 @@ public struct TunnelCheck: Sendable {
       let installed = try socket.rules(of: chain)
       var requests: [Request] = [.addTable(.inet), .addChain(chain)]
       requests += TunnelCheck.requestsToRemove(network, installed)
-      if !installed.contains(where: { dropping.isInstalled(as: $0) }) {
+      if !has(dropping, installed) {
         requests.append(.addRule(dropping, to: chain))
       }
       for set in sets {
@@ -108,32 +114,31 @@ public struct TunnelCheck: Sendable {
     }
   }
 
+  @inline(never)
   private static func requestsToRemove(
     _ network: String, _ installed: [InstalledRule]
   ) -> [Request] {
     var requests: [Request] = []
-    for rule in installed where rule.belongs(to: network) {
+    for rule in installed {
+      guard let set = rule.overlaySet(of: network) else { continue }
       requests.append(.deleteRule(rule, of: chain))
-      if let set = rule.setName { requests.append(.deleteSet(set)) }
+      requests.append(.deleteSet(set))
     }
     return requests
   }
 
   /// Removes a network's rules and sets, and with the last network's the chain.
   /// - Returns: whether no network is left.
+  @inline(never)
   public static func remove(
     network: String, _ socket: borrowing NetfilterSocket
   ) throws(NetlinkError) -> Bool {
-    var installed = try socket.rules(of: chain)
-    if installed.contains(where: { $0.belongs(to: network) }) {
+    if try !requestsToRemove(network, socket.rules(of: chain)).isEmpty {
       try socket.update { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
-        installed = try socket.rules(of: chain)
-        return requestsToRemove(network, installed)
+        requestsToRemove(network, try socket.rules(of: chain))
       }
     }
-    guard installed.allSatisfy({ $0.belongs(to: network) || $0.setName == nil }) else {
-      return false
-    }
+    for rule in try socket.rules(of: chain) where rule.overlaySet(of: nil) != nil { return false }
     try socket.remove(chain: chain.name, .inet)
     return true
   }
@@ -203,6 +208,7 @@ extension IPAddress.Family {
 }
 
 extension [Expression] {
+  @inline(never)
   fileprivate static func udp(to port: UInt16) -> [Expression] {
     [
       .meta(NFT_META_L4PROTO), .compare(NFT_CMP_EQ, [UInt8(IPPROTO_UDP)]),
@@ -213,16 +219,17 @@ extension [Expression] {
 }
 
 extension InstalledRule {
-  /// The comment's words: network, kind and fingerprint.
-  private var words: [String] { comment?.fields(separatedBy: " ") ?? [] }
-
-  fileprivate func belongs(to network: String) -> Bool {
-    words.count == 3 && words[0].isSame(as: network)
-  }
-
-  /// The set of an accepting rule; nil for the dropping one.
-  fileprivate var setName: String? {
-    words.count == 3 ? "overlay-\(words[0])-\(words[1])" : nil
+  /// The set of a rule that accepts the packets of a network's peers, or (nil) of any network's; nil for
+  /// another rule. The comment is the network, the kind and the fingerprint.
+  @inline(never)
+  fileprivate func overlaySet(of network: String?) -> String? {
+    let words = Array((comment ?? "").utf8)
+    guard let first = words.firstIndex(of: UInt8(ascii: " ")),
+      let last = words.lastIndex(of: UInt8(ascii: " ")), first < last
+    else { return nil }
+    let owner = String(decoding: words[..<first], as: UTF8.self)
+    if let network, !owner.isSame(as: network) { return nil }
+    return "overlay-\(owner)-\(String(decoding: words[(first + 1)..<last], as: UTF8.self))"
   }
 }
 
@@ -230,16 +237,12 @@ extension InstalledRule {
 private struct Fingerprint {
   private var value: UInt64 = 0xcbf2_9ce4_8422_2325
 
-  mutating func add(_ bytes: some Sequence<UInt8>) {
+  @inline(never)
+  mutating func add(_ bytes: [UInt8]) {
     for byte in bytes { value = (value ^ UInt64(byte)) &* 0x100_0000_01b3 }
   }
 
   var description: String {
-    let digits = Array("0123456789abcdef".utf8)
-    var text: [UInt8] = []
-    for place in 0..<16 {
-      text.append(digits[Int(truncatingIfNeeded: value &>> UInt64(60 - 4 * place)) & 0xf])
-    }
-    return String(decoding: text, as: UTF8.self)
+    String(value, digits: 16, radix: 16)
   }
 }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Addresses
 import CNetlink
 import Embedded
@@ -22,6 +23,7 @@ public struct Encapsulation: Equatable, Sendable {
 extension Request {
   /// Adds RTA_ENCAP_TYPE and RTA_ENCAP. Packets over IPv6 get a UDP checksum, without which they are
   /// dropped (RFC 8200 section 8.1). Both families have the same numbers.
+  @inline(never)
   mutating func put(_ encapsulation: Encapsulation) {
     let isV6 = encapsulation.destination.family == .v6
     put(
@@ -40,6 +42,7 @@ private let checksumFlag = 1
 
 extension Encapsulation {
   /// Reads RTA_ENCAP of a tunnel over IP.
+  @inline(never)
   init?(_ attributes: Attributes) {
     guard let id = attributes.first(LWTUNNEL_IP_ID)?.value(UInt64.self),
       let destination = attributes.first(LWTUNNEL_IP_DST).flatMap({

@@ -1,3 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
+import Embedded
+
 /// The kernel's number for a link in one network namespace, from 1. See netdevice(7), `ifi_index`.
 public struct LinkIndex: Equatable, Sendable {
   public let rawValue: Int32
@@ -6,7 +9,7 @@ public struct LinkIndex: Equatable, Sendable {
 }
 
 extension LinkIndex: CustomStringConvertible {
-  public var description: String { rawValue.description }
+  public var description: String { "\(rawValue)" }
 }
 
 extension Request {

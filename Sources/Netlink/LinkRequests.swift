@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Addresses
 import CNetlink
 import Embedded
@@ -11,7 +12,7 @@ public enum LinkReference: Equatable, Sendable, CustomStringConvertible {
   public var description: String {
     switch self {
     case .index(let index): "number \(index)"
-    case .name(let name): "\(name)"
+    case .name(let name): name.description
     }
   }
 }
@@ -162,7 +163,7 @@ extension Request {
       "change link \(link) (\(change))", RTM_NEWLINK, link: link, header: header)
     if let name = change.name {
       guard case .index = link else { preconditionFailure("renaming a link takes its index") }
-      request.put(IFLA_IFNAME, "\(name)")
+      request.put(IFLA_IFNAME, name.description)
     }
     if let mac = change.mac { request.put(IFLA_ADDRESS, mac.bytes) }
     if let mtu = change.mtu { request.put(IFLA_MTU, UInt32(mtu)) }
@@ -214,12 +215,12 @@ extension Request {
       self.init(attempt, type, flags: flags, header: header)
     case .name(let name):
       self.init(attempt, type, flags: flags, header: header)
-      put(IFLA_IFNAME, "\(name)")
+      put(IFLA_IFNAME, name.description)
     }
   }
 
   private mutating func putLink(name: InterfaceName, mac: MACAddress?, mtu: Int?) {
-    put(IFLA_IFNAME, "\(name)")
+    put(IFLA_IFNAME, name.description)
     if let mac { put(IFLA_ADDRESS, mac.bytes) }
     if let mtu { put(IFLA_MTU, UInt32(mtu)) }
   }

@@ -1,4 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 import CNetlink
+import Embedded
 import System
 
 /// A message from the kernel, valid only inside the closure that reads it.
@@ -56,6 +58,7 @@ struct Messages: Sequence, IteratorProtocol {
 
   init(_ bytes: UnsafeRawBufferPointer) { rest = bytes }
 
+  @inline(never)
   mutating func next() -> Message? {
     guard let start = rest.baseAddress?.assumingMemoryBound(to: nlmsghdr.self),
       mnl_nlmsg_ok(start, Int32(rest.count))
@@ -77,6 +80,7 @@ public struct Attributes: Sequence, IteratorProtocol {
     rest = UnsafeRawBufferPointer(rebasing: bytes[Swift.min(aligned(offset), bytes.count)...])
   }
 
+  @inline(never)
   public mutating func next() -> Attribute? {
     guard let start = rest.baseAddress?.assumingMemoryBound(to: nlattr.self),
       mnl_attr_ok(start, Int32(rest.count))
@@ -90,9 +94,10 @@ public struct Attributes: Sequence, IteratorProtocol {
     return attribute
   }
 
-  public func first(_ type: some KernelConstant) -> Attribute? {
-    first { $0.type == type.number }
-  }
+  public func first(_ type: some KernelConstant) -> Attribute? { first(number: type.number) }
+
+  @inline(never)
+  private func first(number: UInt32) -> Attribute? { first { $0.type == number } }
 }
 
 /// One attribute of a message. Its values are nil where the payload is too short.
@@ -112,7 +117,7 @@ public struct Attribute {
   public var bigEndianUInt32: UInt32? { uint32.map { UInt32(bigEndian: $0) } }
 
   /// The text up to the first zero byte.
-  public var string: String { String(decoding: payload.prefix { $0 != 0 }, as: UTF8.self) }
+  public var string: String { String(zeroTerminated: payload) }
 
   /// The payload read as attributes.
   public var nested: Attributes { Attributes(payload) }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import CNetlink
 import Embedded
 import System
@@ -6,17 +7,35 @@ import System
 ///
 /// Everything in this module throws it: requests, namespaces and sysctls.
 public struct NetlinkError: Error, Equatable, CustomStringConvertible {
-  /// What was attempted on what, as it follows "cannot": `create link veth12`.
-  public let attempt: String
-  /// The kernel's error number, positive.
-  public let errno: Errno
-  /// The extended acknowledgement (`NLMSGERR_ATTR_MSG`), or another explanation.
-  public let text: String?
+  /// The fields, behind one reference: an error crosses many calls, and each of them passes on one word.
+  private final class Fields: Sendable {
+    let attempt: String
+    let errno: Errno
+    let text: String?
 
+    init(attempt: String, errno: Errno, text: String?) {
+      self.attempt = attempt
+      self.errno = errno
+      self.text = text
+    }
+  }
+
+  private let fields: Fields
+
+  /// What was attempted on what, as it follows "cannot": `create link veth12`.
+  public var attempt: String { fields.attempt }
+  /// The kernel's error number, positive.
+  public var errno: Errno { fields.errno }
+  /// The extended acknowledgement (`NLMSGERR_ATTR_MSG`), or another explanation.
+  public var text: String? { fields.text }
+
+  @inline(never)
   public init(attempt: String, errno: Errno, text: String? = nil) {
-    self.attempt = attempt
-    self.errno = errno
-    self.text = text
+    fields = Fields(attempt: attempt, errno: errno, text: text)
+  }
+
+  public static func == (a: NetlinkError, b: NetlinkError) -> Bool {
+    a.attempt == b.attempt && a.errno == b.errno && a.text == b.text
   }
 
   /// The failure of the C function that has just returned.

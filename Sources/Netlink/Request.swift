@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import CNetlink
 
 /// One netlink message to the kernel, as a value: it can be built, compared and batched without a
@@ -23,14 +24,19 @@ public struct Request: Equatable, Sendable {
   public init<Header: BitwiseCopyable>(
     _ attempt: String, _ type: some KernelConstant, flags: Int32 = 0, header: Header
   ) {
+    self.init(attempt, number: type.number, flags: flags)
+    put(header: header)
+  }
+
+  @inline(never)
+  private init(_ attempt: String, number: UInt32, flags: Int32) {
     self.attempt = attempt
     storage = [UInt8](repeating: 0, count: 256)
     withMessage { message, _ in
       mnl_nlmsg_put_header(message)
-      message.pointee.nlmsg_type = UInt16(type.number)
+      message.pointee.nlmsg_type = UInt16(number)
       message.pointee.nlmsg_flags = UInt16(NLM_F_REQUEST | flags)
     }
-    put(header: header)
   }
 
   /// The message, as long as its header says.
@@ -48,32 +54,70 @@ public struct Request: Equatable, Sendable {
 extension Request {
   /// Adds an attribute with these bytes. The corresponding C function is `mnl_attr_put`.
   public mutating func put(_ type: some KernelConstant, _ bytes: [UInt8]) {
-    bytes.withUnsafeBytes { put(type, raw: $0) }
+    put(number: type.number, bytes)
   }
 
-  public mutating func put(_ type: some KernelConstant, _ value: UInt8) { put(type, value: value) }
-  public mutating func put(_ type: some KernelConstant, _ value: UInt16) { put(type, value: value) }
-  public mutating func put(_ type: some KernelConstant, _ value: UInt32) { put(type, value: value) }
-  public mutating func put(_ type: some KernelConstant, _ value: Int32) { put(type, value: value) }
+  public mutating func put(_ type: some KernelConstant, _ value: UInt8) {
+    put(number: type.number, UInt32(value), size: 1)
+  }
+  public mutating func put(_ type: some KernelConstant, _ value: UInt16) {
+    put(number: type.number, UInt32(value), size: 2)
+  }
+  public mutating func put(_ type: some KernelConstant, _ value: UInt32) {
+    put(number: type.number, value, size: 4)
+  }
+  public mutating func put(_ type: some KernelConstant, _ value: Int32) {
+    put(number: type.number, UInt32(bitPattern: value), size: 4)
+  }
 
   /// Adds a zero-terminated string.
   public mutating func put(_ type: some KernelConstant, _ text: String) {
-    put(type, Array(text.utf8) + [0])
+    put(number: type.number, text)
   }
 
   /// Adds a kernel structure as it is in memory.
   public mutating func put<Value: BitwiseCopyable>(_ type: some KernelConstant, value: Value) {
-    withUnsafeBytes(of: value) { put(type, raw: $0) }
+    withUnsafeBytes(of: value) { put(number: type.number, raw: $0) }
+  }
+
+  // These are called from hundreds of places with constants of a dozen types: one function each, whatever
+  // the constant's type.
+
+  @inline(never)
+  private mutating func put(number: UInt32, _ bytes: [UInt8]) {
+    bytes.withUnsafeBytes { put(number: number, raw: $0) }
+  }
+
+  /// Adds the first bytes of an integer in the order of the machine, which is little-endian.
+  @inline(never)
+  private mutating func put(number: UInt32, _ value: UInt32, size: Int) {
+    withUnsafeBytes(of: value.littleEndian) {
+      put(number: number, raw: UnsafeRawBufferPointer(rebasing: $0[..<size]))
+    }
+  }
+
+  @inline(never)
+  private mutating func put(number: UInt32, _ text: String) {
+    put(number: number, Array(text.utf8) + [0])
   }
 
   /// Adds an attribute that contains those that `body` adds. The corresponding C functions are
   /// `mnl_attr_nest_start` and `mnl_attr_nest_end`; they keep a pointer, which a growing message
   /// invalidates.
   public mutating func nest(_ type: some KernelConstant, _ body: (inout Request) -> Void) {
-    let start = bytes.count
-    put(UInt32(NLA_F_NESTED) | type.number, raw: UnsafeRawBufferPointer(start: nil, count: 0))
+    let start = begin(nest: type.number)
     body(&self)
     measure(from: start)
+  }
+
+  /// Begins a nest.
+  /// - Returns: where it begins in the message.
+  @inline(never)
+  private mutating func begin(nest number: UInt32) -> Int {
+    let start = bytes.count
+    put(
+      number: UInt32(NLA_F_NESTED) | number, raw: UnsafeRawBufferPointer(start: nil, count: 0))
+    return start
   }
 
   /// Adds a structure that begins with its own length, followed by its attributes, as RTA_MULTIPATH has
@@ -88,6 +132,7 @@ extension Request {
   }
 
   /// Writes a length at `start`: that of everything from there on, as `mnl_attr_nest_end` does.
+  @inline(never)
   private mutating func measure(from start: Int) {
     let length = bytes.count - start
     precondition(length <= Int(UInt16.max), "an attribute's length has 16 bits")
@@ -98,19 +143,23 @@ extension Request {
 
   /// Adds a family's header, also inside an attribute, as in VETH_INFO_PEER.
   public mutating func put<Header: BitwiseCopyable>(header: Header) {
-    reserve(MemoryLayout<Header>.size + Int(MNL_ALIGNTO))
+    withUnsafeBytes(of: header) { put(rawHeader: $0) }
+  }
+
+  @inline(never)
+  private mutating func put(rawHeader header: UnsafeRawBufferPointer) {
+    reserve(header.count + Int(MNL_ALIGNTO))
     withMessage { message, _ in
-      let extra = mnl_nlmsg_put_extra_header(message, MemoryLayout<Header>.size)
-      withUnsafeBytes(of: header) {
-        UnsafeMutableRawBufferPointer(start: extra, count: $0.count).copyMemory(from: $0)
-      }
+      let extra = mnl_nlmsg_put_extra_header(message, header.count)
+      UnsafeMutableRawBufferPointer(start: extra, count: header.count).copyMemory(from: header)
     }
   }
 
-  private mutating func put(_ type: some KernelConstant, raw: UnsafeRawBufferPointer) {
+  @inline(never)
+  private mutating func put(number: UInt32, raw: UnsafeRawBufferPointer) {
     precondition(raw.count <= Int(UInt16.max) - 4, "an attribute's length has 16 bits")
     while !withMessage({
-      mnl_attr_put_check($0, $1, UInt16(type.number), raw.count, raw.baseAddress)
+      mnl_attr_put_check($0, $1, UInt16(number), raw.count, raw.baseAddress)
     }) { reserve(raw.count + 64) }
   }
 

@@ -1,5 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
 import Addresses
 import CNetlink
+import Embedded
 
 /// A route in one of the kernel's tables.
 public struct Route: Equatable, Sendable {
@@ -119,14 +121,14 @@ extension Route: CustomStringConvertible {
     words.append(destination.length == 0 ? "default" : destination.description)
     for hop in nextHops {
       if let tunnel = hop.encapsulation {
-        words += ["encap ip id", tunnel.id.description, "dst", tunnel.destination.description]
+        words += ["encap ip id", "\(tunnel.id)", "dst", tunnel.destination.description]
       }
       if let gateway = hop.gateway { words += ["via", gateway.description] }
-      if let device = hop.device { words += ["dev number", device.description] }
+      if let device = hop.device { words += ["dev number", "\(device)"] }
     }
-    if table != Route.mainTable { words += ["table", table.description] }
-    if let priority { words += ["metric", priority.description] }
-    if let mtu { words += ["mtu", mtu.description] }
+    if table != Route.mainTable { words += ["table", "\(table)"] }
+    if let priority { words += ["metric", "\(priority)"] }
+    if let mtu { words += ["mtu", "\(mtu)"] }
     return words.joined(separator: " ")
   }
 }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import CNetlink
 import Embedded
 import System
@@ -12,7 +13,7 @@ public enum Sysctl {
   public static func read(_ key: String) -> String? {
     guard let path = path(key) else { return nil }
     guard let bytes = try? FileDescriptor.contents(of: path, isShort: true) else { return nil }
-    return String(decoding: bytes.prefix { $0 != 0x0a }, as: UTF8.self)
+    return String(decoding: bytes.prefix { $0 != 0x0a })
   }
 
   /// Sets a key.
@@ -34,6 +35,6 @@ public enum Sysctl {
 
   /// nil for a key that could lead out of /proc/sys.
   private static func path(_ key: String) -> String? {
-    strstr("/\(key)/", "/../") == nil ? "/proc/sys/\(key)" : nil
+    key.fields(separatedBy: "/").contains("..") ? nil : "/proc/sys/\(key)"
   }
 }

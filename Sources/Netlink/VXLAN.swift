@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Addresses
 import CNetlink
 import Embedded
@@ -36,7 +37,7 @@ extension Request {
     var request = Request(
       "create VXLAN link \(name)", RTM_NEWLINK, flags: NLM_F_CREATE | NLM_F_EXCL,
       header: ifinfomsg())
-    request.put(IFLA_IFNAME, "\(name)")
+    request.put(IFLA_IFNAME, name.description)
     if let mtu { request.put(IFLA_MTU, UInt32(mtu)) }
     request.nest(IFLA_LINKINFO) { info in
       info.put(IFLA_INFO_KIND, "vxlan")
@@ -53,6 +54,7 @@ extension Request {
 
 extension VXLAN {
   /// Reads IFLA_INFO_DATA of a link of the kind `vxlan`.
+  @inline(never)
   init(_ data: Attributes) {
     self.init(
       port: data.first(IFLA_VXLAN_PORT)?.uint16.map { UInt16(bigEndian: $0) } ?? 0,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Addresses
 import CNI
 import CNetlink
@@ -68,10 +69,17 @@ extension Node {
     undo(addresses.map { .deleteAddress($0) } + others.map { .replaceAddress($0) })
     // Another ADD may replace the same addresses at the same time.
     try kernel.performIfPresent(others.map { .deleteAddress($0) })
-    var batch = addresses.map { Request.replaceAddress($0) }
+    var batch: [Request] = []
     if let mac = place.bridge.mac {
-      batch.insert(.changeLink(.index(place.bridge.index), LinkChange(mac: mac)), at: 0)
+      // Another one first: in Linux 5.10 a bridge without ports that is given the address it has takes no
+      // frames for it.
+      var other = mac.bytes
+      other[5] ^= 1
+      for mac in [MACAddress(bytes: other), mac] {
+        batch.append(.changeLink(.index(place.bridge.index), LinkChange(mac: mac)))
+      }
     }
+    for address in addresses { batch.append(.replaceAddress(address)) }
     do throws(CNIError) { try kernel.perform(batch) } catch {
       throw Gateway.explanation(of: missing, on: link) ?? error
     }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Addresses
 import CNI
 import Embedded
@@ -23,8 +24,7 @@ public struct HostInterface: Equatable {
     hash = (hash ^ hash >> 33) &* 0xc4ce_b9fe_1a85_ec53
     hash ^= hash >> 33
     self.hash = hash
-    let digits = String(hash >> 20, radix: 16)
-    name = InterfaceName("veth" + String(repeating: "0", count: 11 - digits.utf8.count) + digits)!
+    name = InterfaceName("veth" + String(hash >> 20, digits: 11, radix: 16))!
     alias =
       HostInterface.aliasPrefix(of: network)
       + "\(attachment.containerID):\(attachment.interface)"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import CNI
 import Embedded
 import Netlink
@@ -45,7 +46,7 @@ public struct IPAMDelegate {
       guard let object = (try? JSON(parsing: printed))?.object else {
         throw CNIError(
           .delegate, "the IPAM plugin \"\(type)\" printed no result",
-          details: String(decoding: printed.prefix(1024), as: UTF8.self))
+          details: String(decoding: printed.prefix(1024)))
       }
       let result = try read(object)
       guard !result.ips.isEmpty else {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Addresses
 import CNI
 import CNetlink
@@ -162,7 +163,7 @@ extension NetlinkError {
     let size = MemoryLayout<Int32>.size
     guard message.count >= size else { return nil }
     let number = message.withUnsafeBytes { $0.loadUnaligned(as: Int32.self) }
-    let text = String(decoding: message[size...], as: UTF8.self)
+    let text = String(decoding: message[size...])
     self.init(attempt: attempt, errno: Errno(number), text: text.isEmpty ? nil : text)
   }
 }

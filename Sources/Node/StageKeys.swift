@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import CNI
 
 /// The keys of the stages' configurations, beside those of every plugin: for the stages, which refuse

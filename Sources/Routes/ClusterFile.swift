@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Addresses
 import CNI
 import CNetlink
@@ -116,8 +117,8 @@ extension ClusterFile {
   public func write(to path: String) throws(CNIError) {
     let bytes = Array(path.utf8)
     let start = bytes.lastIndex(of: UInt8(ascii: "/")).map { $0 + 1 } ?? 0
-    let name = String(decoding: bytes[start...], as: UTF8.self)
-    let folder = start > 0 ? String(decoding: bytes[..<start], as: UTF8.self) : "."
+    let name = String(decoding: bytes[start...])
+    let folder = start > 0 ? String(decoding: bytes[..<start]) : "."
     mkdir(folder, 0o755)
     do throws(SystemError) { try replace(name, in: folder, path) } catch { throw CNIError(error) }
   }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Addresses
 import CNI
 import Embedded
@@ -24,16 +25,16 @@ public struct NodeRoutes {
   public init(_ routed: RoutedNetwork, _ node: borrowing Node) throws(CNIError) {
     try self.init(
       try routed.peers(), unreachable: routed.unreachable ? routed.network : [],
-      staleWithin: routed.network, overlay: routed.overlay.map { ($0, routed.name) }, node)
+      staleWithin: routed.network, of: routed, node)
   }
 
   /// - Parameters:
   ///   - unreachable: the prefixes whose rest answers unreachable.
   ///   - network: within these prefixes a route of ours that no peer needs is stale.
-  ///   - overlay: how to reach peers that are on no segment of this node, and the network's name.
+  ///   - routed: the network, whose overlay reaches peers that are on no segment of this node.
   public init(
     _ list: PeerList, unreachable: [IPPrefix] = [], staleWithin network: [IPPrefix],
-    overlay: (Overlay, NetworkName)? = nil, _ node: borrowing Node
+    of routed: RoutedNetwork? = nil, _ node: borrowing Node
   ) throws(CNIError) {
     self.network = network
     refused = list.refused
@@ -50,13 +51,13 @@ public struct NodeRoutes {
     for family in [IPAddress.Family.v4, .v6]
     where network.contains(where: { $0.family == family })
       || all.contains(where: { $0.subnet.family == family })
-      || overlay != nil && all.contains(where: { $0.via.first?.family == family })
+      || routed?.overlay != nil && all.contains(where: { $0.via.first?.family == family })
     {
       routes += try node.kernel.routes(family)
     }
     table = RouteTable(routes)
-    if let (overlay, name) = overlay {
-      tunnels = try Tunnels(overlay, of: name, to: list.peers, by: table, node)
+    if let routed, let overlay = routed.overlay {
+      tunnels = try Tunnels(overlay, of: routed, to: list.peers, by: table, node)
     }
   }
 
@@ -193,6 +194,7 @@ extension NodeRoutes {
     findings.append(route.isOurs ? stale(route) : Finding(.foreign, nil, route))
   }
 
+  @inline(never)
   private func stale(_ route: Route) -> Finding {
     Finding(
       .stale, nil, route, "the route to \(route.destination) is stale", repair: .deleteRoute(route))
@@ -254,6 +256,7 @@ extension NodeRoutes {
 
   /// The route that a peer needs, and the link it leads over; nil where no next hop can be reached: an
   /// old route of ours then stays.
+  @inline(never)
   private func wantedRoute(
     to peer: Peer, _ findings: inout [Finding]
   ) -> (route: Route, link: LinkIndex?)? {
@@ -288,6 +291,7 @@ extension NodeRoutes {
   }
 
   /// As `wantedRoute`, for a peer that is reached through the overlay.
+  @inline(never)
   private func tunnelRoute(
     to peer: Peer, _ tunnels: Tunnels, _ findings: inout [Finding]
   ) -> (route: Route, link: LinkIndex?)? {
@@ -319,6 +323,7 @@ extension NodeRoutes.State: CustomStringConvertible {
 
 extension Peer {
   /// The route to the peer by all of its addresses or by some.
+  @inline(never)
   fileprivate func route(via hops: [IPAddress]? = nil, device: LinkIndex? = nil) -> Route {
     Route(
       destination: subnet, kind: isRest ? .unreachable : .unicast,
@@ -333,10 +338,11 @@ extension Route {
   fileprivate var isKernels: Bool { proto == Route.kernel }
 
   /// Whether it sends packets as a route to a peer does. Protocol and metric do not count.
+  @inline(never)
   fileprivate func serves(as wanted: Route) -> Bool {
-    guard kind == wanted.kind, mtu == wanted.mtu, nextHops.count == wanted.nextHops.count else {
-      return false
-    }
+    guard kind == wanted.kind, mtu == wanted.mtu, nextHops.count == wanted.nextHops.count,
+      wanted.source == nil || source == wanted.source
+    else { return false }
     // The kernel may have the next hops in another order.
     for hop in nextHops {
       let isWanted = wanted.nextHops.contains { other in
@@ -346,5 +352,24 @@ extension Route {
       guard hop.weight == 1, isWanted else { return false }
     }
     return true
+  }
+}
+
+extension NodeRoutes {
+  /// The routes to the peers of a cluster file, as an ADD of the network that names the file makes them.
+  /// - Parameters:
+  ///   - old: the file before; routes of ours to peers that only it names are stale.
+  ///   - networks: of the node's configurations. Without one that names the file peers are reached
+  ///     without an overlay.
+  public init(
+    to file: ClusterFile, at path: String, after old: ClusterFile?, of networks: [RoutedNetwork],
+    _ node: borrowing Node
+  ) throws(CNIError) {
+    let network = networks.first { $0.clusterFile.map { $0.isSame(as: path) } ?? false }
+    let subnets = file.peers.map { $0.subnet }
+    try self.init(
+      PeerList(file.peers.map { Peer($0) }, within: network?.network ?? []),
+      staleWithin: old?.peers.map { $0.subnet }.filter { !subnets.containsSorted($0) } ?? [],
+      of: network, node)
   }
 }

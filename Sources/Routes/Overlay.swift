@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Addresses
 import CNI
 import CNetlink
@@ -30,6 +31,7 @@ public struct Overlay {
 
   /// - Returns: nil for `never`.
   /// - Throws: error 7 naming the key.
+  @inline(never)
   static func read(_ keys: Keys) throws(CNIError) -> Overlay? {
     let port = try keys.int("overlayPort", in: 1...65535) ?? Int(VXLAN.defaultPort)
     let id = try keys.int("overlayId", in: 0...0xff_ffff) ?? 72
@@ -56,6 +58,7 @@ public struct Overlay {
   }
 
   /// The check of the packets that peers send.
+  @inline(never)
   func check(of peers: [Peer], network: NetworkName) -> TunnelCheck {
     TunnelCheck(
       network: network.description, port: vxlan.port, id: id,
@@ -108,6 +111,7 @@ struct OverlayDevice {
   /// Makes the device or changes it. A device of another port is replaced; a link of another kind is
   /// somebody else's.
   /// Equivalent to: `ip link add humanz-vx type vxlan external gpe dstport 4790`, `ip link set … up`.
+  @inline(never)
   func repair(on node: borrowing Node) throws(CNIError) -> Link? {
     let name = Overlay.device
     var isNew = link == nil
@@ -122,10 +126,6 @@ struct OverlayDevice {
       for failure in try node.kernel.failures(performing: [.addVXLAN(name, vxlan, mtu: mtu)])
       where !failure.error.exists {
         throw CNIError(failure.error)
-      }
-      // A peer itself may send, from an address to which the way back does not lead over the device.
-      try kernelSteps { () throws(NetlinkError) in
-        try Sysctl.write("net/ipv4/conf/\(name)/rp_filter", "2")
       }
     }
     try node.kernel.perform([

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Addresses
 import CNI
 import Embedded
@@ -34,7 +35,7 @@ public final class Peer {
         "via", "has \(via.count) addresses, at most \(Peer.mostNextHops) are possible")
     }
     guard !via.isEmpty else { throw keys.invalid("via", "is required: the peer's address") }
-    device = try keys.parsed("dev", as: "an interface name", InterfaceName.init)
+    device = try keys.parsed("dev", as: "an interface name of at most 15 bytes", InterfaceName.init)
     mtu = try keys.int("mtu", in: 68...65535).map { UInt32($0) }
   }
 

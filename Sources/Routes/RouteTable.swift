@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Addresses
 import CNI
 import Embedded
@@ -42,6 +43,7 @@ struct RouteTable {
   }
 
   /// The route by which packets to an address leave the node, a tunnel's own aside.
+  @inline(never)
   func outerRoute(to address: IPAddress) -> Route? {
     nearest(to: address) { route in
       route.nextHops.allSatisfy { $0.encapsulation == nil }
@@ -49,6 +51,7 @@ struct RouteTable {
   }
 
   /// The nearest prefix around a subnet that a link of the node has by its address.
+  @inline(never)
   func linkPrefix(around subnet: IPPrefix) -> Route? {
     nearest(to: subnet.address) { route in
       route.destination.length < subnet.length && route.proto == Route.kernel && route.link != nil
@@ -56,6 +59,7 @@ struct RouteTable {
   }
 
   /// The best route with the longest destination around an address that `isMatch` takes.
+  @inline(never)
   private func nearest(to address: IPAddress, _ isMatch: (Route) -> Bool) -> Route? {
     var index = lastIndex(upTo: address)
     while index >= 0 {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Addresses
 import CNI
 import Embedded
@@ -11,13 +12,17 @@ struct Tunnels {
   private let overlay: Overlay
   private let check: TunnelCheck
   private var device: OverlayDevice
+  /// This node's IPv4 address in its pod subnet. The node's own packets to a peer's pods leave with it:
+  /// the answer to another address would not come back through the overlay. For IPv6 the kernel chooses
+  /// the address that is nearest to the pod's (RFC 6724).
+  private let gateway: IPAddress?
   /// The links over which peers are reached.
   private let uplinks: [Link]
   private(set) var isUsable = true
 
   /// - Returns: nil where no peer is reached through the overlay.
   init?(
-    _ overlay: Overlay, of network: NetworkName, to peers: [Peer], by table: RouteTable,
+    _ overlay: Overlay, of routed: RoutedNetwork, to peers: [Peer], by table: RouteTable,
     _ node: borrowing Node
   ) throws(CNIError) {
     self.overlay = overlay
@@ -41,7 +46,12 @@ struct Tunnels {
     }
     guard isNeeded else { return nil }
     self.uplinks = uplinks
-    check = overlay.check(of: peers, network: network)
+    check = overlay.check(of: peers, network: routed.name)
+    gateway =
+      table.routes.first { route in
+        route.proto == Route.kernel && route.source != nil
+          && routed.network.contains { $0.contains(route.destination) }
+      }?.source
     device = OverlayDevice(
       link: try node.kernel.link(Overlay.device), vxlan: overlay.vxlan, mtu: max(mtu, 1280))
   }
@@ -53,6 +63,7 @@ struct Tunnels {
     Tunnels.serve(peer, overlay, isOnLink: isOnLink)
   }
 
+  @inline(never)
   private static func serve(_ peer: Peer, _ overlay: Overlay, isOnLink: Bool) -> Bool {
     // A link that is named is to be used.
     if peer.isRest || peer.device != nil { return false }
@@ -71,10 +82,12 @@ struct Tunnels {
     return (
       Route(
         destination: peer.subnet, nextHops: [hop],
-        mtu: Tunnels.mtu(of: peer, to: address, outer, uplink)), link
+        mtu: Tunnels.mtu(of: peer, to: address, outer, uplink),
+        source: peer.subnet.family == .v4 ? gateway : nil), link
     )
   }
 
+  @inline(never)
   private static func outerRoute(
     to peer: Peer, by table: RouteTable
   ) -> (address: IPAddress, route: Route)? {
@@ -85,6 +98,7 @@ struct Tunnels {
   }
 
   /// The largest packet that goes through the tunnel to a peer whole.
+  @inline(never)
   private static func mtu(
     of peer: Peer, to address: IPAddress, _ outer: Route, _ uplink: Link?
   ) -> UInt32 {

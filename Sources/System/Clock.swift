@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import CNetlink
 import Embedded
 
@@ -15,9 +16,8 @@ public enum Clock {
   public static func timestamp(_ time: timespec) -> String {
     let second = time.tv_sec % 86_400
     let ofDay = [second / 3600, second / 60 % 60, second % 60]
-    return date(day: time.tv_sec / 86_400).map { padded($0, 2) }.joined(separator: "-") + "T"
-      + ofDay.map { padded($0, 2) }.joined(separator: ":")
-      + ".\(padded(time.tv_nsec / 1_000_000, 3))Z"
+    let milliseconds = String(UInt64(time.tv_nsec / 1_000_000), digits: 3)
+    return "\(joined(date(day: time.tv_sec / 86_400), "-"))T\(joined(ofDay, ":")).\(milliseconds)Z"
   }
 
   /// Year, month and day of a day counted from 1970, in the Gregorian calendar. The C library's
@@ -42,8 +42,7 @@ public enum Clock {
     return now.tv_sec * 1_000_000 + now.tv_nsec / 1000
   }
 
-  private static func padded(_ number: Int, _ width: Int) -> String {
-    let digits = "\(number)"
-    return String(repeating: "0", count: max(0, width - digits.utf8.count)) + digits
+  private static func joined(_ numbers: [Int], _ separator: String) -> String {
+    numbers.map { String(UInt64($0), digits: 2) }.joined(separator: separator)
   }
 }

@@ -1,11 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
 import CNetlink
 import Embedded
 
 /// The program's own arguments, without its name. Embedded Swift has no `CommandLine`.
 public func commandLineArguments() throws(SystemError) -> [String] {
-  try FileDescriptor.contents(of: "/proc/self/cmdline")
-    .split(separator: 0, omittingEmptySubsequences: false).dropFirst().dropLast()
-    .map { String(decoding: $0, as: UTF8.self) }
+  let line = String(decoding: try FileDescriptor.contents(of: "/proc/self/cmdline"))
+  return Array(line.fields(separatedBy: "\0", omittingEmpty: false).dropFirst().dropLast())
 }
 
 /// An environment variable; nil where it is unset. The corresponding C function is `getenv`.
@@ -19,7 +19,7 @@ func environment(setting changes: [(name: String, value: String)]) -> [String] {
   var next = humanz_environ()
   while let pointer = next?.pointee {
     let variable = String(cString: pointer)
-    if !changes.contains(where: { variable.utf8.starts(with: "\($0.name)=".utf8) }) {
+    if !changes.contains(where: { variable.begins(with: "\($0.name)=") }) {
       variables.append(variable)
     }
     next = next?.successor()
@@ -34,5 +34,5 @@ public func executableFolder() -> String? {
     readlink("/proc/self/exe", $0.baseAddress!.assumingMemoryBound(to: CChar.self), $0.count)
   }
   guard count > 0, let slash = buffer[..<count].lastIndex(of: UInt8(ascii: "/")) else { return nil }
-  return String(decoding: buffer[..<slash], as: UTF8.self)
+  return String(decoding: buffer[..<slash])
 }

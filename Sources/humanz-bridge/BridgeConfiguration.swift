@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Addresses
 import CNI
 import Netlink
@@ -35,7 +36,8 @@ struct BridgeConfiguration {
   static let defaultBridge = InterfaceName("cni0")!
 
   static func bridgeName(_ keys: Keys) throws(CNIError) -> InterfaceName {
-    try keys.parsed("bridge", as: "an interface name", InterfaceName.init) ?? defaultBridge
+    try keys.parsed("bridge", as: "an interface name of at most 15 bytes", InterfaceName.init)
+      ?? defaultBridge
   }
 
   /// - Throws: error 7 naming the key, or 4 naming the variable.

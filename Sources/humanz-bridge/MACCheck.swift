@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Addresses
 import CNI
 import CNetlink
@@ -65,6 +66,11 @@ struct MACCheck {
       ports = try SourceCheck.ports(socket)
     }
     for port in ports where try node.kernel.link(port) == nil { try remove(port: port) }
+    if ports.isEmpty, isUsed {
+      try netfilterSteps { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
+        try SourceCheck.removeEmptyTable(socket)
+      }
+    }
   }
 
   // MARK: - Whether any port was ever checked

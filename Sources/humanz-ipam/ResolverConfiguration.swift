@@ -1,5 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
 import CNI
 import CNetlink
+import Embedded
 import System
 
 /// The result's `dns`, from a file in the form of resolv.conf(5).
@@ -13,8 +15,8 @@ func resolverConfiguration(at path: String) throws(CNIError) -> JSONObject {
   var domain: JSON?
   var search: [JSON] = []
   var options: [JSON] = []
-  for line in bytes.split(separator: UInt8(ascii: "\n")) {
-    let words = line.split { $0 <= 0x20 }.map { String(decoding: $0, as: UTF8.self) }
+  for line in String(decoding: bytes).fields(separatedBy: "\n") {
+    let words = line.words
     guard let keyword = words.first, words.count > 1 else { continue }
     let values = words.dropFirst().map { JSON.string($0) }
     switch keyword {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Addresses
 import Testing
 
@@ -174,6 +175,7 @@ import Testing
     }
     #expect(try valid("") == nil)
     #expect(try valid(",\"cni.dev/valid-attachments\":[]") == [])
+    #expect(try valid(",\"cni.dev/valid-attachments\":null") == [])
     #expect(
       try valid(",\"cni.dev/valid-attachments\":[{\"containerID\":\"a\",\"ifname\":\"eth0\"}]")
         == [CNI.Attachment(containerID: ContainerID("a")!, interface: InterfaceName("eth0")!)])

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Testing
 
 @testable import Embedded
@@ -14,6 +15,45 @@ import Testing
   @Test func `empty fields are kept where they count`() {
     #expect(";a;".fields(separatedBy: ";", omittingEmpty: false) == ["", "a", ""])
     #expect("".fields(separatedBy: ";", omittingEmpty: false) == [""])
+  }
+
+  @Test func `words are what is between spaces and control characters`() {
+    #expect(" a\t\r\nbc  d\0".words == ["a", "bc", "d"])
+    #expect(" ".words == [])
+  }
+
+  @Test func `a text is compared by its bytes`() {
+    #expect("ab".isBefore("b") && "a".isBefore("ab") && !"a".isBefore("a") && "".isBefore("a"))
+    #expect("z".isBefore("é") && "a long text of many bytes".isBefore("a long text of more bytes"))
+    #expect(
+      "humanz-bridge".begins(with: "humanz-") && "a".begins(with: "") && !"".begins(with: "a"))
+    #expect("a b".ends(with: " b") && "".ends(with: "") && !"b".ends(with: "ab"))
+    #expect("\u{e9}".begins(with: "\u{e9}") && !"e\u{301}".begins(with: "\u{e9}"))
+  }
+
+  @Test(arguments: [
+    ("0", 0), ("-7", -7), ("+12", 12), ("007", 7), ("9223372036854775807", Int.max),
+    ("-9223372036854775808", Int.min), ("9223372036854775808", nil), ("", nil), ("-", nil),
+    ("1 ", nil), ("1.0", nil), ("99999999999999999999", nil),
+  ])
+  func `an integer is read as the standard library reads it`(text: String, value: Int?) {
+    #expect(Int(text) == value)
+    #expect(Int(text, radix: 10) == value)
+  }
+
+  @Test func `digits have zeros in front and any radix up to 16`() {
+    #expect(String(0 as UInt64, digits: 1) == "0" && String(7 as UInt64, digits: 3) == "007")
+    #expect(String(UInt64.max, digits: 1) == "\(UInt64.max)")
+    #expect(String(0xbeef as UInt64, digits: 6, radix: 16) == "00beef")
+    #expect("\(Int.min) \(UInt8.max) \(Int32.min)" == "-9223372036854775808 255 -2147483648")
+  }
+
+  @Test func `text of bytes that are no UTF-8 has replacement characters`() {
+    #expect(String(decoding: [0x61, 0xff]) == "a\u{fffd}")
+    let bytes: [UInt8] = [0x61, 0x62, 0, 0x63]
+    #expect(bytes.withUnsafeBytes { String(zeroTerminated: $0) } == "ab")
+    #expect(
+      [String]().joined(separator: ",") == "" && ["a", "b"].joined(separator: ", ") == "a, b")
   }
 
   @Test func `the same text has the same code points`() {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import CNI
 import CNetlink
 import Embedded
@@ -76,7 +77,7 @@ struct Installation {
     plugins = try Folder(pluginFolder)
     conflists = try Folder(conflistFolder)
     let text = try plugins.read(Installation.recordName) ?? []
-    for line in String(decoding: text, as: UTF8.self).fields(separatedBy: "\n") {
+    for line in String(decoding: text).fields(separatedBy: "\n") {
       let words = line.fields(separatedBy: " ")
       guard words.count == 3 else { continue }
       let kind = words[0] == Kind.plugin.word ? Kind.plugin : .conflist
@@ -151,7 +152,7 @@ struct Installation {
   private func fingerprint(_ bytes: [UInt8]) -> String {
     var value: UInt64 = 0xcbf2_9ce4_8422_2325
     for byte in bytes { value = (value ^ UInt64(byte)) &* 0x100_0000_01b3 }
-    return "\(String(value, radix: 16)).\(bytes.count)"
+    return "\(String(value, digits: 16, radix: 16)).\(bytes.count)"
   }
 }
 

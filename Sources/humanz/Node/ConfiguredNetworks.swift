@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Addresses
 import CNI
 import Embedded
@@ -44,7 +45,7 @@ struct ConfiguredNetwork {
     let section = try plugin.keys("ipam")
     logFiles.append(try plugin.string("logFile") ?? Log.defaultPath)
     let delegate = try section?.string("type") ?? ""
-    isOurs = isOurs || type.utf8.starts(with: "humanz-".utf8) || delegate == "humanz-ipam"
+    isOurs = isOurs || type.begins(with: "humanz-") || delegate == "humanz-ipam"
     if type == "humanz-bridge" || type == "bridge" {
       bridge =
         try plugin.parsed("bridge", as: "an interface name", InterfaceName.init)

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Addresses
 import CNI
 import Embedded
@@ -25,7 +26,7 @@ struct Runtime {
   static func freeAll(of network: NetworkList, plugins folder: String) throws(CNIError) {
     let runtime = Runtime(network: network, searchPath: folder, version: .v110)
     try runtime.runGC(
-      network.plugins.filter { Runtime.type($0).utf8.starts(with: "humanz-".utf8) }, [], [])
+      network.plugins.filter { Runtime.type($0).begins(with: "humanz-") }, [], [])
   }
 
   private init(network: NetworkList, searchPath: String, version: ProtocolVersion) {
@@ -168,9 +169,9 @@ struct Runtime {
           ("CNI_ARGS", attachment?.arguments ?? ""),
         ])
     } catch {
-      var error = error
-      error.message = "plugin type=\"\(type)\" failed (\(verb.rawValue)): \(error.message)"
-      throw error
+      throw CNIError(
+        error.code, "plugin type=\"\(type)\" failed (\(verb.rawValue)): \(error.message)",
+        details: error.details)
     }
   }
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Addresses
 import CNI
 import CNetlink
@@ -116,11 +117,11 @@ struct ClusterFollower: Watcher {
 
   /// An error of the input, which says where the input came from.
   private func named(_ error: CNIError) -> CNIError {
-    let stdin = "stdin: ".utf8
-    let message = error.message.utf8
-    guard !source.isStdin, message.starts(with: stdin) else { return error }
+    let stdin = "stdin: "
+    guard !source.isStdin, error.message.begins(with: stdin) else { return error }
     return CNIError(
-      error.code, "kubectl: " + String(decoding: message.dropFirst(stdin.count), as: UTF8.self),
+      error.code,
+      "kubectl: " + String(decoding: Array(error.message.utf8)[stdin.utf8.count...]),
       details: error.details)
   }
 
@@ -186,7 +187,7 @@ struct ClusterFollower: Watcher {
     // An ADD that has read the old file has made its routes before they change.
     let lock = try NodeLock(.exclusive)
     let old = try? ClusterFile(path: path)
-    wrong += try repair(file, after: old, isComplete: networks.isEmpty)
+    wrong += try repair(file, after: old, of: networks)
     if file != old { try file.write(to: path) }
     wrong += try repairRoutes(of: networks)
     lock.unlock()
@@ -196,10 +197,11 @@ struct ClusterFollower: Watcher {
     return wrong
   }
 
-  /// Removes the routes to peers that have left, and with `isComplete` makes those to all others.
+  /// Removes the routes to peers that have left. Where no network of the node names the file, makes the
+  /// routes to all others too.
   /// - Returns: what cannot be made, a sentence each.
   private func repair(
-    _ file: ClusterFile, after old: ClusterFile?, isComplete: Bool
+    _ file: ClusterFile, after old: ClusterFile?, of networks: [RoutedNetwork]
   ) throws(CNIError) -> [String] {
     let node = try Node()
     let families = [IPAddress.Family.v4, .v6].filter { family in
@@ -207,9 +209,9 @@ struct ClusterFollower: Watcher {
     }
     let wrong = enableForwarding(families, node)
     let subnets = file.peers.map { $0.subnet }
-    let departed = old?.peers.map { $0.subnet }.filter { !subnets.containsSorted($0) } ?? []
-    guard isComplete || !departed.isEmpty else { return wrong }
-    let peers = PeerList(isComplete ? file.peers.map { Peer($0) } : [])
-    return wrong + (try NodeRoutes(peers, staleWithin: departed, node)).repair(on: node)
+    let hasDeparted = old?.peers.contains { !subnets.containsSorted($0.subnet) } ?? false
+    guard networks.isEmpty || hasDeparted else { return wrong }
+    let routes = try NodeRoutes(to: file, at: path, after: old, of: networks, node)
+    return wrong + routes.repair(on: node)
   }
 }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Addresses
 import CNI
 import Embedded
@@ -117,7 +118,7 @@ struct SyncCluster {
 }
 
 private func isBefore(_ left: String, _ right: String) -> Bool {
-  left.utf8.lexicographicallyPrecedes(right.utf8)
+  left.isBefore(right)
 }
 
 // MARK: - The file

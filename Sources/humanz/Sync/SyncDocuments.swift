@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import CNI
 import Embedded
 import Netlink
@@ -128,7 +129,7 @@ struct SyncDocuments {
     while let last = before.last, last <= 0x20 { before.removeLast() }
     guard before.popLast() == UInt8(ascii: ":") else { return false }
     while let last = before.last, last <= 0x20 { before.removeLast() }
-    return before.suffix(7).elementsEqual("\"items\"".utf8)
+    return String(decoding: before.suffix(7)).isSame(as: "\"items\"")
       && before.dropLast(7).last != UInt8(ascii: "\\")
   }
 

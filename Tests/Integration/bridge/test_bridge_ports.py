@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """humanz-bridge: what passes a port: the pod's own hardware address alone, and VLANs."""
 
 import json
@@ -59,6 +60,19 @@ def test_gc_removes_the_check_of_a_port_that_went_with_its_namespace(node):
     network.collect("kept")
     assert chains(node) == [port(kept)]
     network.check("kept")
+
+
+@pytest.mark.parametrize("verb", ["DEL", "GC"])
+def test_the_table_goes_with_its_last_port_where_the_kernel_removes_the_chain(node, verb):
+    """As Linux does before 6.16 when the port goes, and leaves the table."""
+    network = Network(node, version="1.1.0", macspoofchk=True)
+    result = network.add("pod")
+    node.run("nft", "delete", "chain", "netdev", "humanz", port(result))
+    if verb == "DEL":
+        network.delete("pod")
+    else:
+        network.collect()
+    assert node.run("nft", "list", "ruleset").stdout == ""
 
 
 def test_check_names_the_check_that_is_gone(node):

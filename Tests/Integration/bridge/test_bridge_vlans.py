@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """humanz-bridge's VLANs by traffic, on a kernel that filters them."""
 
 import json
@@ -5,17 +6,14 @@ import json
 import pytest
 
 from lab.attachment import Chain, Network, addresses, link, reaches, subnets
+from lab.kernel import need_vlans
 
 V4 = "10.77.0.0/24"
 
 
 @pytest.fixture(autouse=True)
 def filtering(node):
-    node.run("ip", "link", "add", "try", "type", "bridge")
-    done = node.run("ip", "link", "set", "try", "type", "bridge", "vlan_filtering", "1", check=False)
-    node.run("ip", "link", "delete", "try")
-    if done.returncode:
-        pytest.skip("needs a kernel with CONFIG_BRIDGE_VLAN_FILTERING")
+    need_vlans(node)
 
 
 def vlans(node, name):

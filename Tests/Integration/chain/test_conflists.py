@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every file in conflists/ does what its line in conflists/README.md says."""
 
 import contextlib
@@ -103,6 +104,31 @@ def run_bridge_behind_its_node(path):
         assert node.ip("link", "show", "master", "cni0") == []
 
 
+def run_with_published_ports(path):
+    """A pod's port is the node's, for the world, for the node and for the pod itself; a pod reaches the
+    world with the node's address."""
+    offer = {"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]}
+    options = ["--capability-args", json.dumps(offer)]
+    with Node("node") as node:
+        add_world(node)
+        serve(node, "world", "the page of the world")
+        pods = network(node, read(path))
+        pods.add("web", *options)
+        other = address(pods.add("other"))
+        serve(node, "web", "the page of the pod")
+        assert fetch(node, f"http://{NODE}:8080/", pod="world") == "the page of the pod"
+        for pod in (None, "other", "web"):
+            assert fetch(node, f"http://{NODE}:8080/", pod=pod) == "the page of the pod", pod
+        # The world has no route to the pods: it can only answer to the node.
+        assert fetch(node, "http://192.0.2.1/", pod="other") == "the page of the world"
+        assert reaches(node, "web", other)
+        for pod in ("web", "other"):
+            pods.delete(pod, *(options if pod == "web" else []))
+        assert fetch(node, f"http://{NODE}:8080/", pod="world") is None
+        assert node.leases() == set()
+        assert node.ip("link", "show", "type", "veth", "master", "humanz-cni0") == []
+
+
 def run_macvlan_on_the_lan(path):
     """Pods of two nodes are hosts of one LAN, whose router is their way out."""
     with two_nodes("eth0", "192.168.1.{}/24") as (lan, first, second):
@@ -141,6 +167,7 @@ def run_as_a_cluster_has_it(path):
 RUN = {
     "10-humanz.conflist": run_the_chain,
     "10-humanz-complete.conflist": run_the_chain,
+    "10-humanz-podman.conflist": run_with_published_ports,
     "10-humanz-dualstack.conflist": run_dual_stack,
     "10-humanz-bridge-host-local.conflist": run_bridge_behind_its_node,
     "10-bridge-humanz-ipam.conflist": run_bridge_behind_its_node,

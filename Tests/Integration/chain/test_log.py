@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The log: what a call writes, to which place, and how the place is kept small."""
 
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Services on the shipped file for Kubernetes: kube-proxy's kinds of rules, and everybody who may call one."""
 
 import json

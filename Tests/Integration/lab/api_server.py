@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """As much of a Kubernetes API server as kubectl asks of one for its nodes; it stands in for a cluster.
 
 Run on a node, it tells kubectl of the nodes that arrive on its stdin: a line is a watch event.

@@ -1,8 +1,10 @@
+# SPDX-License-Identifier: Apache-2.0
 """The pods of a network attached by one plugin or by a chain of them."""
 
 import json
 
 from lab.plugin_process import attachment, run_plugin, start_plugin
+from lab.waiting import patience
 
 IPAM = {"type": "host-local"}
 
@@ -79,8 +81,9 @@ def subnets(*networks):
 
 def reaches(node, pod, address, wait=1):
     """Whether one echo request of a pod is answered."""
+    # Who expects no answer waits for it too: not for as long as an emulated machine may take.
     return node.run(
-        "ping", "-c", "1", "-W", wait, address, pod=pod, check=False).returncode == 0
+        "ping", "-c", "1", "-W", max(wait, min(patience(wait), 5)), address, pod=pod, check=False).returncode == 0
 
 
 def comes_to_reach(node, pod, address):

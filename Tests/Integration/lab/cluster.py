@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Clusters: nodes with uplinks, each with a pod subnet of its own of each family.
 
 The nodes share one segment, or sit on two with a router between. What tells a node of the others is

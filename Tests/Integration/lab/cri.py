@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A client of the Container Runtime Interface (kubernetes/cri-api, `runtime.v1`), as far as the
 tests call it. Messages are written field by field: the numbers are those of its `api.proto`."""
 

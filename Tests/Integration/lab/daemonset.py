@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A DaemonSet's pod on a node's containerd, run from the manifest as a kubelet runs it."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Nodes for tests: each a set of namespaces with folders of its own, gone with one process.
 
 A node has its own network, mount, process, IPC and host name namespaces, and empty /run, /var/lib
@@ -42,18 +43,21 @@ class Node:
         self.name = name
         # Where runtimes put what they start, so that `close` finds what a killed one left.
         self.cgroup = f"humanz-{uuid.uuid4().hex[:12]}"
-        programs = sorted(THEIRS.iterdir()) + sorted(
-            path for path in OURS.iterdir() if path.is_file() and os.access(path, os.X_OK))
         self._unshare = subprocess.Popen(
             ["unshare", "--net", "--mount", "--pid", "--ipc", "--uts", "--fork", "--kill-child",
-             "--mount-proc", "--propagation", "private",
-             "bash", "-c", _FIRST_PROCESS, "node", *map(str, programs)],
+             "--mount-proc", "--propagation", "private", *self.first_process()],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
         if self._unshare.stdout.readline() != "ready\n":
             self.close()
             raise RuntimeError(f"{name} did not start: it needs root and namespaces")
         children = pathlib.Path(f"/proc/{self._unshare.pid}/task/{self._unshare.pid}/children")
         self.pid = int(children.read_text())
+
+    def first_process(self):
+        """What makes the node's folders, says "ready" and reads to the end of its input."""
+        programs = sorted(THEIRS.iterdir()) + sorted(
+            path for path in OURS.iterdir() if path.is_file() and os.access(path, os.X_OK))
+        return ["bash", "-c", _FIRST_PROCESS, "node", *map(str, programs)]
 
     def __enter__(self):
         return self
@@ -174,8 +178,9 @@ class Segment:
         self.node.close()
 
 
-def busybox_image(name):
-    """A container image in Docker's archive format: Debian's static busybox, asleep."""
+def busybox_image(name, commands=()):
+    """A container image in Docker's archive format: Debian's static busybox, asleep. With commands it has
+    each by its own name instead, and starts none unasked."""
     import hashlib
     import io
     import platform
@@ -188,13 +193,18 @@ def busybox_image(name):
                 entry = tarfile.TarInfo(path)
                 entry.size, entry.mode = len(content), 0o755
                 tar.addfile(entry, io.BytesIO(content))
+            for command in commands if "manifest.json" not in dict(members) else ():
+                entry = tarfile.TarInfo(f"bin/{command}")
+                entry.type, entry.linkname = tarfile.SYMTYPE, "busybox"
+                tar.addfile(entry)
         return packed.getvalue()
 
     layer = archive([("bin/busybox", pathlib.Path(shutil.which("busybox")).read_bytes())])
     architecture = {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()]
     configuration = json.dumps({
         "architecture": architecture, "os": "linux",
-        "config": {"Entrypoint": ["/bin/busybox", "sleep", "infinity"]},
+        "config": {"Cmd": ["sh"], "Env": ["PATH=/bin"]} if commands else
+        {"Entrypoint": ["/bin/busybox", "sleep", "infinity"]},
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
     }).encode()
     manifest = [{"Config": "config.json", "RepoTags": [name], "Layers": ["layer.tar"]}]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Real container runtimes on a node: podman, and containerd spoken to over CRI.
 
 Both are driven alike: a pod is one container that serves its own host name by HTTP. The network is

@@ -1,7 +1,10 @@
+# SPDX-License-Identifier: Apache-2.0
 """The tool for people, `humanz`, as a node runs it."""
 
 import json
+import os
 import shlex
+import subprocess
 
 from lab.isolated_node import NETWORKS, PLUGINS
 
@@ -72,6 +75,26 @@ class Tool:
         done = self.call(*words, *(["--json"] if as_json else []), check=check)
         assert done.returncode in (0, 1), done
         return json.loads(done.stdout) if as_json else done.stdout
+
+
+class Watch:
+    """`humanz sync --watch` of a node, by its name, with a stream that a test feeds; ends with a `with`."""
+
+    def __init__(self, node, name):
+        self.process = node.start(
+            *command("sync", "--node", name, "--watch"), env={**os.environ, "CNI_CONF_DIR": NETWORKS},
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True)
+
+    def tell(self, text):
+        self.process.stdin.write(text)
+        self.process.stdin.flush()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        # nsenter hands no signal on; the end of its input ends the command.
+        self.process.communicate()
 
 
 def _at(store):

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """humanz-route's overlay: pods reach each other through a router that knows nothing of pods."""
 
 import functools
@@ -88,9 +89,8 @@ def test_every_pod_reaches_every_pod_through_a_router_that_knows_none(families):
         for own, address in zip(first.addresses(), third.addresses()):
             assert source_of_datagram(
                 first.node, first.pod, third.node, address, third.pod) == own
-            # The agents of a node reach the pods of all nodes; by IPv4 not yet: see packets.md.
-            if ":" in address:
-                assert reaches(first.node, None, address, wait=3)
+            # The agents of a node reach the pods of all nodes.
+            assert reaches(first.node, None, address, wait=3)
         for member in cluster:
             member.chain.check(member.pod)
             member.chain.status()
@@ -456,8 +456,7 @@ def test_only_a_peers_own_pods_are_heard_through_the_overlay(version):
         heard = [catcher.stdout.readline().strip()]
         while heard[-1] != "the peer's pod":
             heard.append(catcher.stdout.readline().strip())
-        # By IPv4 the peer's own packets are not heard yet: see packets.md.
-        assert heard == ["the peer itself"][:version == "6"] + ["the peer's pod"]
+        assert heard == ["the peer itself", "the peer's pod"]
         catcher.stdout.close()
 
 

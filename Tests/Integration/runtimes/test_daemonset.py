@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """deploy/humanz.yaml under containerd, on nodes that have nothing of ours before: what a cluster goes through."""
 
 import contextlib

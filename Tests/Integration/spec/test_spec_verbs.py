@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Points 17 to 23 of the specification: what DEL, a failed ADD, CHECK, GC and STATUS leave and tell."""
 
 import pytest
@@ -252,10 +253,20 @@ def test_gc_keeps_exactly_what_is_valid(subject):
 
 
 @spec(22, since="1.1.0")
+def test_gc_with_null_frees_everything_as_with_an_empty_list(subject):
+    """libcni writes a network without attachments so."""
+    attached(subject)
+    subject.call("GC", None, **{VALID: None}).succeeded()
+    assert subject.plugin == ROUTE or subject.leases() == {}
+    if subject.plugin == BRIDGE:
+        assert subject.ports() == []
+
+
+@spec(22, since="1.1.0")
 def test_gc_without_a_list_frees_nothing(subject):
     keys = attached(subject)
     before = subject.traces()
-    for wrong in [{}, {VALID: None}, {VALID: {}}, {VALID: [{}]}, {VALID: [5]},
+    for wrong in [{}, {VALID: {}}, {VALID: [{}]}, {VALID: [5]},
                   {VALID: [{"containerID": "x"}]}, {VALID: [{"containerID": "/", "ifname": "e"}]}]:
         subject.call("GC", None, **wrong).refused(7, VALID)
     assert subject.traces() == before

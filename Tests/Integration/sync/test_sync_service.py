@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The service humanz-sync as systemd would run it, fed by kubectl itself."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One command line for all commands: help, version, options, exit status, and nothing but text on a terminal."""
 
 import json

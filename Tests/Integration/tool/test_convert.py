@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """convert: other suites' configurations become conflists of ours, on which pods get what they had."""
 
 import json

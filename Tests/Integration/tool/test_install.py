@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """install and uninstall: files put where a runtime looks, replaced in one step, and taken back exactly."""
 
 import hashlib

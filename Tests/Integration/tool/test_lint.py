@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """lint: what is wrong in a configuration and around it, in words that say what is right."""
 
 import json

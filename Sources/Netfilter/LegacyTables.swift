@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+import Addresses
+import CNetlink
+import Embedded
+import Netlink
+import System
+
+/// One family's tables of iptables-legacy: apart from nf_tables, and there only where that program was run
+/// in the network namespace. The program changes them.
+struct LegacyTables {
+  let family: IPAddress.Family
+
+  var program: String { family == .v4 ? "iptables-legacy" : "ip6tables-legacy" }
+
+  /// Whether the program is installed.
+  var canBeChanged: Bool { executablePath(of: program) != nil }
+
+  /// Whether there is such a table. Asking for one by the program, or the kernel, makes it.
+  func has(_ table: String) throws(NetlinkError) -> Bool {
+    let path = "/proc/thread-self/net/\(family == .v4 ? "ip" : "ip6")_tables_names"
+    do throws(SystemError) {
+      let names = try FileDescriptor.contents(of: path)
+      return String(decoding: names).fields(separatedBy: "\n").contains(table)
+    } catch {
+      // A kernel without iptables-legacy has no such file.
+      if error.errno == .noSuchFileOrDirectory { return false }
+      throw NetlinkError(
+        attempt: "read the iptables-legacy table \(table) of IPv\(family.version)",
+        errno: error.errno)
+    }
+  }
+
+  /// Runs the program, which waits for its lock for at most 5 seconds.
+  /// - Parameters:
+  ///   - attempt: for the error.
+  ///   - tool: `-restore`, or nothing for the program itself.
+  /// - Returns: what it printed.
+  @inline(never) @discardableResult
+  func run(
+    _ attempt: String, tool: String = "", _ arguments: [String], input: [UInt8] = []
+  ) throws(NetlinkError) -> [UInt8] {
+    let program = program + tool
+    guard let path = executablePath(of: program) else {
+      throw NetlinkError(
+        attempt: attempt, errno: .noSuchFileOrDirectory,
+        text: "\(program) is neither in PATH nor in the system's folders")
+    }
+    let outcome: Program.Outcome
+    do throws(SystemError) {
+      outcome = try Program(path, arguments: ["-w", "5"] + arguments).run(input: input)
+    } catch {
+      throw NetlinkError(attempt: attempt, errno: error.errno, text: path)
+    }
+    // Of xtables, "RESOURCE_PROBLEM": the lock is another process's.
+    if outcome.status == 4 {
+      throw NetlinkError(
+        attempt: attempt, errno: .wouldBlock,
+        text: "another process has held the lock of \(program) for 5 seconds")
+    }
+    guard outcome.status == 0 else {
+      throw NetlinkError(
+        attempt: attempt, errno: .ioError,
+        text: "\(program) ended with status \(outcome.status)")
+    }
+    return outcome.output
+  }
+}

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The commands that a document shows, and what it says that they print.
+
+A block of commands begins with ```console and its place: the story that it belongs to and, where the story
+has several, the machine. A line with "# " in front is a command; what follows it is what it prints, in which
+"…" stands for anything: alone on a line for any number of lines. A ```json block with a story, a machine and
+a path is a file that the reader writes there.
+"""
+
+import re
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Block:
+    kind: str
+    words: list
+    lines: list
+    number: int
+
+    @property
+    def story(self):
+        return self.words[0] if self.words else None
+
+    def commands(self):
+        """Each command with the lines that it is said to print."""
+        found = []
+        for line in self.lines:
+            if line.startswith("# "):
+                found.append((line[2:], []))
+            else:
+                found[-1][1].append(line)
+        return found
+
+
+@dataclass
+class Document:
+    path: object
+    blocks: list = field(default_factory=list)
+
+    def __post_init__(self):
+        lines = self.path.read_text().splitlines()
+        at = 0
+        while at < len(lines):
+            if begin := re.match(r"```(\w+)\s*(.*)", lines[at]):
+                end = lines.index("```", at)
+                self.blocks.append(Block(begin[1], begin[2].split(), lines[at + 1:end], at + 1))
+                at = end
+            at += 1
+
+    def story(self, *names):
+        """The blocks of some stories, in the order of the document."""
+        return [block for block in self.blocks if block.story in names]
+
+
+def is_as_said(printed, said):
+    """Whether what was printed is as the document says."""
+    pattern = []
+    for line in said:
+        if line.strip() == "…":
+            pattern.append(r"(?:.*\n)*?")
+        else:
+            words = r"\s+".join(re.escape(word).replace("…", ".*") for word in line.split())
+            pattern.append(rf"\s*{words}\s*\n")
+    text = "".join(f"{line.rstrip()}\n" for line in printed.splitlines())
+    return re.fullmatch("".join(pattern), text) is not None

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tables of keys in the plugins' READMEs: each key that a stage knows is there, with a type that the stage
+holds to and an example that it takes; and the example that each README begins with."""
+
+import json
+import re
+
+import pytest
+
+from lab.attachment import reaches
+from lab.conflist import Conflist
+from lab.isolated_node import ROOT, Node
+from lab.plugin_process import attachment, run_plugin
+from lab.tool import Tool
+
+STAGES = {"bridge": "humanz-bridge", "ipam": "humanz-ipam", "route": "humanz-route"}
+# Keys of the file or of every plugin: Documentation/conflist.md has them.
+OF_ALL = {"cniVersion", "cniVersions", "name", "type", "capabilities", "runtimeConfig", "args", "prevResult",
+          "disableCheck", "disableGC"}
+# What a stage needs beside the key that is tried.
+BASE = {
+    "bridge": {"ipam": {"type": "humanz-ipam", "subnet": "10.77.0.0/24"}},
+    "ipam": {"subnet": "10.77.0.0/24"},
+    "route": {"network": ["10.77.0.0/16", "198.51.100.0/24", "fd77::/48"]},
+}
+# Keys that exclude one of those, or that need another.
+WITHOUT = {("bridge", "disableContainerInterface"): ["ipam"], ("ipam", "ranges"): ["subnet"]}
+
+
+def readme(stage):
+    return (ROOT / "Sources" / STAGES[stage] / "README.md").read_text()
+
+
+def rows(stage, head="key"):
+    """The rows of the table of keys, by key."""
+    table = re.search(
+        rf"^\| {head} \| type \| default \| example \| meaning \|\n\|[-|]+\n((?:\|.*\n)+)", readme(stage), re.MULTILINE)[1]
+    found = {}
+    for line in table.splitlines():
+        key, kind, default, example, meaning = (
+            cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip("|")))
+        found[key.strip("`")] = (kind, default, re.findall(r"`([^`]+)`", example), meaning)
+    return found
+
+
+def known(name):
+    """The keys that the sources have in a list of Node/StageKeys.swift."""
+    text = (ROOT / "Sources/Node/StageKeys.swift").read_text()
+    body = re.search(rf"static var {name}: KnownKeys \{{\s*KnownKeys\((.*?)\)\s*\}}", text, re.DOTALL)[1]
+    return set(re.findall(r"[A-Za-z]\w*", body))
+
+
+def of_every_plugin():
+    text = (ROOT / "Sources/CNI/KnownKeys.swift").read_text()
+    body = re.search(r"static var ofEveryPlugin: KnownKeys \{\s*KnownKeys\((.*?)\)\s*\}", text, re.DOTALL)[1]
+    return set(re.findall(r"[A-Za-z]\w*", body))
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_table_has_the_keys_that_the_stage_knows(stage):
+    listed = set(rows(stage))
+    assert known(stage) <= listed
+    # Those of every plugin that mean something here, and no others.
+    assert listed - known(stage) <= of_every_plugin() - OF_ALL
+
+
+def test_the_table_of_a_peer_has_the_keys_that_are_known():
+    assert set(rows("route", "key of a peer")) == known("peer")
+
+
+def answer(node, stage, key, value):
+    """The code and the error of an ADD in whose configuration a key has a value; 0 for a success.
+
+    The pod's namespace is not there: error 3 says that the configuration is right. humanz-ipam is called
+    as a delegate where it can be, which needs no namespace.
+    """
+    base = {name: keys for name, keys in BASE[stage].items() if name not in WITHOUT.get((stage, key), [])}
+    whole = {"cniVersion": "1.0.0", "name": "net", "type": STAGES[stage], "logFile": ""}
+    if stage == "ipam" and key not in ("isGateway", "forceAddress", "logFile"):
+        whole |= {"type": "bridge", "ipam": {"type": "humanz-ipam", **base, key: value}}
+    else:
+        whole |= {**base, key: value, "prevResult": {
+            "cniVersion": "1.0.0", "interfaces": [{"name": "eth0", "sandbox": "/nonexistent"}],
+            "ips": [{"address": "10.77.0.9/24", "gateway": "10.77.0.1", "interface": 0}]}}
+    variables = attachment("ADD", "pod", namespace="/nonexistent")
+    done = run_plugin(node, STAGES[stage], variables, whole)
+    if done.status == 0:
+        run_plugin(node, STAGES[stage], attachment("DEL", "pod"), whole).succeeded()
+        return 0, ""
+    return done.error["code"], done.error["msg"]
+
+
+def examples():
+    return [pytest.param(stage, key, json.loads(example), id=f"{stage}-{key}-{example}")
+            for stage in STAGES for key, (_, _, texts, _) in rows(stage).items() for example in texts]
+
+
+@pytest.mark.parametrize("stage, key, example", examples())
+def test_the_example_of_a_key_is_taken(shared_node, stage, key, example):
+    # A file that an example names may be missing.
+    missing = {"clusterFile": 11, "resolvConf": 5}.get(key)
+    code, message = answer(shared_node, stage, key, example)
+    assert code in (0, 3, missing), message
+
+
+# A log that cannot be written fails no call.
+@pytest.mark.parametrize("stage, key", [
+    (stage, key) for stage in STAGES for key in rows(stage) if key != "logFile"])
+def test_a_value_of_another_type_is_an_error_that_names_the_key(shared_node, stage, key):
+    for wrong in (5.5, [[[]]]):
+        code, message = answer(shared_node, stage, key, wrong)
+        assert code == 7 and key in message, message
+
+
+def first_example(stage):
+    """The JSON with which a README begins."""
+    lines = readme(stage).split("\n")
+    assert lines[2] == "```json", "a README begins with an example"
+    return json.loads("\n".join(lines[3:lines.index("```", 3)]))
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_readme_begins_with_a_configuration_that_works(stage):
+    whole = first_example(stage)
+    plugins = whole.pop("plugins", None) or [whole]
+    with Node("node") as node:
+        node.run("ip", "link", "add", "uplink", "type", "veth", "peer", "name", "far")
+        for link in ("uplink", "far"):
+            node.run("ip", "link", "set", link, "up")
+        node.run("ip", "address", "add", "192.0.2.10/24", "dev", "uplink")
+        pods = Conflist(node, *plugins, name="pods")
+        for pod in ("one", "two"):
+            pods.add(pod)
+            pods.check(pod)
+        assert reaches(node, "one", pods.results["two"]["ips"][0]["address"].split("/")[0])
+        assert "10.77.0.2" in Tool(node).leases("pods")
+        assert "pods0" in Tool(node).ports()
+        if stage == "route":
+            assert "192.0.2.20" in node.run("ip", "route", "show", "10.77.1.0/24").stdout
+        for pod in ("one", "two"):
+            pods.delete(pod)
+        assert node.leases() == set()

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every command that the README and the other documents show, typed on clean machines.
+
+package/test_texts.py sees to it that each block of commands belongs to one of the stories here.
+"""
+
+import contextlib
+import json
+import subprocess
+
+from lab.clean_root import Machine, package
+from lab.commands import Document, is_as_said
+from lab.isolated_node import ROOT, Segment, busybox_image
+from lab.runtimes import accepts
+from lab.waiting import eventually
+
+README = Document(ROOT / "README.md")
+CONFLIST = Document(ROOT / "Documentation/conflist.md")
+MIGRATION = Document(ROOT / "Documentation/migration.md")
+
+# This machine's kernel and container have no place for what podman asks of a whole machine.
+CONTAINERS_CONF = """
+[engine]
+runtime = "runc"
+cgroup_manager = "cgroupfs"
+events_logger = "none"
+[containers]
+oom_score_adj = 0
+default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]
+"""
+STORAGE_CONF = """
+[storage]
+driver = "vfs"
+runroot = "/run/containers/storage"
+graphroot = "/var/lib/containers/storage"
+"""
+IMAGE = "docker.io/library/busybox:latest"
+
+
+@contextlib.contextmanager
+def machines(*names):
+    """Machines on the segment of the README's nodes: node1 is 200.0.0.10."""
+    with contextlib.ExitStack() as stack:
+        segment = stack.enter_context(Segment())
+        found = {}
+        for name in names:
+            machine = stack.enter_context(Machine(name, package("humanz_*_amd64.deb")))
+            number = int(name[-1]) if name[-1].isdigit() else 1
+            segment.join(machine, "eth0", f"200.0.0.{number}0/24")
+            found[name] = machine
+        yield found
+
+
+def type_block(machine, block, start=0):
+    """Types a block's commands as a person does, and compares what they print with what is said."""
+    if block.kind == "json":
+        path = machine.path(block.words[-1])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join(block.lines) + "\n")
+        json.loads(path.read_text())
+        return
+    for command, said in block.commands()[start:]:
+        done = machine.shell(command, timeout=120)
+        assert done.returncode == 0, f"{machine.name}# {command}\n{done.stdout}{done.stderr}"
+        # A command of which nothing is said prints nothing that a reader has to know.
+        if said:
+            assert is_as_said(done.stdout, said), f"{command} printed\n{done.stdout}"
+
+
+def install(machine):
+    for block in README.story("package"):
+        type_block(machine, block)
+
+
+def give_podman_an_image(machine):
+    machine.does("mkdir -p /etc/containers")
+    machine.path("/etc/containers/containers.conf").write_text(CONTAINERS_CONF)
+    machine.path("/etc/containers/storage.conf").write_text(STORAGE_CONF)
+    machine.path("/run/tmp/image.tar").write_bytes(shell_image())
+    machine.does("podman load --input /run/tmp/image.tar")
+
+
+def shell_image():
+    """Busybox as its image has it: each command by its own name, and no program that is started unasked."""
+    return busybox_image(IMAGE, commands=("sleep", "ping", "httpd", "wget"))
+
+
+def start_containerd(machine):
+    machine.does("mkdir -p /etc/containerd")
+    machine.path("/etc/containerd/config.toml").write_text(
+        'version = 2\ndisabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt"]\n')
+    with open(machine.path("/var/log/containerd.log"), "w") as log:
+        machine.start("containerd", stdout=log, stderr=subprocess.STDOUT)
+    eventually(lambda: accepts(machine.path("/run/containerd/containerd.sock")), what="containerd")
+    machine.path("/run/tmp/image.tar").write_bytes(shell_image())
+    machine.does("ctr image import --snapshotter native /run/tmp/image.tar")
+
+
+def test_podman_by_the_readme_then_uninstalled_by_it():
+    with machines("node1") as found:
+        node = found["node1"]
+        install(node)
+        give_podman_an_image(node)
+        for block in README.story("podman"):
+            type_block(node, block)
+        node.does("podman rm --force --time 0 --all")
+        assert node.leases() == set()
+        for block in README.story("uninstall"):
+            type_block(node, block)
+        assert [link["ifname"] for link in node.ip("link")] == ["lo", "eth0"]
+        assert node.ip("route", "show", "proto", "72") == []
+        assert "humanz" not in node.does("nft list ruleset; ls /usr/bin /usr/lib/cni /run /etc/logrotate.d")
+
+
+def test_two_nodes_by_the_readme():
+    with machines("node1", "node2") as found:
+        for node in found.values():
+            install(node)
+            give_podman_an_image(node)
+        for block in README.story("nodes"):
+            type_block(found[block.words[1]], block)
+
+
+# What the tutorial's plugin makes of a pod.
+TUTORIAL = """
+ip link add humanz-cni0 type bridge
+ip address add 100.100.0.1/24 dev humanz-cni0
+ip link set humanz-cni0 up
+ip netns add old
+ip link add veth1 type veth peer name eth0 netns old
+ip link set veth1 master humanz-cni0 up
+ip -n old address add 100.100.0.2/24 dev eth0
+ip -n old link set eth0 up
+ip -n old route add default via 100.100.0.1
+ip route add 100.100.1.0/24 via 200.0.0.20
+"""
+TUTORIAL_FILE = {"cniVersion": "0.3.1", "name": "humanz", "type": "humanz-cni", "bridge": "humanz-cni0",
+                 "network": "100.100.0.0/16", "subnet": "100.100.0.0/24"}
+
+
+def test_the_way_from_the_tutorial_and_back():
+    with machines("node1") as found:
+        node = found["node1"]
+        install(node)
+        file = node.path("/etc/cni/net.d/10-humanz.conf")
+        file.write_text(json.dumps(TUTORIAL_FILE))
+        node.does(TUTORIAL.strip().replace("\n", " && "))
+        files = sorted(path.name for path in file.parent.iterdir())
+        assert files[0] == "10-humanz.conf", "the runtime takes it"
+        for block in MIGRATION.story("tutorial"):
+            type_block(node, block)
+            node.does("ip netns exec old ping -c 1 -W 2 100.100.0.1")
+        assert sorted(path.name for path in file.parent.iterdir()) == files
+        assert json.loads(file.read_text()) == TUTORIAL_FILE
+        # The route that was typed was taken as it is.
+        assert "proto" not in node.does("ip route show 100.100.1.0/24")
+        assert node.leases() == set()
+
+
+def test_the_way_from_bridge_and_host_local_and_back_with_a_pod_that_runs():
+    with machines("node1") as found:
+        node = found["node1"]
+        install(node)
+        give_podman_an_image(node)
+        node.does("mkdir -p /etc/containers/containers.conf.d && "
+                  "printf '[network]\\nnetwork_backend = \"cni\"\\n' >/etc/containers/containers.conf.d/cni.conf")
+        before = node.does("cat /etc/cni/net.d/87-podman-bridge.conflist")
+        node.does(f"podman run -d --name old --network podman {IMAGE} httpd -f -h /etc")
+        assert node.leases() == {"10.88.0.2"}
+        for block in MIGRATION.story("bridge"):
+            type_block(node, block)
+            node.does("curl -sS --max-time 5 http://10.88.0.2/hostname")
+        assert node.does("cat /etc/cni/net.d/87-podman-bridge.conflist") == before
+        node.does("podman rm -f -t 0 old")
+        assert node.leases() == set()
+        assert not [link for link in node.ip("link") if link["ifname"].startswith("veth")]
+        assert "10.88." not in node.does("iptables-save; nft list ruleset")
+
+
+def test_a_pod_of_before_is_deleted_by_the_new_plugins():
+    """As a runtime does that keeps no copy of the file, such as containerd."""
+    with machines("node1") as found:
+        node = found["node1"]
+        install(node)
+        run = "CNI_PATH=/usr/lib/cni humanz run {} /etc/cni/net.d/87-podman-bridge.conflist old"
+        node.does("ip netns add old")
+        node.does(run.format("add"))
+        assert node.leases() == {"10.88.0.2"}
+        type_block(node, MIGRATION.story("bridge")[0])
+        node.does(run.format("del"))
+        assert node.leases() == set()
+        assert "humanz-bridge DEL" in node.path("/var/log/humanz_cni.log").read_text()
+        assert "10.88." not in node.does("iptables-save; nft list ruleset")
+        assert not [link for link in node.ip("link") if link["ifname"].startswith("veth")]
+
+
+def test_containerd_by_the_readme():
+    with machines("node1") as found:
+        node = found["node1"]
+        install(node)
+        start_containerd(node)
+        for block in README.story("containerd"):
+            type_block(node, block)
+
+
+def test_a_file_is_tried_as_its_manual_says():
+    with machines("node1") as found:
+        node = found["node1"]
+        install(node)
+        node.does("cp /usr/share/doc/humanz/examples/10-humanz.conflist /etc/cni/net.d/")
+        # The next hops of the example's peers are on the segment.
+        for block in CONFLIST.story("try"):
+            type_block(node, block)
+        assert node.leases() == set()
