@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # The commands of the suite. Each installs what it needs and is missing, and may be repeated.
 #
 #   make help     this list
@@ -10,6 +11,7 @@
 #   make bench    our chain and its neighbours, measured side by side
 #   make model    the model of the lease store, checked with spin
 #   make test-kernels  the integration tests inside virtual machines with Debian's kernels, by hand
+#   make image    the container image, into humanz-amd64.tar; with ARCH=arm64 into humanz-arm64.tar
 #   make lint     the formatter's and the interpreters' own checks
 #   make install  DESTDIR=… CNI_BIN_DIR=/opt/cni/bin CNI_CONF_DIR=/etc/cni/net.d
 #                 BIN_DIR=/usr/local/bin UNIT_DIR=/lib/systemd/system SHARE_DIR=/usr/local/share
@@ -31,7 +33,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: help build test model test-arm64 test-kernels test-kernels-short bench lint demo clean \
+.PHONY: help build test model test-arm64 test-kernels test-kernels-short bench image lint demo clean \
   install install-files man texts dist deb rpm test-packages \
   needs-build needs-demo needs-test needs-kernels needs-bench needs-model needs-lint needs-deb needs-rpm needs-packages
 
@@ -82,7 +84,7 @@ endif
 NEEDS_DEMO := iproute2 iputils-ping curl python3
 NEEDS_TEST := $(NEEDS_DEMO) procps man-db libmnl-dev pkg-config python3-pytest python3-hypothesis containernetworking-plugins \
   busybox-static nftables iptables strace arping binutils podman containerd runc python3-grpcio \
-  bird2 frr gcc spin systemd prometheus zsh fish tcpdump ethtool $(if $(shell command -v kubectl),,kubernetes-client)
+  bird2 frr gcc spin systemd prometheus logrotate buildah openssl python3-yaml python3-kubernetes zsh fish tcpdump ethtool $(if $(shell command -v kubectl),,kubernetes-client)
 NEEDS_TEST_ARM64 := $(NEEDS_TEST) qemu-user-static qemu-system-arm kmod
 NEEDS_KERNELS := $(NEEDS_TEST) qemu-system-x86 kmod xz-utils debian-archive-keyring
 NEEDS_MODEL := spin gcc python3
@@ -155,6 +157,10 @@ lint: needs-lint
 	  $(PYTHON) -c 'import sys; compile(open(sys.argv[1]).read(), sys.argv[1], "exec")' "$$script"; \
 	done
 
+image: build
+	@Scripts/install-missing buildah debian-archive-keyring
+	Scripts/image $(ARCH) $(BIN) humanz-$(ARCH).tar
+
 demo: needs-demo build
 	demo/run
 
@@ -203,4 +209,4 @@ test-packages: needs-packages deb rpm
 	HUMANZ_TEST_PACKAGES=1 $(PYTHON) -m pytest -q Tests/Integration/packages
 
 clean:
-	rm -rf .build .build-* bin bin-* dist
+	rm -rf .build .build-* bin bin-* dist humanz-*.tar

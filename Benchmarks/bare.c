@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // bare: the least that a program can be. No C library, no loader: it starts and exits.
 
 __attribute__((noreturn)) void _start(void) {

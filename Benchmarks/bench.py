@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs every workload, and writes the table, the samples' figures and the chart.
 
 Run it by `make bench`, which makes the namespaces that it needs around it.

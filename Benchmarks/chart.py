@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The figures as one picture: a panel of bars for each workload, ours in colour."""
 
 from __future__ import annotations

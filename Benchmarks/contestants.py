@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Who takes part: each contestant's stages and their configurations."""
 
 from __future__ import annotations

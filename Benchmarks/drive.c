@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // drive: runs CNI plugins as a runtime does, and writes down how long each call took.
 //
 //   drive PLAN >SAMPLES

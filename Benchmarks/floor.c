@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // floor: what an attachment costs in the kernel and nowhere else.
 //
 // Makes the kernel objects that the three stages make for one pod, with the same messages, in one process

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a contestant finds when it is called: its node, its pods, its store of leases."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Between pods of two nodes: plain routes, our overlay, and three objects a peer as flannel makes them.
 
     make -C Benchmarks overlay

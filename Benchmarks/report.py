@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From samples to figures, and from figures to a table."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the figures are to be, and whether they are."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is measured: each workload's contestants, and how often each of them is called."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # bash completion for humanz: put it into /usr/share/bash-completion/completions, named humanz.
 
 _humanz_networks() {
@@ -14,7 +15,7 @@ _humanz() {
     word=${COMP_WORDS[index]}
     case $word in
       --conflist | --data-dir | --node | --cluster-file | --kubectl | --kubeconfig | --metrics | --ifname | \
-        --container-id | --args | --capability-args | --valid) ((index++)) ;;
+        --bin-dir | --conf-dir | --from | --container-id | --args | --capability-args | --valid) ((index++)) ;;
       -*) ;;
       *) if [[ -z $command ]]; then command=$word; else ((operands++)); fi ;;
     esac
@@ -24,7 +25,7 @@ _humanz() {
     --conflist | --cluster-file | --kubectl | --kubeconfig | --metrics)
       mapfile -t COMPREPLY < <(compgen -f -- "$current")
       return ;;
-    --data-dir)
+    --data-dir | --bin-dir | --conf-dir | --from)
       mapfile -t COMPREPLY < <(compgen -d -- "$current")
       return ;;
     --node | --ifname | --container-id | --args | --capability-args | --valid) return ;;
@@ -38,6 +39,8 @@ _humanz() {
     routes) options='--json --wide --conflist --help' ;;
     sync) options='--node --watch --kubectl --kubeconfig --cluster-file --metrics --help' ;;
     lint) options='--json --help' ;;
+    install) options='--bin-dir --conf-dir --from --conflist --help' ;;
+    uninstall) options='--bin-dir --conf-dir --network --help' ;;
     convert | metrics) options='--help' ;;
     run) options='--ifname --container-id --args --capability-args --valid --help' ;;
     *) options='' ;;
@@ -49,7 +52,7 @@ _humanz() {
 
   case $command:$operands in
     :0 | help:0)
-      mapfile -t COMPREPLY < <(compgen -W 'ports leases release routes sync lint convert metrics run help' -- "$current") ;;
+      mapfile -t COMPREPLY < <(compgen -W 'ports leases release routes sync lint convert metrics install uninstall run help' -- "$current") ;;
     leases:0 | release:0)
       mapfile -t COMPREPLY < <(compgen -W "$(_humanz_networks "$program")" -- "$current") ;;
     run:0) mapfile -t COMPREPLY < <(compgen -W 'add check del gc status version' -- "$current") ;;

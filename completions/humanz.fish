@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # fish completion for humanz: put it into /usr/share/fish/vendor_completions.d.
 
 function __humanz_networks
@@ -21,6 +22,8 @@ complete -c humanz -n __fish_use_subcommand -a sync -d "make a cluster's nodes t
 complete -c humanz -n __fish_use_subcommand -a lint -d 'find what is wrong in configurations'
 complete -c humanz -n __fish_use_subcommand -a convert -d "make a conflist of another plugin's configuration"
 complete -c humanz -n __fish_use_subcommand -a metrics -d "print the node's metrics for Prometheus"
+complete -c humanz -n __fish_use_subcommand -a install -d 'put the plugins and a conflist where runtimes look'
+complete -c humanz -n __fish_use_subcommand -a uninstall -d 'take back what install wrote'
 complete -c humanz -n __fish_use_subcommand -a run -d 'run the plugins of a network'
 complete -c humanz -n __fish_use_subcommand -a help -d 'show the help of a command'
 
@@ -35,9 +38,14 @@ complete -c humanz -n '__humanz_is sync' -l watch -d 'go on following'
 complete -c humanz -n '__humanz_is sync' -l kubectl -rF -d 'start this kubectl'
 complete -c humanz -n '__humanz_is sync' -l kubeconfig -rF -d 'what kubectl uses'
 complete -c humanz -n '__humanz_is sync' -l metrics -rF -d 'write metrics to this file'
+complete -c humanz -n '__humanz_is sync lint convert' -F
 complete -c humanz -n '__humanz_is sync' -l cluster-file -rF -d 'the file to write'
 
-complete -c humanz -n '__humanz_is sync lint convert' -F
+complete -c humanz -n '__humanz_is install uninstall' -l bin-dir -x -a '(__fish_complete_directories)' -d 'the folder of plugins'
+complete -c humanz -n '__humanz_is install uninstall' -l conf-dir -x -a '(__fish_complete_directories)' -d 'the folder of configurations'
+complete -c humanz -n '__humanz_is install' -l from -x -a '(__fish_complete_directories)' -d 'take the plugins from this folder'
+complete -c humanz -n '__humanz_is install' -l conflist -rF -d 'write this conflist'
+complete -c humanz -n '__humanz_is uninstall' -l network -d 'also what the node has of the networks'
 
 complete -c humanz -n '__humanz_is run' -a 'add check del gc status version'
 complete -c humanz -n '__humanz_is run' -F
@@ -47,4 +55,4 @@ complete -c humanz -n '__humanz_is run' -l args -x -d CNI_ARGS
 complete -c humanz -n '__humanz_is run' -l capability-args -x -d 'what the runtime offers'
 complete -c humanz -n '__humanz_is run' -l valid -x -d 'an attachment that gc keeps'
 
-complete -c humanz -n '__humanz_is help' -a 'ports leases release routes sync lint convert metrics run'
+complete -c humanz -n '__humanz_is help' -a 'ports leases release routes sync lint convert metrics install uninstall run'

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* A process of humanz-ipam, and the calls that it makes one after the other. */
 
 #define p pod[me]

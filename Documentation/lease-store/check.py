@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Checks the model of the lease store with spin: what has to hold, and that mistakes are found.
 
     check.py [RUN ...]     checks these runs, or all of them; prints a table; exit status 1 where a

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* A process of host-local: it takes the same lock, makes and removes lease files, and knows of no
    attachment file. Each range set is a turn of its own with the lock. */
 

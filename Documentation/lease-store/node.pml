@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What befalls the node: a loss of power and a new boot, a person, and the moment of which the end is
    looked at. This is the file that spin is given. */
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What the calls of humanz-ipam are made of. Each names its place in the sources.
 
    Under #ifdef is what is wrong on purpose: mistakes that spin has to find. README.md lists them. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The state: what is in the store of one network and what the processes do; and what must always hold.
 
    README.md explains it. `check` chooses sizes and parts by -D. */

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Draws chain.svg: the three stages, and what each makes on a node. Run it after a change: python3 chain.py"""
 
 from html import escape

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Embedded
 
 /// An address with a prefix length, as in `100.100.1.2/24`.

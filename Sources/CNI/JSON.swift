@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Embedded
 
 /// A JSON value that is written as it was read: members keep their order, numbers their spelling.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Embedded
 
 /// The names of the keys that an object of a configuration may have.
@@ -37,6 +38,7 @@ public struct KnownKeys: Sendable {
 
 /// A key that no plugin reads.
 public struct UnknownKey: Equatable {
+  public let name: String
   /// The whole path, as in `peers[0].vai`.
   public let path: String
   /// The known key that differs from it only in case or by one letter; nil where there is none.
@@ -55,7 +57,7 @@ extension Keys {
         if isDomains || known.first(where: { $0.elementsEqual(name) }) != nil { return nil }
         meant = meant ?? known.first { differsByOneLetter($0, name) }
       }
-      return UnknownKey(path: path(of: member.name), meant: meant)
+      return UnknownKey(name: member.name, path: path(of: member.name), meant: meant)
     }
   }
 

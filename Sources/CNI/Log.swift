@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import CNetlink
 import Embedded
 import System
@@ -9,6 +10,9 @@ public struct Log {
   /// The file that the tutorial's plugin wrote to.
   public static let defaultPath = "/var/log/humanz_cni.log"
 
+  /// What `logFile` names instead of a file for systemd's journal.
+  public static let journal = "journal"
+
   /// nil: nothing is logged.
   private let path: String?
 
@@ -18,11 +22,19 @@ public struct Log {
   /// Appends one line that begins with the time. One write keeps lines of concurrent calls whole. The
   /// file is made readable for root only. Nothing is written to a link, a device or a file with a second
   /// name: somebody else may have put it there.
-  public func write(_ line: String) {
+  ///
+  /// With "journal" as the path, it sends the line to journald.
+  /// - Parameter fields: those that only the journal gets, each `NAME=value` and a line feed.
+  public func write(_ line: String, fields: String = "") {
     guard let path else { return }
+    let oneLine = Array(line.utf8).map { $0 < 0x20 ? 0x20 : $0 }
+    if path == Log.journal {
+      let entry = Array("\(fields)MESSAGE=".utf8) + oneLine + [0x0a]
+      humanz_send_to_journal(entry, entry.count)
+      return
+    }
     let flags = O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY
     guard let file = try? FileDescriptor(path: path, flags: flags), file.isPlainFile else { return }
-    let oneLine = Array(line.utf8).map { $0 < 0x20 ? 0x20 : $0 }
     try? file.writeAll(path, Array("\(Clock.timestamp()) ".utf8) + oneLine + [0x0a])
   }
 }
@@ -30,29 +42,46 @@ public struct Log {
 /// The line of one call.
 struct LogEntry {
   private var line: String
+  /// The same for the journal.
+  private var fields: String
   private var log = Log(path: Log.defaultPath)
   var addresses: [String] = []
   var error: CNIError?
 
-  init(plugin: String, verb: String) { line = "\(plugin) \(verb)" }
+  init(plugin: String, verb: String) {
+    line = "\(plugin) \(verb)"
+    fields = "SYSLOG_IDENTIFIER=\(plugin)\n"
+  }
 
   mutating func describe(_ invocation: Invocation) {
     log = invocation.configuration.log
-    line += " network=\(invocation.configuration.name)"
+    fields += "HUMANZ_VERB=\(invocation.verb.rawValue)\n"
+    add("network", "NETWORK", "\(invocation.configuration.name)")
     guard let attachment = invocation.attachment else { return }
-    line += " container=\(attachment.containerID)"
-    if let pod = invocation.pod { line += " pod=\(pod)" }
-    line += " interface=\(attachment.interface)"
+    add("container", "CONTAINER", "\(attachment.containerID)")
+    if let pod = invocation.pod { add("pod", "POD", "\(pod)") }
+    add("interface", "INTERFACE", "\(attachment.interface)")
+  }
+
+  @inline(never)
+  private mutating func add(_ name: String, _ field: String, _ value: String) {
+    line += " \(name)=\(value)"
+    fields += "HUMANZ_\(field)=\(value)\n"
   }
 
   func write(microseconds: Int) {
-    var line = line
-    if !addresses.isEmpty { line += " addresses=\(addresses.joined(separator: ","))" }
-    line += " duration=\(microseconds)us"
-    if let error {
-      line += " error=\(error.code.rawValue) \(error.message)"
-      if !error.details.isEmpty { line += " (\(error.details))" }
+    var entry = self
+    if !addresses.isEmpty {
+      entry.add("addresses", "ADDRESSES", addresses.joined(separator: ","))
     }
-    log.write(line)
+    entry.line += " duration=\(microseconds)us"
+    if let error {
+      entry.fields += "PRIORITY=3\nHUMANZ_ERROR=\(error.code.rawValue)\n"
+      entry.line += " error=\(error.code.rawValue) \(error.message)"
+      if !error.details.isEmpty { entry.line += " (\(error.details))" }
+    } else {
+      entry.fields += "PRIORITY=6\n"
+    }
+    log.write(entry.line, fields: entry.fields)
   }
 }

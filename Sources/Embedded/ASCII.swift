@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The value of a decimal digit; nil for any other character.
 public func decimalDigit(_ character: UInt8) -> UInt8? {
   (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(character)

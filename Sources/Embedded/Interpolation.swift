@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // String interpolation by function calls. The standard library's versions of these functions are inlined
 // at every use, about a hundred bytes for each piece of each message: a quarter of a program's code. The
 // same functions declared here take precedence where this module is imported, and are never inlined.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 extension Array where Element: Comparable {
   /// Whether a sorted array has an element, by binary search. (`Set` would need hashing, and hashing a
   /// function that the programs do without.)

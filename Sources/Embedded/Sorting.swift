@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 extension Array {
   /// The elements in ascending order; equal ones keep their order. Cost: one pass if they are in order
   /// already, otherwise n log n comparisons.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #if hasFeature(Embedded)
   /// Compares strings by bytes for `==` and `<`. It replaces the standard library's function of this
   /// symbol, which adds Unicode normalization, 10 KB, to each program: the linker prefers this strong

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import CNetlink
 
 // Text by function calls. As with interpolation, the standard library's versions are inlined at every use,

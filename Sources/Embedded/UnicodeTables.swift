@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #if hasFeature(Embedded)
   // The Unicode tables of the standard library's string functions. All strings here are compared by code
   // points (as RFC 8259 section 8.3 advises for JSON), so every answer is "no other form". This replaces

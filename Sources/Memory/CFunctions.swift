@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The C library's functions for memory, on one heap. In a program that is linked statically they take the
 // place of musl's: Package.swift defines `malloc` as `humanz_malloc`, and so on. What each does is said in
 // malloc(3) and posix_memalign(3).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import CNetlink
 
 /// A heap that asks the kernel for memory once in the life of a plugin, and that a process can use for years.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Addresses
 import CNetlink
 import Embedded
@@ -29,6 +30,24 @@ extension Request {
     request.nest(IFLA_LINKINFO) { info in
       info.put(IFLA_INFO_KIND, "bridge")
       info.nest(IFLA_INFO_DATA) { $0.put(IFLA_BR_VLAN_FILTERING, UInt8(isOn ? 1 : 0)) }
+    }
+    return request
+  }
+
+  /// Has frames that a bridge forwards pass the node's iptables, ip6tables and nftables rules for packets,
+  /// whatever the node's own settings for all bridges are.
+  ///
+  /// Equivalent to: `ip link set dev cni0 type bridge nf_call_iptables 1 nf_call_ip6tables 1`. Message:
+  /// RTM_NEWLINK. A kernel without the module br_netfilter takes it and does nothing.
+  public static func callNetfilter(bridge: LinkReference) -> Request {
+    var request = Request(
+      "set nf_call_iptables of bridge \(bridge)", RTM_NEWLINK, link: bridge, header: ifinfomsg())
+    request.nest(IFLA_LINKINFO) { info in
+      info.put(IFLA_INFO_KIND, "bridge")
+      info.nest(IFLA_INFO_DATA) { data in
+        data.put(IFLA_BR_NF_CALL_IPTABLES, 1 as UInt8)
+        data.put(IFLA_BR_NF_CALL_IP6TABLES, 1 as UInt8)
+      }
     }
     return request
   }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Addresses
 import CNetlink
 import Embedded
@@ -33,6 +34,9 @@ public struct Link: Equatable, Sendable {
   public var vlanID: UInt16?
   /// Of a bridge; nil where the kernel has no VLAN filtering.
   public var filtersVLANs: Bool?
+  /// Of a bridge: whether what it forwards passes the rules for IPv4 and IPv6 packets, whatever the node's
+  /// settings for all bridges are.
+  public var callsNetfilter = false
   /// Of a `vxlan` link.
   public var vxlan: VXLAN?
 }
@@ -141,6 +145,9 @@ extension Link {
       case IFLA_INFO_DATA where kind == "vxlan":
         vxlan = VXLAN(attribute.nested)
       case IFLA_INFO_DATA where kind == "bridge":
+        callsNetfilter =
+          attribute.nested.first(IFLA_BR_NF_CALL_IPTABLES)?.uint8 == 1
+          && attribute.nested.first(IFLA_BR_NF_CALL_IP6TABLES)?.uint8 == 1
         // A kernel without VLAN filtering reports it as off, but reports no VLAN for new ports.
         if attribute.nested.first(IFLA_BR_VLAN_DEFAULT_PVID) != nil {
           filtersVLANs = attribute.nested.first(IFLA_BR_VLAN_FILTERING)?.uint8 == 1

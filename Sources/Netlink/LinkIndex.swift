@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Embedded
 
 /// The kernel's number for a link in one network namespace, from 1. See netdevice(7), `ifi_index`.

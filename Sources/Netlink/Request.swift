@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import CNetlink
 
 /// One netlink message to the kernel, as a value: it can be built, compared and batched without a

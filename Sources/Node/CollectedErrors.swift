@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import CNI
 
 /// The errors of a verb that goes on after one: DEL and GC remove all that they can.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import CNI
 
 /// The keys of the stages' configurations, beside those of every plugin: for the stages, which refuse
@@ -8,7 +9,7 @@ public enum StageKeys {
       """
       bridge mtu vlan vlanTrunk preserveDefaultVlan hairpinMode promiscMode portIsolation \
       macspoofchk disableContainerInterface isGateway isDefaultGateway forceAddress enabledad \
-      ipMasqBackend queues waitForDelete
+      ipMasqBackend queues waitForDelete bridgeNetfilter
       """)
   }
 

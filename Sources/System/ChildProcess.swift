@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import CNetlink
 
 /// A copy of this process that runs one function and then ends.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import CNetlink
 import Embedded
 
@@ -58,6 +59,21 @@ extension Directory {
       try remove(name)
     }
     throw .last("make \(path(of: name))")
+  }
+
+  /// Sets the permissions of a file that was just made. The corresponding C function is `fchmodat`.
+  public borrowing func setMode(of name: String, _ mode: mode_t) throws(SystemError) {
+    guard fchmodat(rawValue, name, mode, 0) == 0 else {
+      throw .last("set the mode of \(path(of: name))")
+    }
+  }
+
+  /// Renames a file in the directory, in place of one that has the new name. The corresponding C function
+  /// is `renameat`.
+  public borrowing func rename(_ name: String, to newName: String) throws(SystemError) {
+    guard renameat(rawValue, name, rawValue, newName) == 0 else {
+      throw .last("write \(path(of: newName))")
+    }
   }
 
   /// Removes a file. The corresponding C function is `unlinkat`.

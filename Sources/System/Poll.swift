@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import CNetlink
 
 /// Waits until something can be read from one of some descriptors, the end of a stream included. The

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import CNetlink
 
 /// The three streams that every process starts with; they stay open.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Embedded
 
 /// A call of the system that failed: what was attempted on what, and the system's reason.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Addresses
 import CNI
 import CNetlink
@@ -61,6 +62,9 @@ struct Bridge {
     if configuration.port.vlans != nil && link.filtersVLANs != true {
       try filterVLANs(of: link, on: node)
     }
+    if configuration.bridgeNetfilter && !link.callsNetfilter {
+      try callNetfilter(link, configuration, on: node)
+    }
     if !link.isUp { try node.refuseRouterAdvertisements(on: link.name) }
     let change = LinkChange(
       up: link.isUp ? nil : true,
@@ -72,6 +76,17 @@ struct Bridge {
       link.mtu = change.mtu ?? link.mtu
     }
     return Bridge(link: link, isNew: isNew)
+  }
+
+  /// Has frames between the bridge's pods pass the node's rules.
+  @inline(never)
+  private static func callNetfilter(
+    _ link: Link, _ configuration: BridgeConfiguration, on node: borrowing Node
+  ) throws(CNIError) {
+    try node.kernel.perform([.callNetfilter(bridge: .index(link.index))])
+    if !BridgeNetfilter.isLoaded {
+      configuration.log.write("humanz-bridge \(link.name): \(BridgeNetfilter.advice)")
+    }
   }
 
   /// Turns VLAN filtering on.
@@ -120,6 +135,9 @@ struct Bridge {
     guard link.isUp else { throw CNIError(.checkFailed, "the bridge \(link.name) is down") }
     guard link.isPromiscuous || !configuration.promiscMode else {
       throw CNIError(.checkFailed, "the bridge \(link.name) is not promiscuous")
+    }
+    guard link.callsNetfilter || !configuration.bridgeNetfilter else {
+      throw CNIError(.checkFailed, "nf_call_iptables of the bridge \(link.name) is off")
     }
     return Bridge(link: link, isNew: false)
   }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Addresses
 import CNI
 import Netlink
@@ -16,6 +17,8 @@ struct BridgeConfiguration {
   let queues: Int
   /// Whether the bridge is promiscuous: another way to the same end.
   let promiscMode: Bool
+  /// Whether frames between the pods of the node pass its iptables and nftables rules for packets.
+  let bridgeNetfilter: Bool
   /// Whether frames from another MAC address than the pod's are dropped.
   let macspoofchk: Bool
   /// Whether the pod's end stays down.
@@ -26,6 +29,7 @@ struct BridgeConfiguration {
   let port: PortSettings
   /// What is done with the addresses that an IPAM plugin gives.
   let addressing: AddressingConfiguration
+  let log: Log
   /// Replaces the delegate's DNS; nil where the key is absent or empty.
   let dns: JSONObject?
 
@@ -44,6 +48,8 @@ struct BridgeConfiguration {
     mac = try MACAddress.requested(by: invocation)
     queues = try keys.int("queues", in: 1...4096) ?? 1
     promiscMode = try keys.bool("promiscMode") ?? false
+    bridgeNetfilter = try keys.bool("bridgeNetfilter") ?? false
+    log = invocation.configuration.log
     macspoofchk = try keys.bool("macspoofchk") ?? false
     disableContainerInterface = try keys.bool("disableContainerInterface") ?? false
     waitForDelete = try keys.bool("waitForDelete") ?? false

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import CNI
 import CNetlink
 import Embedded
@@ -107,12 +108,12 @@ struct Metrics {
     for file in configured.logFiles {
       guard let bytes = try? FileDescriptor.contents(of: file, flags: O_NOFOLLOW | O_NONBLOCK)
       else { continue }
-      for line in bytes.split(separator: 0x0a) {
-        let words = String(decoding: line, as: UTF8.self).fields(separatedBy: " ")
-        let mark = "error=".utf8
-        guard words.count > 2, let error = words.first(where: { $0.utf8.starts(with: mark) })
+      for line in String(decoding: bytes).fields(separatedBy: "\n") {
+        let words = line.fields(separatedBy: " ")
+        let mark = "error="
+        guard words.count > 2, let error = words.first(where: { $0.begins(with: mark) })
         else { continue }
-        let code = String(decoding: error.utf8.dropFirst(mark.count), as: UTF8.self)
+        let code = String(decoding: Array(error.utf8)[mark.utf8.count...])
         counts.count([words[1], code])
       }
     }
@@ -148,7 +149,7 @@ struct Metrics {
       }
       bytes.append(byte)
     }
-    return String(decoding: bytes, as: UTF8.self)
+    return String(decoding: bytes)
   }
 }
 

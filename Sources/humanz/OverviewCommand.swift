@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 import Addresses
 import CNI
 import Embedded
 import Leases
 import Netlink
+import Node
 import Routes
 import System
 
@@ -102,6 +104,9 @@ struct Overview {
       add(
         "no configuration in \(configured.place) names a plugin of humanz",
         "copy an example into \(configured.place), and give it your subnets")
+    }
+    if configured.networks.contains(where: { $0.usesBridgeNetfilter }), !BridgeNetfilter.isLoaded {
+      add(BridgeNetfilter.advice, "modprobe br_netfilter")
     }
     for row in rows {
       for pool in row.leases?.usage ?? [] where pool.isFull {

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What all rooms share: nodes, and the tables at the end of the output."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The results of the test machines as one table: table.py KERNEL…
 
 Ends with status 1 where a test failed, no test ran, a machine left no results, or a kernel complained.

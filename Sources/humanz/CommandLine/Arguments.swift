@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import CNI
 import Embedded
 
@@ -52,7 +53,7 @@ struct Arguments {
   ) throws(CNIError) {
     let bytes = Array(word.utf8)
     let equals = bytes.firstIndex(of: UInt8(ascii: "="))
-    let name = String(decoding: bytes[..<(equals ?? bytes.endIndex)], as: UTF8.self)
+    let name = String(decoding: bytes[..<(equals ?? bytes.endIndex)])
     guard let option = options.first(where: { $0.name == name }) else {
       throw .wrongUsage(
         "there is no option \(name)\(suggestion(for: name, among: options.map { $0.name }))")
@@ -61,7 +62,7 @@ struct Arguments {
     if option.value == nil {
       guard equals == nil else { throw .wrongUsage("\(name) takes no value") }
     } else if let equals {
-      value = String(decoding: bytes[(equals + 1)...], as: UTF8.self)
+      value = String(decoding: bytes[(equals + 1)...])
     } else if let next = rest.popFirst() {
       value = next
     }

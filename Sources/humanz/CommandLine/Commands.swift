@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import CNI
 import Embedded
 import Routes
@@ -6,6 +7,12 @@ private var json: Option { Option("--json", nil, "print JSON for a program") }
 private var wide: Option { Option("--wide", nil, "print whole container IDs and cut nothing") }
 private var conflist: Option {
   Option("--conflist", "FILE", "look at the networks of this file alone")
+}
+private var folders: [Option] {
+  [
+    Option("--bin-dir", "DIR", "the folder of plugins, instead of /opt/cni/bin"),
+    Option("--conf-dir", "DIR", "the folder of configurations, instead of /etc/cni/net.d"),
+  ]
 }
 private var dataDir: Option {
   Option("--data-dir", "DIR", "look at the lease stores in this folder alone")
@@ -89,6 +96,27 @@ var commands: [Command] {
         FILE` keeps.
         """, run: printMetrics),
     Command(
+      "install", "Puts the plugins and a conflist where container runtimes look",
+      forms: ["[--bin-dir DIR] [--conf-dir DIR] [--from DIR] [--conflist FILE]"],
+      options: folders + [
+        Option("--from", "DIR", "take the plugins from this folder, not from that of humanz"),
+        Option("--conflist", "FILE", "write this conflist, after the plugins"),
+      ],
+      notes: """
+        A file is replaced in one step, also while it runs, and only where `humanz install` wrote it.
+        Exit status 1: a file that somebody else wrote or changed is in the way, and stays.
+        """, run: installFiles),
+    Command(
+      "uninstall", "Takes back what `humanz install` wrote",
+      forms: ["[--bin-dir DIR] [--conf-dir DIR] [--network]"],
+      options: folders + [
+        Option("--network", nil, "also the networks' leases, rules, routes and bridges")
+      ],
+      notes: """
+        The conflist goes first. With --network nothing is removed while a pod is attached.
+        Exit status 1: a file was changed since, and stays.
+        """, run: uninstallFiles),
+    Command(
       "run", "Runs the plugins of a network as a container runtime does",
       forms: [
         "add|check|del CONFLIST NETNS [OPTION]...",
@@ -135,7 +163,7 @@ var toolHelp: [String] {
   var lines = overviewCommand.usage + ["       humanz COMMAND [OPTION]...", ""]
   lines += ["\(overviewCommand.summary). The commands:", ""]
   for command in commands {
-    let gap = String(repeating: " ", count: 9 - command.name.utf8.count)
+    let gap = String(repeating: " ", count: 11 - command.name.utf8.count)
     lines.append("  \(command.name)\(gap)\(command.summary)")
   }
   return lines + [

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Embedded
 
 /// `; did you mean "NAME"?` for the name that a mistyped word is nearest to; empty where none is near.

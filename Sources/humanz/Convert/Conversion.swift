@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import CNI
 import Embedded
 import Leases
@@ -66,7 +67,7 @@ struct Conversion {
     var object = plugin.withoutListKeys
     object["type"] = .string("humanz-bridge")
     for key in plugin.unknown(besides: [.ofEveryPlugin, StageKeys.bridge]) {
-      object[key.path] = nil
+      object[key.name] = nil
       notes.append("the key \"\(key.path)\" of bridge has no counterpart")
     }
     if let section = try plugin.keys("ipam") {
@@ -114,7 +115,7 @@ struct Conversion {
   private func flannelNetwork(_ file: String) -> [JSON] {
     guard let bytes = try? FileDescriptor.contents(of: file) else { return [] }
     var networks: [JSON] = []
-    for line in String(decoding: bytes, as: UTF8.self).fields(separatedBy: "\n") {
+    for line in String(decoding: bytes).fields(separatedBy: "\n") {
       let words = line.fields(separatedBy: "=")
       guard words.count == 2, ["FLANNEL_NETWORK", "FLANNEL_IPV6_NETWORK"].contains(words[0]) else {
         continue

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import CNI
 import Embedded
 import System
@@ -23,14 +24,14 @@ extension JSON {
         "{", "}",
         object.members.map { member in
           var lines = member.value.indentedLines
-          let name = String(decoding: JSON.string(member.name).text, as: UTF8.self)
+          let name = String(decoding: JSON.string(member.name).text)
           lines[0] = "\(name): \(lines[0])"
           return lines
         })
     case .array(let elements) where elements.contains(where: { $0.hasObject }):
       return JSON.block("[", "]", elements.map { $0.indentedLines })
     default:
-      return [String(decoding: text, as: UTF8.self)]
+      return [String(decoding: text)]
     }
   }
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Addresses
 import CNI
 import Embedded
@@ -26,7 +27,10 @@ struct Lint {
     let network = ConfiguredNetwork(list, file: "", &complaints)
     // A sentence begins with the file, which is named already.
     for complaint in complaints {
-      add(true, String(decoding: complaint.utf8.dropFirst(2), as: UTF8.self))
+      add(true, String(decoding: Array(complaint.utf8)[2...]))
+    }
+    if network.usesBridgeNetfilter, !BridgeNetfilter.isLoaded {
+      add(true, BridgeNetfilter.advice)
     }
     checkSubnets(network)
     checkOrder()
@@ -103,7 +107,7 @@ struct Lint {
       )
     }
     if let (runtime, _) = surroundings.runtimeVersion,
-      runtime.utf8.starts(with: "containerd 1.".utf8),
+      runtime.begins(with: "containerd 1."),
       !surroundings.has("loopback", in: surroundings.containerdFolder ?? surroundings.searchPath)
     {
       add(true, "\(runtime) needs the plugin \"loopback\", which is not installed")
@@ -128,7 +132,7 @@ struct Lint {
   private mutating func checkOrder() {
     let folder = ConfiguredNetworks.folder
     guard let first = NetworkList.fileNames(in: folder).first,
-      file.utf8.starts(with: "\(folder)/".utf8), file != "\(folder)/\(first)"
+      file.begins(with: "\(folder)/"), file != "\(folder)/\(first)"
     else { return }
     add(false, "runtimes take the first file by name, which is \(folder)/\(first)")
   }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import CNI
 import Embedded
 import System
@@ -61,7 +62,7 @@ struct LintSurroundings {
   /// The value of the line `bin_dir = "FOLDER"`.
   private static func readContainerdFolder() -> String? {
     guard let bytes = try? FileDescriptor.contents(of: containerdFile) else { return nil }
-    for line in String(decoding: bytes, as: UTF8.self).fields(separatedBy: "\n") {
+    for line in String(decoding: bytes).fields(separatedBy: "\n") {
       let words = line.fields(separatedBy: "\"")
       if words.count > 1, words[0].fields(separatedBy: " ") == ["bin_dir", "="] { return words[1] }
     }
@@ -73,9 +74,9 @@ struct LintSurroundings {
     for runtime in ["containerd", "podman"] {
       guard let path = executablePath(of: runtime) else { continue }
       guard let outcome = try? Program(path, arguments: ["--version"]).run() else { continue }
-      let words = String(decoding: outcome.output, as: UTF8.self).fields(separatedBy: " ")
+      let words = String(decoding: outcome.output).fields(separatedBy: " ")
       let version = words.first { decimalDigit($0.utf8.first ?? 0) != nil } ?? ""
-      let isNew = runtime == "containerd" && !version.utf8.starts(with: "1.".utf8)
+      let isNew = runtime == "containerd" && !version.begins(with: "1.")
       return ("\(runtime) \(version)", isNew ? .v110 : .v100)
     }
     return nil

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Addresses
 import CNI
 import Embedded
@@ -10,6 +11,7 @@ import System
 struct ConfiguredNetwork {
   /// The configuration's path.
   let file: String
+  let list: NetworkList
   let name: NetworkName
   /// The bridge that its pods are on; nil where it has none.
   private(set) var bridge: InterfaceName?
@@ -21,12 +23,15 @@ struct ConfiguredNetwork {
   private(set) var routed: RoutedNetwork?
   /// The files that its plugins log to.
   private(set) var logFiles: [String] = []
+  /// Whether frames between its pods of one node are to pass the node's rules.
+  private(set) var usesBridgeNetfilter = false
   /// Whether a plugin of ours has a part in it.
   private(set) var isOurs = false
 
   /// - Parameter complaints: gets a sentence for each part that cannot be read.
   init(_ list: NetworkList, file: String, _ complaints: inout [String]) {
     self.file = file
+    self.list = list
     name = list.name
     for plugin in list.plugins {
       do throws(CNIError) { try read(plugin, of: list) } catch {
@@ -45,6 +50,7 @@ struct ConfiguredNetwork {
       bridge =
         try plugin.parsed("bridge", as: "an interface name", InterfaceName.init)
         ?? InterfaceName("cni0")
+      usesBridgeNetfilter = (try? plugin.bool("bridgeNetfilter")) ?? false
     }
     if type == "humanz-ipam" {
       try readLeases(section ?? plugin, "/run/humanz/ipam")
@@ -86,8 +92,10 @@ struct ConfiguredNetworks {
 
   /// Reads the folder of configurations, or one file.
   /// - Throws: for a file that was asked for and cannot be read.
-  init(file: String?) throws(CNIError) {
-    place = file ?? ConfiguredNetworks.folder
+  init(
+    file: String?, folder: String = ConfiguredNetworks.folder
+  ) throws(CNIError) {
+    place = file ?? folder
     if let file {
       try read(file)
       return

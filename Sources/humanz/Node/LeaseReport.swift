@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Addresses
 import CNI
 import Embedded
@@ -74,7 +75,7 @@ extension LeaseReport.Row {
     // To the second is enough for a person.
     var time = since
     if !wide, since.utf8.count == 24 {
-      time = String(decoding: since.utf8.prefix(19), as: UTF8.self) + "Z"
+      time = String(decoding: Array(since.utf8)[..<19]) + "Z"
     }
     return [
       "\(network)", "\(lease.address)", pod ?? "",

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import CNI
 import Embedded
 
@@ -19,7 +20,7 @@ func printable(_ text: String, isLine: Bool = true) -> String {
 func printableJSON(_ text: [UInt8]) -> [UInt8] {
   if text.allSatisfy({ $0 >= 0x20 && $0 < 0x7f }) { return text }
   var clean: [UInt8] = []
-  for scalar in String(decoding: text, as: UTF8.self).unicodeScalars {
+  for scalar in String(decoding: text).unicodeScalars {
     if scalar.isTerminalControl, scalar != "\n" {
       let digits = String(scalar.value, radix: 16)
       clean += "\\u\(String(repeating: "0", count: 4 - digits.utf8.count))\(digits)".utf8

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import CNI
 import Embedded
 
@@ -69,6 +70,6 @@ struct Table {
 extension String {
   /// The first digits of a container ID, as other tools show it.
   func shortened(_ wide: Bool) -> String {
-    wide || utf8.count <= 12 ? self : String(decoding: utf8.prefix(12), as: UTF8.self)
+    wide || utf8.count <= 12 ? self : String(decoding: Array(utf8)[..<12])
   }
 }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Addresses
 import CNI
 import Embedded
@@ -11,7 +12,28 @@ struct Runtime {
   let network: NetworkList
   private var cache: ResultCache { ResultCache(network: network.name) }
 
-  init(network: NetworkList) { self.network = network }
+  /// Where plugins are looked for.
+  private let searchPath: String
+  private let version: ProtocolVersion
+
+  init(network: NetworkList) {
+    self.network = network
+    searchPath = Runtime.defaultSearchPath
+    version = network.version
+  }
+
+  /// GC of our plugins without any valid attachment, whatever version the network has.
+  static func freeAll(of network: NetworkList, plugins folder: String) throws(CNIError) {
+    let runtime = Runtime(network: network, searchPath: folder, version: .v110)
+    try runtime.runGC(
+      network.plugins.filter { Runtime.type($0).begins(with: "humanz-") }, [], [])
+  }
+
+  private init(network: NetworkList, searchPath: String, version: ProtocolVersion) {
+    self.network = network
+    self.searchPath = searchPath
+    self.version = version
+  }
 
   /// Runs one verb of every plugin.
   /// - Parameters:
@@ -63,7 +85,7 @@ struct Runtime {
 
   /// DEL in reverse order, each plugin given the kept result where there is one.
   private func del(_ attachment: RuntimeAttachment) throws(CNIError) {
-    let result = network.version >= .v040 ? cache.load(attachment.attachment)?.result : nil
+    let result = version >= .v040 ? cache.load(attachment.attachment)?.result : nil
     for plugin in network.plugins.reversed() {
       _ = try run(.del, plugin, prevResult: result, attachment)
     }
@@ -86,7 +108,15 @@ struct Runtime {
       guard let kept = cache.load(attachment) else { continue }
       do throws(CNIError) { try del(kept.attachment) } catch { errors.append(error) }
     }
-    for plugin in network.plugins {
+    try runGC(network.plugins, attachments, errors)
+  }
+
+  /// - Parameter errors: those that came before.
+  private func runGC(
+    _ plugins: [Keys], _ attachments: [JSON], _ errors: [CNIError]
+  ) throws(CNIError) {
+    var errors = errors
+    for plugin in plugins {
       var object = plugin.object
       object["cni.dev/valid-attachments"] = .array(attachments)
       do throws(CNIError) {
@@ -114,10 +144,10 @@ struct Runtime {
   }
 
   private func requires(_ version: ProtocolVersion, _ verb: String) throws(CNIError) {
-    guard network.version >= version else {
+    guard self.version >= version else {
       throw CNIError(
         .incompatibleVersion, "\(verb) needs cniVersion \(version) or newer",
-        details: "the conflist says \(network.version)")
+        details: "the conflist says \(self.version)")
     }
   }
 
@@ -129,10 +159,10 @@ struct Runtime {
     let type = Runtime.type(plugin)
     do throws(CNIError) {
       let configuration = try request(plugin, prevResult: prevResult, attachment)
-      return try PluginExecutable(type, searchPath: Runtime.searchPath).run(
+      return try PluginExecutable(type, searchPath: searchPath).run(
         input: configuration.text,
         environment: [
-          ("CNI_COMMAND", verb.rawValue), ("CNI_PATH", Runtime.searchPath),
+          ("CNI_COMMAND", verb.rawValue), ("CNI_PATH", searchPath),
           ("CNI_CONTAINERID", attachment?.attachment.containerID.description ?? ""),
           ("CNI_NETNS", attachment?.namespace ?? ""),
           ("CNI_IFNAME", attachment?.attachment.interface.description ?? ""),
@@ -151,7 +181,7 @@ struct Runtime {
   ) throws(CNIError) -> JSON {
     var object = plugin.object
     object["name"] = .string(network.name.description)
-    object["cniVersion"] = .string(network.version.description)
+    object["cniVersion"] = .string(version.description)
     object["prevResult"] = prevResult
     object["capabilities"] = nil
     if let attachment, let declared = try plugin.keys("capabilities") {
@@ -167,7 +197,7 @@ struct Runtime {
   private static func type(_ plugin: Keys) -> String { plugin.object["type"]?.string ?? "" }
 
   /// CNI_PATH, or the folder this program is in.
-  private static var searchPath: String {
+  static var defaultSearchPath: String {
     if let path = environmentVariable("CNI_PATH"), !path.isEmpty { return path }
     return executableFolder() ?? "/opt/cni/bin"
   }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Addresses
 import CNI
 import CNetlink
@@ -32,9 +33,11 @@ struct ClusterFollower: Watcher {
   init(_ arguments: Arguments) throws(CNIError) {
     guard let name = arguments["--node"] else { throw .wrongUsage("--node NAME is required") }
     path = try arguments.path("--cluster-file") ?? ClusterFile.defaultPath
-    source = .stdin
+    source = NodeSource()
     if arguments.has("--kubectl") || arguments.has("--kubeconfig") {
-      source = .kubectl(arguments["--kubectl"] ?? "kubectl", arguments["--kubeconfig"])
+      source = NodeSource(
+        arguments["--kubectl"] ?? "kubectl", arguments["--kubeconfig"],
+        watches: arguments.has("--watch"))
     }
     cluster = SyncCluster(ownName: name, remembered: try? ClusterFile(path: path))
   }
@@ -44,8 +47,12 @@ struct ClusterFollower: Watcher {
   /// Applies one list.
   /// - Returns: the exit status: 1 where a node is left out or a route cannot be made.
   mutating func runOnce() throws(CNIError) -> Int32 {
+    do throws(CNIError) { return try applyList() } catch { throw named(error) }
+  }
+
+  private mutating func applyList() throws(CNIError) -> Int32 {
     var taken = SyncCluster.Taken.nothing
-    if !source.isStdin { _ = try source.advance() }
+    _ = try source.advance()
     while case .bytes(let bytes) = try source.read(version: nil) {
       documents.append(bytes)
       while let piece = try documents.next() {
@@ -104,12 +111,18 @@ struct ClusterFollower: Watcher {
       // A supervisor starts anew who feeds stdin; kubectl is started anew here.
       guard !source.isStdin else { throw error }
       firstChange = nil
-      let stdin = "stdin: "
-      source.fail(
-        error.message.begins(with: stdin)
-          ? "kubectl: " + String(decoding: Array(error.message.utf8)[stdin.utf8.count...])
-          : error.message)
+      source.fail(named(error).message)
     }
+  }
+
+  /// An error of the input, which says where the input came from.
+  private func named(_ error: CNIError) -> CNIError {
+    let stdin = "stdin: "
+    guard !source.isStdin, error.message.begins(with: stdin) else { return error }
+    return CNIError(
+      error.code,
+      "kubectl: " + String(decoding: Array(error.message.utf8)[stdin.utf8.count...]),
+      details: error.details)
   }
 
   private mutating func take(_ event: NodeSource.Event) {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import CNI
 import CNetlink
 import Embedded
@@ -29,15 +30,27 @@ struct NodeSource {
 
   private let kubectl: String
   private let kubeconfig: String?
+  private let watches: Bool
   private var state: State
   /// How long to wait after the next failure, in seconds.
   private var pause = 1
 
-  static var stdin: NodeSource { NodeSource(kubectl: "", kubeconfig: nil, state: .stdin) }
+  /// stdin.
+  init() {
+    kubectl = ""
+    kubeconfig = nil
+    watches = true
+    state = .stdin
+  }
 
-  /// - Parameter kubectl: the program's path, or its name in PATH.
-  static func kubectl(_ kubectl: String, _ kubeconfig: String?) -> NodeSource {
-    NodeSource(kubectl: kubectl, kubeconfig: kubeconfig, state: .waiting(until: 0))
+  /// - Parameters:
+  ///   - kubectl: the program's path, or its name in PATH.
+  ///   - watches: whether to go on after the first list.
+  init(_ kubectl: String, _ kubeconfig: String?, watches: Bool) {
+    self.kubectl = kubectl
+    self.kubeconfig = kubeconfig
+    self.watches = watches
+    state = .waiting(until: 0)
   }
 
   var isStdin: Bool { if case .stdin = state { true } else { false } }
@@ -80,6 +93,7 @@ struct NodeSource {
   /// Takes in what has arrived.
   /// - Parameter version: of the list that has ended, from which a watch goes on.
   mutating func read(version: String?) throws(CNIError) -> Event {
+    var status: Int32 = 0
     do throws(SystemError) {
       switch state {
       case .stdin:
@@ -88,13 +102,17 @@ struct NodeSource {
         return .nothing
       case .listing(let program):
         if let bytes = try program.readAvailableOutput() { return .bytes(bytes) }
-        listEnded(status: program.end(), version: version)
+        status = program.end()
+        if watches { listEnded(status: status, version: version) }
       case .watching(let program, let since):
         if let bytes = try program.readAvailableOutput() { return .bytes(bytes) }
         watchEnded(status: program.end(), since: since)
       }
     } catch {
       throw CNIError(error)
+    }
+    if !watches, status != 0 {
+      throw CNIError(.io, "\(kubectl) listed no nodes: it ended with status \(status)")
     }
     return .ended
   }

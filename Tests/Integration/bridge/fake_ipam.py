@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An IPAM plugin of a test's own, which answers what the test says."""
 
 

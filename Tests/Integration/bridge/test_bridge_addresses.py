@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """humanz-bridge with an `ipam` section: gateway, addresses, routes and DNS."""
 
 import ipaddress

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """humanz-bridge: DEL, GC and the undo of ADD do not wait for the kernel's end of a deletion."""
 
 import os

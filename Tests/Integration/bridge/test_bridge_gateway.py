@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """humanz-bridge and the chain: the gateway on the node, on bridges and nodes as others leave them."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """humanz-bridge: the links it makes, and what the keys ask of them."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """humanz-bridge: masquerade, and its rules while attachments come and go."""
 
 import re

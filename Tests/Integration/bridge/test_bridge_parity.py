@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """humanz-bridge beside the reference bridge: one configuration, two results, and what differs."""
 
 import re

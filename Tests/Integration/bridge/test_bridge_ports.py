@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """humanz-bridge: what passes a port: the pod's own hardware address alone, and VLANs."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """humanz-bridge: an address that was another pod's, and attachments whose namespace is gone."""
 
 import pytest

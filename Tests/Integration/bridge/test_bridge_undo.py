@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """humanz-bridge: each system call of a verb failing, or being its last, and what is left then."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """humanz-bridge's VLANs by traffic, on a kernel that filters them."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """humanz-bridge: the gateway of a VLAN's pods is on the link `<bridge>.<vlan>`."""
 
 import pytest

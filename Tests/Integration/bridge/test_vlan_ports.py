@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """humanz-bridge: `vlan`, `vlanTrunk` and `preserveDefaultVlan`, by the frames that arrive."""
 
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A node whose firewall sees the frames between its pods (br_netfilter), as Kubernetes' kube-proxy asks."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The shipped chain: both families, many pods at once, and what a start takes."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A pod can be spoken to as soon as its ADD is through, however busy the kernel is with links."""
 
 import re

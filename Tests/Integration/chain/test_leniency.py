@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """DEL and GC of every stage with what ADD refuses: a pod can always be deleted, and its lease is freed."""
 
 import copy

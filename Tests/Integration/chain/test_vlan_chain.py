@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The three stages where humanz-bridge puts the pods into a VLAN."""
 
 import pytest

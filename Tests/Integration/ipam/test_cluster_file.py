@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The cluster file as the stages read it: the node's own subnets for humanz-ipam."""
 
 import json

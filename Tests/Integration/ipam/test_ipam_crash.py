@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """humanz-ipam: what a kill at any system call leaves, and what the next calls make of it."""
 
 import pathlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Leases that a fault in the middle of a call could lose: see Documentation/lease-store, "What it found"."""
 
 import time

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """humanz-ipam: its keys, which addresses they make it give, and what they may not say."""
 
 import ipaddress

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """humanz-ipam: many callers at once, and what a call costs however much is leased."""
 
 import ipaddress

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """humanz-ipam in the place of host-local over the same store, under the reference bridge, and back."""
 
 import pytest

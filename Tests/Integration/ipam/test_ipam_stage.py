@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """humanz-ipam as a stage of a chain: the addresses it puts on the pod and the bridge."""
 
 import copy

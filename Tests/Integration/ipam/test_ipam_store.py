@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """humanz-ipam: its store, and what each verb and command makes of it."""
 
 import fcntl

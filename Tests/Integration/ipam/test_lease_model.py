@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The model of the lease store: its laws hold in a small store, and spin finds what breaks them.
 
 `make model` checks larger ones. The mistakes show that the model could fail: each is one step of the

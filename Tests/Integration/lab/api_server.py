@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """As much of a Kubernetes API server as kubectl asks of one for its nodes; it stands in for a cluster.
 
 Run on a node, it tells kubectl of the nodes that arrive on its stdin: a line is a watch event.
@@ -7,6 +8,7 @@ import http.server
 import json
 import pathlib
 import queue
+import ssl
 import subprocess
 import sys
 import threading
@@ -25,16 +27,19 @@ _RESOURCES = {
 
 
 class APIServer:
-    """The server as a test has it on a node, with kubectl's configuration beside it."""
+    """The server as a test has it on a node, with kubectl's configuration beside it.
 
-    def __init__(self, node, *nodes):
+    tls: the files of a certificate and its key on the node; then it speaks HTTPS, on every address.
+    """
+
+    def __init__(self, node, *nodes, tls=()):
         node.path(KUBECONFIG).write_text(json.dumps({
             "apiVersion": "v1", "kind": "Config", "current-context": "test",
             "clusters": [{"name": "test", "cluster": {"server": f"http://127.0.0.1:{PORT}"}}],
             "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
             "users": [{"name": "test", "user": {"token": "none"}}]}))
         self._process = node.start(
-            "/usr/bin/python3", pathlib.Path(__file__), stdin=subprocess.PIPE,
+            "/usr/bin/python3", pathlib.Path(__file__), *tls, stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, text=True)
         assert self._process.stdout.readline() == "listening\n"
         for one in nodes:
@@ -159,7 +164,11 @@ class _Answers(http.server.BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", PORT), _Answers)
+    server = http.server.ThreadingHTTPServer(("0.0.0.0" if sys.argv[1:] else "127.0.0.1", PORT), _Answers)
+    if sys.argv[1:]:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*sys.argv[1:])
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print("listening", flush=True)
     for line in sys.stdin:

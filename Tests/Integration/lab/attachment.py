@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The pods of a network attached by one plugin or by a chain of them."""
 
 import json

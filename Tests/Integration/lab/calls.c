@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // calls: runs plugins as a runtime does, many at once, and ends some of them.
 //
 //   calls WORKERS [KILL-PERCENT KILL-MICROSECONDS SEED] <PLAN >REPORT

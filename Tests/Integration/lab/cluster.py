@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Clusters: nodes with uplinks, each with a pod subnet of its own of each family.
 
 The nodes share one segment, or sit on two with a router between. What tells a node of the others is
@@ -73,11 +74,11 @@ def static_peers(member, count=3, **keys):
         {"type": "humanz-route", "network": member.networks, "peers": peers, **keys})
 
 
-def from_kubernetes(member):
+def from_kubernetes(member, path=SHIPPED):
     """The shipped chain for Kubernetes: the same file on each node, and `sync` tells what differs."""
-    configuration = json.loads(SHIPPED.read_text())
+    configuration = json.loads(path.read_text())
     if member.families != ["4"]:
-        configuration["plugins"][-1]["network"] = member.networks
+        configuration["plugins"][2]["network"] = member.networks
     return Conflist(member.node, *configuration.pop("plugins"), **configuration)
 
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A conflist run on a node as a runtime runs it."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A client of the Container Runtime Interface (kubernetes/cri-api, `runtime.v1`), as far as the
 tests call it. Messages are written field by field: the numbers are those of its `api.proto`."""
 
@@ -62,7 +63,7 @@ class Runtime:
     def close(self):
         self._channel.close()
 
-    def _call(self, method, message, timeout=30):
+    def call(self, method, message, timeout=30):
         call = self._channel.unary_unary(
             f"/runtime.v1.RuntimeService/{method}",
             request_serializer=encode, response_deserializer=decode)
@@ -71,7 +72,7 @@ class Runtime:
     def conditions(self):
         """What the runtime says of itself: the conditions that hold."""
         try:
-            status = decode(self._call("Status", {}, timeout=5)[1][0])
+            status = decode(self.call("Status", {}, timeout=5)[1][0])
         except grpc.RpcError:
             return set()
         conditions = [decode(condition) for condition in status.get(1, [])]
@@ -79,32 +80,32 @@ class Runtime:
 
     def run_sandbox(self, name, cgroup, ports):
         """Makes a pod; gives its ID."""
-        return self._call("RunPodSandbox", {1: _pod(name, cgroup, ports)})[1][0].decode()
+        return self.call("RunPodSandbox", {1: _pod(name, cgroup, ports)})[1][0].decode()
 
     def run_container(self, sandbox, name, cgroup, image, *command):
         """Starts a container in a pod of that name; gives its ID."""
         container = {1: {1: "main"}, 2: {1: image}, 3: list(command)}
         request = {1: sandbox, 2: container, 3: _pod(name, cgroup)}
-        identity = self._call("CreateContainer", request)[1][0].decode()
-        self._call("StartContainer", {1: identity})
+        identity = self.call("CreateContainer", request)[1][0].decode()
+        self.call("StartContainer", {1: identity})
         return identity
 
     def execute(self, container, *command):
         """Runs a command in a container; gives what it printed."""
-        answer = self._call("ExecSync", {1: container, 2: list(command), 3: 10})
+        answer = self.call("ExecSync", {1: container, 2: list(command), 3: 10})
         return answer.get(1, [b""])[0].decode()
 
     def stop_sandbox(self, sandbox):
-        self._call("StopPodSandbox", {1: sandbox})
+        self.call("StopPodSandbox", {1: sandbox})
 
     def remove_sandbox(self, sandbox):
-        self._call("RemovePodSandbox", {1: sandbox})
+        self.call("RemovePodSandbox", {1: sandbox})
 
     def sandboxes(self):
         """The IDs of all pods."""
-        return {decode(item)[1][0].decode() for item in self._call("ListPodSandbox", {}).get(1, [])}
+        return {decode(item)[1][0].decode() for item in self.call("ListPodSandbox", {}).get(1, [])}
 
     def address(self, sandbox):
         """A pod's first address."""
-        status = decode(self._call("PodSandboxStatus", {1: sandbox})[1][0])
+        status = decode(self.call("PodSandboxStatus", {1: sandbox})[1][0])
         return decode(status[5][0])[1][0].decode()

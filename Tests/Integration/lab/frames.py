@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ethernet frames of a test's own (EtherType 0x88b5, for experiments): sent, and listened for.
 
 The test's process does both itself, by sockets that it opens in the namespaces: a process for each

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Nodes for tests: each a set of namespaces with folders of its own, gone with one process.
 
 A node has its own network, mount, process, IPC and host name namespaces, and empty /run, /var/lib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Kubernetes' Node objects with all that real ones carry, and the forms kubectl prints them in."""
 
 import copy

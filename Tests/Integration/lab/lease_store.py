@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """humanz-ipam as a delegate, and what is in its store."""
 
 import ipaddress

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Configurations of both suites' plugins, for the tests that mix them, and a host for their pods."""
 
 import json

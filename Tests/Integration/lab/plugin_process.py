@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The one way in which tests call a plugin: environment and stdin in, exit status, stdout and stderr out."""
 
 import json

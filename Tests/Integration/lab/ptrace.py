@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The child of a plugin, killed at one of its system calls. See ptrace(2).
 
 strace's injection counts the calls of each process, and a child's come after as many of its parent's: it

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Real container runtimes on a node: podman, and containerd spoken to over CRI.
 
 Both are driven alike: a pod is one container that serves its own host name by HTTP. The network is
@@ -103,6 +104,8 @@ class Containerd:
         snapshotter = "native"
     """
     OWN = {"containerd"}
+    # The conditions that a node waits for.
+    READY = {"RuntimeReady", "NetworkReady"}
 
     def __init__(self, node):
         self.node = node
@@ -122,7 +125,7 @@ class Containerd:
         for _ in range(300):
             if accepts(path):
                 self._runtime = self._runtime or cri.Runtime(path)
-                if self._runtime.conditions() >= {"RuntimeReady", "NetworkReady"}:
+                if self._runtime.conditions() >= self.READY:
                     return
             time.sleep(0.1)
         raise AssertionError(self.node.path("/var/log/containerd.log").read_text())

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the specification asks of a plugin, tabled over the plugins and the protocol's versions."""
 
 import ipaddress

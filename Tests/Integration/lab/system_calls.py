@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A plugin's system calls: listed, counted, and made to fail or to be its last. See strace(1)."""
 
 import re

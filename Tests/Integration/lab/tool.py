@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The tool for people, `humanz`, as a node runs it."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Traffic of tests: pages and bulk data served by pods, and a world beyond the node."""
 
 import subprocess

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """humanz-route alone, on a node and a pod whose links no plugin of ours has made."""
 
 from lab.attachment import Network

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Waiting for what others do in their own time: the kernel, or a command that goes on."""
 
 import os

@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
 """Our plugins among the reference plugins, in every place."""

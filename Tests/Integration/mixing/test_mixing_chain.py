@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The chain with the reference meta plugins after it and between its stages."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """humanz-ipam and humanz-route as stages after an interface plugin that was run without IPAM."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Interface plugins and IPAM plugins of both suites, each as the other's partner."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`ipMasq` of a running network that moves between humanz-bridge and the reference bridge, and back."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Plugins of both suites together in every version of the protocol that both speak."""
 
 import pytest

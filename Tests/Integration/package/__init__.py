@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
 """The package: its modules, what it asks of a machine, and its compiler."""

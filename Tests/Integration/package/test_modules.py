@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The modules: who may use whom, as Package.swift has it, CONTRIBUTING draws it and the sources import it."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What `make` does about packages that are missing, and about another compiler."""
 
 import os

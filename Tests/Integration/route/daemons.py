@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is true of a cluster whose routes a routing daemon carries, whichever it is."""
 
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """BIRD carries the routes: conflists/bird.conf on each node, and no `peers` anywhere."""
 
 from lab.cluster import by_families, gateway

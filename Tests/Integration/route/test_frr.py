@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """FRR carries the routes: conflists/frr.conf on each node, and no `peers` anywhere."""
 
 from lab.cluster import by_families, gateway

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """humanz-route's overlay: pods reach each other through a router that knows nothing of pods."""
 
 import functools

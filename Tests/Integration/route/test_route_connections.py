@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """humanz-route: the connections of a pod's addresses, among many others."""
 
 import ipaddress

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """humanz-route: what ADD and STATUS refuse and DEL and GC do without."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """humanz-route: the pods of all nodes reach each other, and what breaks that is named and healed."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """humanz-route: the node's routes to its peers, beside those that others made."""
 
 import json

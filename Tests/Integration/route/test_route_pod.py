@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """humanz-route: the pod's own routes, with all that a route may say of itself."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """humanz-route: what a network needs of the node's firewalls, and what its pods leave behind."""
 
 import functools

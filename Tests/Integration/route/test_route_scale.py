@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """humanz-route: what an ADD costs with a thousand peers, when all their routes are right."""
 
 from lab.isolated_node import Node

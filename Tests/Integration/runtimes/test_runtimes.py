@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The chain under real container runtimes: two pods on each of two nodes."""
 
 import contextlib

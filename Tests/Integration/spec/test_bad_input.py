@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Wrong and hostile input: one clear error as JSON, a non-zero exit, and nothing changed."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A property: whatever is in a prevResult comes out of an ADD, in its order and as it was written."""
 
 import ipaddress

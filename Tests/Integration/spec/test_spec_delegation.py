@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Points 24 to 28 of the specification: delegates, what a runtime adds, many at once, and whose each thing is."""
 
 import importlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Points 1 to 10 of the specification: environment, stdin and the form of errors and results."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Points 11 to 16 of the specification: what a result says, and what is done of it."""
 
 from lab.spec import BRIDGE, IPAM, ROUTE, at_least, spec

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Points 17 to 23 of the specification: what DEL, a failed ADD, CHECK, GC and STATUS leave and tell."""
 
 import pytest

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // memory: calls the C functions for memory in a random order and checks what they promise.
 //
 // Exit status 0 if they keep it; otherwise a line says what was broken.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The programs for arm64, of `make build ARCH=arm64`, run by qemu's emulation of a process."""
 
 import shutil

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the programs need of a machine to run: its kernel, and nothing else."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a sync on node1 is told of the cluster, and what it makes of that."""
 
 import json

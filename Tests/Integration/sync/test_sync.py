@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """sync: Kubernetes' nodes in, the cluster file and this node's routes out."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Nodes whose peers and subnets come from Kubernetes: `sync` and the chain together."""
 
 import pytest

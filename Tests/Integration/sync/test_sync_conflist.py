@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`sync --watch CONFLIST`: the routes to the peers that a conflist names, repaired whatever happens to them."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """sync with damaged input: it ends with a status, and applies all of it or nothing."""
 
 import json

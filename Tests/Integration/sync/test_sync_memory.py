@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """humanz sync --watch: what it holds of memory while it goes on."""
 
 import pathlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`humanz sync` with an overlay: nodes behind a router, told by Kubernetes, that move between segments."""
 
 import contextlib

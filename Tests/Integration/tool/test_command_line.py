@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One command line for all commands: help, version, options, exit status, and nothing but text on a terminal."""
 
 import json
@@ -9,7 +10,8 @@ from lab.attachment import Network
 from lab.lease_store import STORE
 from lab.tool import WRONG_USAGE, Tool
 
-COMMANDS = ["ports", "leases", "release", "routes", "sync", "lint", "convert", "metrics", "run"]
+COMMANDS = ["ports", "leases", "release", "routes", "sync", "lint", "convert", "metrics", "install", "uninstall",
+            "run"]
 
 
 @pytest.fixture

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The completions for bash, zsh and fish: each offers the commands and the options that the help names."""
 
 import os

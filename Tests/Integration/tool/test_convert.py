@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """convert: other suites' configurations become conflists of ours, on which pods get what they had."""
 
 import json
@@ -90,6 +91,13 @@ def test_a_daemons_configuration_becomes_one_that_sync_feeds(node, configuration
         '{"node": "node1", "subnets": ["10.244.1.0/24"], "peers": []}')
     conflist["plugins"].pop()
     assert add(node, conflist, "pod") == ["10.244.1.2/24"]
+
+
+def test_a_key_without_counterpart_is_named(node):
+    configuration = json.loads(json.dumps(BRIDGE))
+    configuration["plugins"][0]["colour"] = "red"
+    conflist, said = converted(node, configuration)
+    assert "\"plugins[0].colour\"" in said and "colour" not in conflist["plugins"][0]
 
 
 def test_what_nobody_knows_is_an_error(node):

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The commands that show who holds each address, and free one."""
 
 import fcntl

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The node's metrics, as promtool and node_exporter read them, and the rules and the dashboard that use them."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`humanz` alone: the node on one screen, and the first thing to do."""
 
 import json

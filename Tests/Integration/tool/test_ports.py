@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The command that shows who is behind each port, for a person and for a program."""
 
 from lab.attachment import Network, link, port, subnets

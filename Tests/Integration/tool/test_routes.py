@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The command that shows the routes: each destination of a network with its state."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The command that runs a conflist does what libcni does, seen by plugins that write down their calls."""
 
 import json

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+import CNI
+import CNetlink
+import Embedded
+import System
+
+private let plugins = ["humanz-bridge", "humanz-ipam", "humanz-route"]
+
+/// `humanz install`: puts the plugins, and after them a conflist, where a runtime looks for them.
+func installFiles(_ arguments: Arguments) throws(CNIError) -> Int32 {
+  let from = try arguments.path("--from") ?? executableFolder() ?? "."
+  var installation = try Installation(arguments)
+  for name in plugins {
+    let bytes = try contents(of: "\(from)/\(name)")
+    guard try installation.put(bytes, .plugin, name, mode: 0o755) else {
+      throw CNIError(
+        .exists, "\(installation.path(.plugin, name)) was not put there by `humanz install`",
+        details: "remove it, or name another folder with --bin-dir")
+    }
+  }
+  if let conflist = arguments["--conflist"] {
+    let name = conflist.fields(separatedBy: "/").last ?? ""
+    // A runtime that found a file without its plugins, or a broken one, would take no other network.
+    _ = try NetworkList(path: conflist)
+    if try !installation.put(contents(of: conflist), .conflist, name, mode: 0o644) {
+      Output.complain("\(installation.path(.conflist, name)) is somebody else's now, and stays")
+      return 1
+    }
+  }
+  return 0
+}
+
+/// `humanz uninstall`: takes back what `humanz install` wrote, the conflist first.
+func uninstallFiles(_ arguments: Arguments) throws(CNIError) -> Int32 {
+  var installation = try Installation(arguments)
+  let configured = try ConfiguredNetworks(file: nil, folder: installation.conflistFolder)
+  let network = arguments.has("--network") ? try NetworkRemoval(configured) : nil
+  var isWhole = try installation.remove(.conflist)
+  if let network, try !network.remove(plugins: installation.pluginFolder) { isWhole = false }
+  if try !installation.remove(.plugin) { isWhole = false }
+  try installation.end()
+  return isWhole ? 0 : 1
+}
+
+private func contents(of path: String) throws(CNIError) -> [UInt8] {
+  do { return try FileDescriptor.contents(of: path) } catch { throw CNIError(error) }
+}
+
+/// What `humanz install` wrote on this node.
+///
+/// A file in the plugins' folder records it, a line for each file: its kind, its name, and a fingerprint of
+/// its content, by which a file is known that somebody has changed or replaced since.
+struct Installation {
+  enum Kind {
+    case plugin, conflist
+
+    fileprivate var word: String { self == .plugin ? "plugin" : "conflist" }
+  }
+
+  private struct Record {
+    let kind: Kind
+    let name: String
+    let fingerprint: String
+  }
+
+  let pluginFolder: String
+  let conflistFolder: String
+  private let plugins: Folder
+  private let conflists: Folder
+  private var records: [Record] = []
+  private static let recordName = ".humanz-installed"
+
+  /// - Throws: where a folder is missing, too.
+  init(_ arguments: Arguments) throws(CNIError) {
+    pluginFolder = try arguments.path("--bin-dir") ?? "/opt/cni/bin"
+    conflistFolder = try arguments.path("--conf-dir") ?? NetworkList.defaultFolder
+    plugins = try Folder(pluginFolder)
+    conflists = try Folder(conflistFolder)
+    let text = try plugins.read(Installation.recordName) ?? []
+    for line in String(decoding: text).fields(separatedBy: "\n") {
+      let words = line.fields(separatedBy: " ")
+      guard words.count == 3 else { continue }
+      let kind = words[0] == Kind.plugin.word ? Kind.plugin : .conflist
+      records.append(Record(kind: kind, name: words[1], fingerprint: words[2]))
+    }
+  }
+
+  private func folder(_ kind: Kind) -> Folder { kind == .plugin ? plugins : conflists }
+
+  func path(_ kind: Kind, _ name: String) -> String { "\(folder(kind).path)/\(name)" }
+
+  /// Writes a file in one step, unless it is there.
+  /// - Returns: false where another file has the name that was not written here; that one stays.
+  mutating func put(
+    _ bytes: [UInt8], _ kind: Kind, _ name: String, mode: mode_t
+  ) throws(CNIError) -> Bool {
+    let folder = folder(kind)
+    if let old = try folder.read(name) {
+      if old == bytes { return true }
+      guard isRecorded(kind, name, old) else { return false }
+    }
+    // First, so that no call of this that is killed leaves a file that nobody takes back.
+    let record = Record(kind: kind, name: name, fingerprint: fingerprint(bytes))
+    records.append(record)
+    try writeRecords()
+    try folder.write(name, bytes, mode)
+    records.removeAll {
+      $0.kind == kind && $0.name == name && $0.fingerprint != record.fingerprint
+    }
+    try writeRecords()
+    try Output.print("\(path(kind, name)) is written")
+    return true
+  }
+
+  /// Removes the files of a kind that are as they were written.
+  /// - Returns: whether no other file has the name of one.
+  mutating func remove(_ kind: Kind) throws(CNIError) -> Bool {
+    var isWhole = true
+    var names: [String] = []
+    for record in records where record.kind == kind && !names.contains(record.name) {
+      names.append(record.name)
+    }
+    for name in names {
+      guard let bytes = try folder(kind).read(name) else { continue }
+      if isRecorded(kind, name, bytes) {
+        try folder(kind).remove(name)
+        try Output.print("\(path(kind, name)) is removed")
+      } else {
+        isWhole = false
+        Output.complain("\(path(kind, name)) was changed since it was written, and stays")
+      }
+    }
+    return isWhole
+  }
+
+  /// Forgets what was written, once it is removed.
+  func end() throws(CNIError) { try plugins.remove(Installation.recordName) }
+
+  private func isRecorded(_ kind: Kind, _ name: String, _ bytes: [UInt8]) -> Bool {
+    let fingerprint = fingerprint(bytes)
+    return records.contains {
+      $0.kind == kind && $0.name == name && $0.fingerprint == fingerprint
+    }
+  }
+
+  private func writeRecords() throws(CNIError) {
+    let lines = records.map { "\($0.kind.word) \($0.name) \($0.fingerprint)\n" }
+    try plugins.write(Installation.recordName, Array(lines.joined(separator: "").utf8), 0o644)
+  }
+
+  /// FNV-1a of 64 bits, and the length.
+  private func fingerprint(_ bytes: [UInt8]) -> String {
+    var value: UInt64 = 0xcbf2_9ce4_8422_2325
+    for byte in bytes { value = (value ^ UInt64(byte)) &* 0x100_0000_01b3 }
+    return "\(String(value, digits: 16, radix: 16)).\(bytes.count)"
+  }
+}
+
+/// A folder of programs or configurations, whose files are replaced in one step.
+private final class Folder {
+  let path: String
+  private let directory: Directory
+
+  init(_ path: String) throws(CNIError) {
+    self.path = path
+    do throws(SystemError) {
+      guard let directory = try Directory(path: path, make: false) else {
+        throw SystemError("look into \(path)", .noSuchFileOrDirectory)
+      }
+      self.directory = directory
+    } catch {
+      throw CNIError(error)
+    }
+  }
+
+  /// nil where there is no such file.
+  func read(_ name: String) throws(CNIError) -> [UInt8]? {
+    do { return try directory.read(name, limit: 1 << 24) } catch { throw CNIError(error) }
+  }
+
+  func write(_ name: String, _ bytes: [UInt8], _ mode: mode_t) throws(CNIError) {
+    // Runtimes read no file whose name begins with a dot.
+    let new = ".\(name).new"
+    do throws(SystemError) {
+      try directory.write(new, bytes, durable: true)
+      try directory.setMode(of: new, mode)
+      try directory.rename(new, to: name)
+      try directory.sync()
+    } catch {
+      throw CNIError(error)
+    }
+  }
+
+  func remove(_ name: String) throws(CNIError) {
+    do { _ = try directory.remove(name) } catch { throw CNIError(error) }
+  }
+}

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""install and uninstall: files put where a runtime looks, replaced in one step, and taken back exactly."""
+
+import hashlib
+import json
+import shutil
+
+import pytest
+
+from lab.isolated_node import OURS
+from lab.tool import Tool
+
+BIN, CONF, NEW = "/run/opt/bin", "/run/opt/net.d", "/run/opt/new"
+NAMES = ["humanz-bridge", "humanz-ipam", "humanz-route"]
+CHAIN = {"cniVersion": "1.0.0", "cniVersions": ["1.0.0"], "name": "net", "plugins": [
+    {"type": "humanz-bridge", "bridge": "pods"},
+    {"type": "humanz-ipam", "subnet": "10.1.0.0/24"},
+    {"type": "humanz-route", "network": "10.0.0.0/8", "ipMasq": True}]}
+CONFLIST = f"{CONF}/10-net.conflist"
+
+
+def content(node):
+    """What is in the two folders, by name."""
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+            for folder in (BIN, CONF) for path in node.path(folder).iterdir()}
+
+
+@pytest.fixture
+def fresh(node):
+    """A node with empty folders for a runtime, and a folder with what is to be installed."""
+    for folder in (BIN, CONF, NEW):
+        node.path(folder).mkdir(parents=True)
+    for name in NAMES:
+        shutil.copy(OURS / name, node.path(f"{NEW}/{name}"))
+    node.path(f"{NEW}/10-net.conflist").write_text(json.dumps(CHAIN))
+    return node
+
+
+def tool(node, verb, *words, check=True):
+    return Tool(node).call(verb, "--bin-dir", BIN, "--conf-dir", CONF, *words, check=check)
+
+
+def install(node, *words, **options):
+    return tool(node, "install", "--from", NEW, "--conflist", f"{NEW}/10-net.conflist", *words, **options)
+
+
+def test_what_is_installed_works_and_is_taken_back_exactly(fresh):
+    before = content(fresh)
+    install(fresh)
+    assert sorted(content(fresh)) == sorted([".humanz-installed", "10-net.conflist", *NAMES])
+    assert {fresh.path(f"{BIN}/{name}").stat().st_mode & 0o7777 for name in NAMES} == {0o755}
+    assert fresh.path(CONFLIST).stat().st_mode & 0o7777 == 0o644
+    fresh.add_pod("pod")
+    run = Tool(fresh).run("add", CONFLIST, "pod", environment={"CNI_PATH": BIN})
+    assert run.returncode == 0
+    Tool(fresh).run("del", CONFLIST, "pod", environment={"CNI_PATH": BIN})
+    tool(fresh, "uninstall")
+    assert content(fresh) == before
+
+
+def test_without_from_the_plugins_are_those_beside_humanz(fresh):
+    fresh.path("/run/cni/real").mkdir()
+    for name in [*NAMES, "humanz"]:
+        shutil.copy(OURS / name, fresh.path(f"/run/cni/real/{name}"))
+    fresh.run("/run/cni/real/humanz", "install", "--bin-dir", BIN, "--conf-dir", CONF)
+    assert sorted(content(fresh)) == sorted([".humanz-installed", *NAMES])
+
+
+def test_the_conflist_is_written_last_and_removed_first(fresh):
+    trace = ["strace", "-f", "-e", "trace=renameat,renameat2,unlinkat", "-o", "/run/tmp/trace"]
+    words = ["--bin-dir", BIN, "--conf-dir", CONF]
+    humanz = "/run/cni/bin/humanz"
+    fresh.run(*trace, humanz, "install", *words, "--from", NEW, "--conflist", f"{NEW}/10-net.conflist")
+    named = [line for line in fresh.path("/run/tmp/trace").read_text().splitlines()
+             if "rename" in line and "installed" not in line]
+    assert ["conflist" in line for line in named] == [False, False, False, True]
+    fresh.run(*trace, humanz, "uninstall", *words)
+    removed = [line for line in fresh.path("/run/tmp/trace").read_text().splitlines() if line.endswith("= 0")]
+    assert "10-net.conflist" in removed[0] and len(removed) == 5
+
+
+def test_running_plugins_are_replaced(fresh):
+    install(fresh)
+    # A plugin that waits for its configuration.
+    running = fresh.start("sh", "-c", f"sleep 30 | CNI_COMMAND=STATUS {BIN}/humanz-route")
+    with fresh.path(f"{NEW}/humanz-route").open("ab") as file:
+        file.write(b"another version")
+    install(fresh)
+    assert fresh.path(f"{BIN}/humanz-route").read_bytes().endswith(b"another version")
+    assert running.poll() is None
+    running.kill()
+    running.wait()
+    tool(fresh, "uninstall")
+    assert content(fresh) == {}
+
+
+def test_an_install_that_is_repeated_writes_nothing(fresh):
+    install(fresh)
+    inodes = {name: fresh.path(f"{BIN}/{name}").stat().st_ino for name in NAMES}
+    assert install(fresh).stdout == ""
+    assert inodes == {name: fresh.path(f"{BIN}/{name}").stat().st_ino for name in NAMES}
+
+
+def test_a_plugin_of_somebody_elses_stays_and_is_an_error(fresh):
+    fresh.path(f"{BIN}/humanz-ipam").write_text("somebody's")
+    done = install(fresh, check=False)
+    assert done.returncode == 1 and f"{BIN}/humanz-ipam was not put there" in done.stderr
+    assert fresh.path(f"{BIN}/humanz-ipam").read_text() == "somebody's"
+    assert not fresh.path(CONFLIST).exists()
+    tool(fresh, "uninstall")
+    assert sorted(content(fresh)) == ["humanz-ipam"]
+
+
+def test_a_conflist_that_was_edited_stays(fresh):
+    install(fresh)
+    edited = json.dumps({**CHAIN, "name": "edited"})
+    fresh.path(CONFLIST).write_text(edited)
+    fresh.path(f"{NEW}/10-net.conflist").write_text(json.dumps({**CHAIN, "disableCheck": True}))
+    done = install(fresh, check=False)
+    assert done.returncode == 1 and "somebody else's now" in done.stderr
+    assert fresh.path(CONFLIST).read_text() == edited
+    done = tool(fresh, "uninstall", check=False)
+    assert done.returncode == 1 and "was changed since" in done.stderr
+    assert sorted(content(fresh)) == ["10-net.conflist"]
+
+
+def test_a_broken_conflist_is_not_written(fresh):
+    fresh.path(f"{NEW}/10-net.conflist").write_text("{")
+    assert install(fresh, check=False).returncode == 1
+    assert not fresh.path(CONFLIST).exists()
+
+
+@pytest.mark.parametrize("number", range(1, 200, 7))
+def test_killed_at_any_call_it_leaves_whole_files_that_uninstall_takes_back(fresh, number):
+    old = {name: fresh.path(f"{NEW}/{name}").read_bytes() for name in NAMES}
+    install(fresh)
+    for name in NAMES:
+        with fresh.path(f"{NEW}/{name}").open("ab") as file:
+            file.write(b"new")
+    calls = "openat,openat2,unlinkat,write,fsync,renameat,renameat2,fchmodat"
+    fresh.run("strace", "-o", "/dev/null", "-e", f"trace={calls}", "-e",
+              f"inject={calls}:signal=KILL:when={number}", "/run/cni/bin/humanz", "install", "--bin-dir", BIN,
+              "--conf-dir", CONF, "--from", NEW, "--conflist", f"{NEW}/10-net.conflist", check=False)
+    for name in NAMES:
+        assert fresh.path(f"{BIN}/{name}").read_bytes() in (old[name], old[name] + b"new")
+    tool(fresh, "uninstall")
+    left = [name for name in content(fresh) if not name.endswith(".new")]
+    assert left == []
+
+
+def test_network_takes_back_what_the_node_has_and_not_while_a_pod_is_attached(fresh):
+    install(fresh)
+    before = fresh.traces()
+    fresh.add_pod("pod")
+    environment = {"CNI_PATH": BIN}
+    assert Tool(fresh).run("add", CONFLIST, "pod", environment=environment).returncode == 0
+    done = tool(fresh, "uninstall", "--network", check=False)
+    assert done.returncode == 1 and "still attached: pod eth0\n" in done.stderr
+    assert fresh.path(CONFLIST).exists()
+    Tool(fresh).run("del", CONFLIST, "pod", environment=environment)
+    assert fresh.traces() != before
+    tool(fresh, "uninstall", "--network")
+    assert fresh.traces() == before and content(fresh) == {}
