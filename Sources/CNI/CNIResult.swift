@@ -201,6 +201,7 @@ extension ResultIP {
   }
 
   /// Reads the address and the interface's index; nil where there is no address.
+  @inline(never)
   fileprivate init?(readable keys: Keys, address key: String) {
     guard let address = try? keys.prefix(key) else { return nil }
     let index = try? keys.int("interface", in: 0...Int(Int32.max))

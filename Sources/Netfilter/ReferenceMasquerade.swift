@@ -38,25 +38,33 @@ public struct ReferenceMasquerade: Sendable {
   ///
   /// Equivalent to: `iptables -t nat -D POSTROUTING … -j CNI-HASH`, `iptables -t nat -X CNI-HASH`.
   public func remove(_ socket: borrowing NetfilterSocket) throws(NetlinkError) {
-    for family in [TableFamily.ip, .ip6] {
-      let chain = ReferenceMasquerade.chain(family, "nat", "POSTROUTING")
-      let jumps = try socket.rules(of: chain).filter { $0.matchedComment == iptablesComment }
-      var targets: [String] = []
-      for rule in jumps {
-        if let target = rule.target, !targets.contains(target) { targets.append(target) }
-      }
-      try socket.commit(
-        jumps.map { .deleteRule($0, of: chain) }
-          + targets.map { .deleteChain(family, table: "nat", $0) })
-    }
+    for family in [TableFamily.ip, .ip6] { try removeJumps(family, socket) }
     if let nftablesComment {
       let chain = ReferenceMasquerade.chain(.inet, "cni_plugins_masquerade", "masq_checks")
-      let rules = try socket.rules(of: chain).filter {
-        $0.comment?.ends(with: nftablesComment) == true
+      var requests: [Request] = []
+      for rule in try socket.rules(of: chain)
+      where rule.comment?.ends(with: nftablesComment) == true {
+        requests.append(.deleteRule(rule, of: chain))
       }
-      try socket.commit(rules.map { .deleteRule($0, of: chain) })
+      try socket.commit(requests)
     }
     for family in [IPAddress.Family.v4, .v6] { try removeLegacy(family) }
+  }
+
+  /// Removes what iptables-nft made.
+  @inline(never)
+  private func removeJumps(
+    _ family: TableFamily, _ socket: borrowing NetfilterSocket
+  ) throws(NetlinkError) {
+    let chain = ReferenceMasquerade.chain(family, "nat", "POSTROUTING")
+    var requests: [Request] = []
+    var targets: [String] = []
+    for rule in try socket.rules(of: chain) where rule.matchedComment == iptablesComment {
+      requests.append(.deleteRule(rule, of: chain))
+      if let target = rule.target, !targets.contains(target) { targets.append(target) }
+    }
+    for target in targets { requests.append(.deleteChain(family, table: "nat", target)) }
+    try socket.commit(requests)
   }
 
   /// Removes the rules from the tables of iptables-legacy, by one call of that program's: all or none.

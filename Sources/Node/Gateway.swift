@@ -63,23 +63,30 @@ extension Node {
       others.append(other)
     }
     try refuseSubnetsInUse(by: missing, besides: link.index)
-    let addresses = missing.map {
-      InterfaceAddress(prefix: $0.prefix, index: link.index, skipsDAD: true)
-    }
-    undo(addresses.map { .deleteAddress($0) } + others.map { .replaceAddress($0) })
-    // Another ADD may replace the same addresses at the same time.
-    try kernel.performIfPresent(others.map { .deleteAddress($0) })
+    var restore: [Request] = []
     var batch: [Request] = []
+    for gateway in missing {
+      let address = InterfaceAddress(prefix: gateway.prefix, index: link.index, skipsDAD: true)
+      restore.append(.deleteAddress(address))
+      batch.append(.replaceAddress(address))
+    }
+    var removals: [Request] = []
+    for other in others {
+      restore.append(.replaceAddress(other))
+      removals.append(.deleteAddress(other))
+    }
+    undo(restore)
+    // Another ADD may replace the same addresses at the same time.
+    try kernel.performIfPresent(removals)
     if let mac = place.bridge.mac {
       // Another one first: in Linux 5.10 a bridge without ports that is given the address it has takes no
       // frames for it.
       var other = mac.bytes
       other[5] ^= 1
-      for mac in [MACAddress(bytes: other), mac] {
-        batch.append(.changeLink(.index(place.bridge.index), LinkChange(mac: mac)))
-      }
+      let bridge = LinkReference.index(place.bridge.index)
+      batch.insert(.changeLink(bridge, LinkChange(mac: mac)), at: 0)
+      batch.insert(.changeLink(bridge, LinkChange(mac: MACAddress(bytes: other))), at: 0)
     }
-    for address in addresses { batch.append(.replaceAddress(address)) }
     do throws(CNIError) { try kernel.perform(batch) } catch {
       throw Gateway.explanation(of: missing, on: link) ?? error
     }
