@@ -19,6 +19,7 @@ struct Rule: Sendable {
 struct InstalledRule {
   /// The kernel's number for it.
   let handle: UInt64
+  let chain: String
   let comment: String?
   /// NFTA_RULE_EXPRESSIONS.
   let expressions: [UInt8]
@@ -57,7 +58,7 @@ extension Request {
     return request
   }
 
-  /// Removes a rule.
+  /// Removes a rule of a chain, or of another one in its table.
   ///
   /// Equivalent to: `nft delete rule inet humanz CHAIN handle N`. Message: NFT_MSG_DELRULE.
   static func deleteRule(_ rule: InstalledRule, of chain: Chain) -> Request {
@@ -65,16 +66,16 @@ extension Request {
       "delete a rule of nftables chain \(chain.description)", NFT_MSG_DELRULE,
       family: chain.family)
     request.put(NFTA_RULE_TABLE, chain.table)
-    request.put(NFTA_RULE_CHAIN, chain.name)
+    request.put(NFTA_RULE_CHAIN, rule.chain)
     request.put(NFTA_RULE_HANDLE, bigEndian(rule.handle))
     return request
   }
 
-  static func getRules(of chain: Chain) -> Request {
+  static func getRules(of chain: Chain, withOthers: Bool = false) -> Request {
     var request = Request(
       "list rules of nftables chain \(chain.description)", NFT_MSG_GETRULE, family: chain.family)
     request.put(NFTA_RULE_TABLE, chain.table)
-    request.put(NFTA_RULE_CHAIN, chain.name)
+    if !withOthers { request.put(NFTA_RULE_CHAIN, chain.name) }
     return request
   }
 
@@ -88,10 +89,13 @@ extension Socket where Family == NetfilterFamily {
   ///
   /// Equivalent to: `nft --handle list chain inet humanz CHAIN`. Message: NFT_MSG_GETRULE with
   /// NLM_F_DUMP, which the kernel answers with that chain's alone.
+  /// - Parameter withOthers: whether to list those of the table's other chains too.
   @inline(never)
-  borrowing func rules(of chain: Chain) throws(NetlinkError) -> [InstalledRule] {
+  borrowing func rules(
+    of chain: Chain, withOthers: Bool = false
+  ) throws(NetlinkError) -> [InstalledRule] {
     do throws(NetlinkError) {
-      return try dump(.getRules(of: chain), InstalledRule.init)
+      return try dump(.getRules(of: chain, withOthers: withOthers), InstalledRule.init)
     } catch {
       if error.isMissing || error.isUnsupported { return [] }
       throw error
@@ -134,6 +138,7 @@ extension InstalledRule {
     let attributes = message.attributes(after: nfgenmsg.self)
     guard let handle = attributes.first(NFTA_RULE_HANDLE)?.value(UInt64.self) else { return nil }
     self.handle = UInt64(bigEndian: handle)
+    chain = attributes.first(NFTA_RULE_CHAIN)?.string ?? ""
     comment = attributes.first(NFTA_RULE_USERDATA).flatMap { InstalledRule.comment($0.bytes) }
     expressions = attributes.first(NFTA_RULE_EXPRESSIONS)?.bytes ?? []
   }

@@ -37,11 +37,11 @@ extension Request {
     return request
   }
 
-  /// Adds ranges to a set, their ends included.
+  /// Adds pairs to a set: an address, and the range of a prefix.
   ///
   /// Equivalent to: `nft add element inet humanz NAME { ... }`. Message: NFT_MSG_NEWSETELEM.
   static func addElements(
-    _ elements: ArraySlice<(first: [UInt8], last: [UInt8])>, to name: String
+    _ pairs: ArraySlice<TunnelCheck.Source>, to name: String
   ) -> Request {
     var request = Request(
       "fill nftables set inet \(tableName) \(name)", NFT_MSG_NEWSETELEM, flags: NLM_F_CREATE,
@@ -49,10 +49,15 @@ extension Request {
     request.put(NFTA_SET_ELEM_LIST_TABLE, tableName)
     request.put(NFTA_SET_ELEM_LIST_SET, name)
     request.nest(NFTA_SET_ELEM_LIST_ELEMENTS) { list in
-      for (first, last) in elements {
+      for pair in pairs {
         list.nest(NFTA_LIST_ELEM) { element in
-          element.nest(NFTA_SET_ELEM_KEY) { $0.put(NFTA_DATA_VALUE, first) }
-          element.nest(NFTA_SET_ELEM_KEY_END) { $0.put(NFTA_DATA_VALUE, last) }
+          let peer = pair.peer.bytes
+          element.nest(NFTA_SET_ELEM_KEY) {
+            $0.put(NFTA_DATA_VALUE, peer + pair.pods.first.bytes)
+          }
+          element.nest(NFTA_SET_ELEM_KEY_END) {
+            $0.put(NFTA_DATA_VALUE, peer + pair.pods.last.bytes)
+          }
         }
       }
     }

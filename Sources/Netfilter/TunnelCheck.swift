@@ -10,6 +10,9 @@ import Netlink
 /// are looked at before they get to the device: the outer source and the inner source must be a pair in
 /// a set. The inner header lies behind UDP's 8 bytes and VXLAN-GPE's 8.
 ///
+/// A pod must not write such packets itself: masqueraded, they would come from its node. So a node does not
+/// forward them, unless it is the router of a peer; its own device's packets are not forwarded ones.
+///
 ///     table inet humanz {
 ///       set overlay-mynet-44 {
 ///         type ipv4_addr . ipv4_addr; flags interval
@@ -19,6 +22,11 @@ import Netlink
 ///         type filter hook input priority mangle; policy accept;
 ///         udp dport 4790 @th,88,32 0x1000048 ip saddr . @th,224,32 @overlay-mynet-44 accept
 ///         udp dport 4790 drop
+///       }
+///       chain overlay-pods {
+///         type filter hook forward priority mangle; policy accept;
+///         udp dport 4790 @th,88,32 0x1000048 ip saddr . @th,224,32 @overlay-mynet-44 accept
+///         udp dport 4790 @th,88,32 0x1000048 drop
 ///       }
 ///     }
 ///
@@ -39,8 +47,9 @@ public struct TunnelCheck: Sendable {
   }
 
   private let network: String
-  private let port: UInt16
   private let sets: [PairSet]
+  /// Drops what no set has.
+  private let dropping: Rule
 
   /// - Parameters:
   ///   - port: of UDP.
@@ -48,8 +57,6 @@ public struct TunnelCheck: Sendable {
   ///   - sources: from each peer its own address is accepted too: the peer itself may be the sender.
   public init(network: String, port: UInt16, id: UInt32, sources: [Source]) {
     self.network = network
-    self.port = port
-    // The peers themselves may send too.
     let all = sources + sources.map { Source(peer: $0.peer, pods: IPPrefix(host: $0.peer)) }
     var sets: [PairSet] = []
     for kind in 0..<4 {
@@ -59,32 +66,36 @@ public struct TunnelCheck: Sendable {
       if !pairs.isEmpty { sets.append(PairSet(network, port, id, outer, inner, pairs)) }
     }
     self.sets = sets
+    dropping = Rule(
+      comment: "strangers \(port)", expressions: .udp(to: port) + [.verdict(NF_DROP)])
   }
 
-  private static var chain: Chain {
+  /// What comes to the node.
+  private static var peersChain: Chain { chain("overlay", NF_INET_LOCAL_IN) }
+  /// What the node forwards.
+  private static var podsChain: Chain { chain("overlay-pods", NF_INET_FORWARD) }
+
+  private static func chain(_ name: String, _ hook: nf_inet_hooks) -> Chain {
     Chain(
-      family: .inet, table: tableName, name: "overlay", type: "filter",
-      hook: NF_INET_LOCAL_IN.rawValue, priority: NF_IP_PRI_MANGLE.rawValue)
+      family: .inet, table: tableName, name: name, type: "filter", hook: hook.rawValue,
+      priority: NF_IP_PRI_MANGLE.rawValue)
   }
 
-  /// Drops what no set has.
-  private var dropping: Rule {
-    Rule(
-      comment: "strangers \(port)",
-      expressions: .udp(to: port) + [.verdict(NF_DROP)])
+  /// The rules of both chains, and others of the suite.
+  private static func installed(
+    _ socket: borrowing NetfilterSocket
+  ) throws(NetlinkError) -> [InstalledRule] {
+    try socket.rules(of: peersChain, withOthers: true)
   }
 
   /// Whether nothing has to be done: one request.
   public func isInstalled(_ socket: borrowing NetfilterSocket) throws(NetlinkError) -> Bool {
-    isInstalled(among: try socket.rules(of: TunnelCheck.chain))
-  }
-
-  @inline(never)
-  private func isInstalled(among installed: [InstalledRule]) -> Bool {
+    let installed = try TunnelCheck.installed(socket)
     var others = 0
     for rule in installed where rule.overlaySet(of: network) != nil { others += 1 }
-    return others == sets.count && has(dropping, installed)
-      && sets.allSatisfy { has($0.rule, installed) }
+    guard has(dropping, installed) else { return false }
+    return others == 3 * sets.count
+      && sets.allSatisfy { has($0.accepting, installed) && has($0.refusing, installed) }
   }
 
   @inline(never)
@@ -99,16 +110,17 @@ public struct TunnelCheck: Sendable {
   public func install(_ socket: borrowing NetfilterSocket) throws(NetlinkError) {
     if try isInstalled(socket) { return }
     try socket.update { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
-      let chain = TunnelCheck.chain
-      let installed = try socket.rules(of: chain)
-      var requests: [Request] = [.addTable(.inet), .addChain(chain)]
+      let (peers, pods) = (TunnelCheck.peersChain, TunnelCheck.podsChain)
+      let installed = try TunnelCheck.installed(socket)
+      var requests: [Request] = [.addTable(.inet), .addChain(peers), .addChain(pods)]
       requests += TunnelCheck.requestsToRemove(network, installed)
-      if !has(dropping, installed) {
-        requests.append(.addRule(dropping, to: chain))
-      }
+      if !has(dropping, installed) { requests.append(.addRule(dropping, to: peers)) }
       for set in sets {
         requests += set.requests
-        requests.append(.insertRule(set.rule, to: chain))
+        requests += [
+          .insertRule(set.accepting, to: peers), .insertRule(set.accepting, to: pods),
+          .addRule(set.refusing, to: pods),
+        ]
       }
       return requests
     }
@@ -118,37 +130,45 @@ public struct TunnelCheck: Sendable {
   private static func requestsToRemove(
     _ network: String, _ installed: [InstalledRule]
   ) -> [Request] {
-    var requests: [Request] = []
+    var (rules, sets): ([Request], [Request]) = ([], [])
     for rule in installed {
       guard let set = rule.overlaySet(of: network) else { continue }
-      requests.append(.deleteRule(rule, of: chain))
-      requests.append(.deleteSet(set))
+      rules.append(.deleteRule(rule, of: peersChain))
+      // The set's only rule there.
+      if rule.chain.isSame(as: peersChain.name) { sets.append(.deleteSet(set)) }
     }
-    return requests
+    return rules + sets
   }
 
-  /// Removes a network's rules and sets, and with the last network's the chain.
+  /// Removes a network's rules and sets, and with the last network's the chains.
   /// - Returns: whether no network is left.
   @inline(never)
   public static func remove(
     network: String, _ socket: borrowing NetfilterSocket
   ) throws(NetlinkError) -> Bool {
-    if try !requestsToRemove(network, socket.rules(of: chain)).isEmpty {
+    if try !requestsToRemove(network, installed(socket)).isEmpty {
       try socket.update { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
-        requestsToRemove(network, try socket.rules(of: chain))
+        requestsToRemove(network, try installed(socket))
       }
     }
-    for rule in try socket.rules(of: chain) where rule.overlaySet(of: nil) != nil { return false }
-    try socket.remove(chain: chain.name, .inet)
+    for rule in try installed(socket) where rule.overlaySet(of: nil) != nil { return false }
+    try socket.remove(chain: podsChain.name, .inet)
+    try socket.remove(chain: peersChain.name, .inet)
     return true
   }
 }
 
-/// The pairs of one outer and one inner family, and the rule that accepts them.
-private struct PairSet: Sendable {
-  let rule: Rule
-  let requests: [Request]
+/// The pairs of one outer and one inner family, and the rules that look them up.
+private final class PairSet: Sendable {
+  /// Accepts what a peer sends.
+  let accepting: Rule
+  /// Drops what looks the same.
+  let refusing: Rule
+  private let name: String
+  private let fields: [IPAddress.Family]
+  private let pairs: [TunnelCheck.Source]
 
+  @inline(never)
   init(
     _ network: String, _ port: UInt16, _ id: UInt32, _ outer: IPAddress.Family,
     _ inner: IPAddress.Family, _ sources: [TunnelCheck.Source]
@@ -158,48 +178,52 @@ private struct PairSet: Sendable {
     }
     // The kernel refuses overlapping pairs. A wider prefix comes before what it contains.
     var pairs: [TunnelCheck.Source] = []
+    var fingerprint = Fingerprint()
     for source in sorted {
       if let last = pairs.last, last.peer == source.peer, last.pods.contains(source.pods) {
         continue
       }
       pairs.append(source)
+      fingerprint.add(source.peer.value)
+      fingerprint.add(source.pods.address.value)
+      fingerprint.add(UInt128(truncatingIfNeeded: source.pods.length))
     }
-    var fingerprint = Fingerprint()
-    fingerprint.add(bigEndian(port))
-    fingerprint.add(bigEndian(id))
-    var elements: [(first: [UInt8], last: [UInt8])] = []
-    for pair in pairs {
-      let element = (
-        pair.peer.bytes + pair.pods.first.bytes, pair.peer.bytes + pair.pods.last.bytes
-      )
-      fingerprint.add(element.0)
-      fingerprint.add(element.1)
-      elements.append(element)
-    }
+    self.pairs = pairs
     let kind = "\(outer.version)\(inner.version)"
     let name = "overlay-\(network)-\(kind)"
-    var requests = [Request.addSet(name, fields: [outer, inner])]
-    // An attribute, as the list of elements is one, has at most 64 KiB.
-    var start = 0
-    while start < elements.count {
-      let end = min(start + 256, elements.count)
-      requests.append(.addElements(elements[start..<end], to: name))
-      start = end
-    }
-    self.requests = requests
-    let source: UInt32 = inner == .v4 ? 12 : 8
-    rule = Rule(
-      comment: "\(network) \(kind) \(fingerprint.description)",
-      expressions: .family(outer) + .udp(to: port) + [
+    self.name = name
+    fields = [outer, inner]
+    let comment = "\(network) \(kind) \(fingerprint.description)"
+    let start =
+      [Expression].family(outer) + .udp(to: port) + [
         .payload(NFT_PAYLOAD_TRANSPORT_HEADER, offset: 11, length: 4),
         .compare(NFT_CMP_EQ, [inner == .v4 ? 1 : 2] + bigEndian(id)[1...]),
+      ]
+    accepting = Rule(
+      comment: comment,
+      expressions: start + [
         .payload(
           NFT_PAYLOAD_NETWORK_HEADER, offset: outer == .v4 ? 12 : 8, length: outer.byteCount),
         .payloadBehind(
-          outer.byteCount, NFT_PAYLOAD_TRANSPORT_HEADER, offset: 16 + source,
+          outer.byteCount, NFT_PAYLOAD_TRANSPORT_HEADER, offset: inner == .v4 ? 28 : 24,
           length: inner.byteCount),
         .lookup(set: name), .verdict(NF_ACCEPT),
       ])
+    refusing = Rule(comment: comment, expressions: start + [.verdict(NF_DROP)])
+  }
+
+  /// What makes the set and fills it.
+  @inline(never)
+  var requests: [Request] {
+    var requests = [Request.addSet(name, fields: fields)]
+    // An attribute, as the list of elements is one, has at most 64 KiB.
+    var start = 0
+    while start < pairs.count {
+      let end = min(start + 256, pairs.count)
+      requests.append(.addElements(pairs[start..<end], to: name))
+      start = end
+    }
+    return requests
   }
 }
 
@@ -219,8 +243,8 @@ extension [Expression] {
 }
 
 extension InstalledRule {
-  /// The set of a rule that accepts the packets of a network's peers, or (nil) of any network's; nil for
-  /// another rule. The comment is the network, the kind and the fingerprint.
+  /// The set of a network's rule, or (nil) of any network's; nil for another rule. The comment is the
+  /// network, the kind and the fingerprint.
   @inline(never)
   fileprivate func overlaySet(of network: String?) -> String? {
     let words = Array((comment ?? "").utf8)
@@ -233,13 +257,16 @@ extension InstalledRule {
   }
 }
 
-/// FNV-1a, of 64 bits.
+/// A hash of 64 bits, of what is added in its order: murmur's finalizer for each half of a number.
 private struct Fingerprint {
   private var value: UInt64 = 0xcbf2_9ce4_8422_2325
 
   @inline(never)
-  mutating func add(_ bytes: [UInt8]) {
-    for byte in bytes { value = (value ^ UInt64(byte)) &* 0x100_0000_01b3 }
+  mutating func add(_ number: UInt128) {
+    for word in [UInt64(truncatingIfNeeded: number), UInt64(truncatingIfNeeded: number >> 64)] {
+      value = (value ^ word) &* 0xff51_afd7_ed55_8ccd
+      value ^= value >> 33
+    }
   }
 
   var description: String {

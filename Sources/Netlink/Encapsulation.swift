@@ -12,11 +12,17 @@ public struct Encapsulation: Equatable, Sendable {
   public var destination: IPAddress
   /// nil for the address that the kernel chooses.
   public var source: IPAddress?
+  /// Whether routers must not fragment the tunnel's own IPv4 packets, but tell their sender the size that
+  /// fits: path MTU discovery (RFC 1191). IPv6's routers never fragment.
+  public var dontFragment: Bool
 
-  public init(id: UInt32, destination: IPAddress, source: IPAddress? = nil) {
+  public init(
+    id: UInt32, destination: IPAddress, source: IPAddress? = nil, dontFragment: Bool = false
+  ) {
     self.id = id
     self.destination = destination
     self.source = source
+    self.dontFragment = dontFragment
   }
 }
 
@@ -32,13 +38,15 @@ extension Request {
       tunnel.put(LWTUNNEL_IP_ID, bigEndian(UInt64(encapsulation.id)))
       tunnel.put(LWTUNNEL_IP_DST, encapsulation.destination.bytes)
       if let source = encapsulation.source { tunnel.put(LWTUNNEL_IP_SRC, source.bytes) }
-      if isV6 { tunnel.put(LWTUNNEL_IP_FLAGS, bigEndian(UInt16(checksumFlag))) }
+      let flags = (isV6 ? checksumFlag : 0) | (encapsulation.dontFragment ? dontFragmentFlag : 0)
+      tunnel.put(LWTUNNEL_IP_FLAGS, bigEndian(flags))
     }
   }
 }
 
-/// TUNNEL_CSUM of linux/if_tunnel.h, in the host's byte order.
-private let checksumFlag = 1
+/// TUNNEL_CSUM and TUNNEL_DONT_FRAGMENT of linux/if_tunnel.h, in the host's byte order.
+private var checksumFlag: UInt16 { 0x1 }
+private var dontFragmentFlag: UInt16 { 0x100 }
 
 extension Encapsulation {
   /// Reads RTA_ENCAP of a tunnel over IP.
@@ -52,7 +60,9 @@ extension Encapsulation {
     let source = attributes.first(LWTUNNEL_IP_SRC).flatMap { IPAddress(bytes: $0.payload) }
     self.init(
       id: UInt32(truncatingIfNeeded: UInt64(bigEndian: id)), destination: destination,
-      source: source.flatMap { $0.value == 0 ? nil : $0 })
+      source: source.flatMap { $0.value == 0 ? nil : $0 },
+      dontFragment: UInt16(bigEndian: attributes.first(LWTUNNEL_IP_FLAGS)?.uint16 ?? 0)
+        & dontFragmentFlag != 0)
   }
 }
 

@@ -6,7 +6,7 @@ import Netlink
 
 /// The node's link that has the gateway's addresses: the bridge or, for pods in a VLAN of it, the link
 /// `<bridge>.<vlan>`.
-public struct GatewayLink: Equatable {
+public final class GatewayLink {
   public let link: Link
   public let bridge: Link
 

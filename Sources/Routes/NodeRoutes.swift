@@ -20,7 +20,7 @@ public struct NodeRoutes {
   /// The links that peers name, if they exist.
   private let devices: [Link]
   /// nil where no peer is reached through an overlay.
-  private var tunnels: Tunnels?
+  private let tunnels: Tunnels?
 
   public init(_ routed: RoutedNetwork, _ node: borrowing Node) throws(CNIError) {
     try self.init(
@@ -58,6 +58,8 @@ public struct NodeRoutes {
     table = RouteTable(routes)
     if let routed, let overlay = routed.overlay {
       tunnels = try Tunnels(overlay, of: routed, to: list.peers, by: table, node)
+    } else {
+      tunnels = nil
     }
   }
 
@@ -78,13 +80,9 @@ public struct NodeRoutes {
   public func repair(on node: borrowing Node) -> [String] {
     var complaints: [String] = []
     var repairs: [Request] = []
-    var routes = self
-    do throws(CNIError) { try routes.tunnels?.repair(on: node) } catch {
-      complaints.append(error.message)
-      routes.tunnels?.cannotBeUsed()
-    }
+    do throws(CNIError) { try tunnels?.repair(on: node) } catch { complaints.append(error.message) }
     do throws(CNIError) {
-      for finding in try routes.findings(on: node) {
+      for finding in try findings(on: node) {
         if let repair = finding.repair {
           repairs.append(repair)
         } else {

@@ -52,9 +52,10 @@ public struct Overlay {
   }
 
   /// The encapsulation for a peer's address.
-  func encapsulation(to address: IPAddress) -> Encapsulation {
+  func encapsulation(to address: IPAddress, dontFragment: Bool) -> Encapsulation {
     Encapsulation(
-      id: id, destination: address, source: sources.first { $0.family == address.family })
+      id: id, destination: address, source: sources.first { $0.family == address.family },
+      dontFragment: dontFragment && address.family == .v4)
   }
 
   /// The check of the packets that peers send.
@@ -90,10 +91,16 @@ extension VXLAN {
 /// The overlay's device as it is and as it should be.
 struct OverlayDevice {
   /// nil where there is none.
-  let link: Link?
+  var link: Link?
   let vxlan: VXLAN
   /// As large as the largest packet of a route over it.
   let mtu: Int
+
+  /// Whether the node tells pods of a smaller MTU that a router has told it of. Without that, IPv4 packets of
+  /// the tunnel must not be kept from fragmentation: what is too large would be lost in silence.
+  static var followsPathMTU: Bool { Sysctl.read(pathMTU) == "1" }
+
+  private static var pathMTU: String { "net/ipv4/ip_forward_use_pmtu" }
 
   /// What is wrong with it, a sentence; nil for nothing.
   var problem: String? {
@@ -110,7 +117,8 @@ struct OverlayDevice {
 
   /// Makes the device or changes it. A device of another port is replaced; a link of another kind is
   /// somebody else's.
-  /// Equivalent to: `ip link add humanz-vx type vxlan external gpe dstport 4790`, `ip link set … up`.
+  /// Equivalent to: `ip link add humanz-vx type vxlan external gpe dstport 4790`, `ip link set … up`,
+  /// `sysctl -w net.ipv4.ip_forward_use_pmtu=1`.
   @inline(never)
   func repair(on node: borrowing Node) throws(CNIError) -> Link? {
     let name = Overlay.device
@@ -127,6 +135,8 @@ struct OverlayDevice {
       where !failure.error.exists {
         throw CNIError(failure.error)
       }
+      // Once: whoever turns it off has a reason.
+      try? Sysctl.write(OverlayDevice.pathMTU, "1")
     }
     try node.kernel.perform([
       .changeLink(.name(name), LinkChange(withoutLinkLocal: true)),

@@ -8,7 +8,7 @@ import Node
 
 /// What a node has of an overlay: its device, the check of what peers send, and the form of a peer's
 /// route.
-struct Tunnels {
+final class Tunnels {
   private let overlay: Overlay
   private let check: TunnelCheck
   private var device: OverlayDevice
@@ -17,7 +17,9 @@ struct Tunnels {
   /// the address that is nearest to the pod's (RFC 6724).
   private let gateway: IPAddress?
   /// The links over which peers are reached.
-  private let uplinks: [Link]
+  private var uplinks: [Link] = []
+  private var followsPathMTU = OverlayDevice.followsPathMTU
+  /// Whether the check and the device are there; where not, the peers' old routes stay.
   private(set) var isUsable = true
 
   /// - Returns: nil where no peer is reached through the overlay.
@@ -25,9 +27,8 @@ struct Tunnels {
     _ overlay: Overlay, of routed: RoutedNetwork, to peers: [Peer], by table: RouteTable,
     _ node: borrowing Node
   ) throws(CNIError) {
-    self.overlay = overlay
     var uplinks: [Link] = []
-    var mtu = 0
+    var mtu = Tunnels.leastMTU
     var isNeeded = false
     for peer in peers
     where Tunnels.serve(
@@ -37,14 +38,15 @@ struct Tunnels {
       guard let (address, outer) = Tunnels.outerRoute(to: peer, by: table),
         let index = outer.nextHops.first?.device
       else { continue }
-      var uplink = uplinks.first { $0.index == index }
-      if uplink == nil {
-        uplink = try node.kernel.link(at: index)
-        if let uplink { uplinks.append(uplink) }
+      if !uplinks.contains(where: { $0.index == index }),
+        let uplink = try node.kernel.link(at: index)
+      {
+        uplinks.append(uplink)
       }
-      mtu = max(mtu, Int(Tunnels.mtu(of: peer, to: address, outer, uplink)))
+      mtu = max(mtu, Tunnels.mtu(of: peer, to: address, outer, uplinks))
     }
     guard isNeeded else { return nil }
+    self.overlay = overlay
     self.uplinks = uplinks
     check = overlay.check(of: peers, network: routed.name)
     gateway =
@@ -53,7 +55,7 @@ struct Tunnels {
           && routed.network.contains { $0.contains(route.destination) }
       }?.source
     device = OverlayDevice(
-      link: try node.kernel.link(Overlay.device), vxlan: overlay.vxlan, mtu: max(mtu, 1280))
+      link: try node.kernel.link(Overlay.device), vxlan: overlay.vxlan, mtu: Int(mtu))
   }
 
   // MARK: - Routes
@@ -75,15 +77,16 @@ struct Tunnels {
   /// peer can be reached.
   func route(to peer: Peer, by table: RouteTable) -> (route: Route, link: LinkIndex?)? {
     guard let (address, outer) = Tunnels.outerRoute(to: peer, by: table) else { return nil }
-    let link = outer.nextHops.first?.device
-    let uplink = uplinks.first { $0.index == link }
+    let mtu = Tunnels.mtu(of: peer, to: address, outer, uplinks)
     let hop = NextHop(
-      device: device.link?.index, encapsulation: overlay.encapsulation(to: address))
+      device: device.link?.index,
+      // The least packet of IPv6 may be too large for the link with the tunnel's headers.
+      encapsulation: overlay.encapsulation(
+        to: address, dontFragment: followsPathMTU && mtu > Tunnels.leastMTU))
     return (
       Route(
-        destination: peer.subnet, nextHops: [hop],
-        mtu: Tunnels.mtu(of: peer, to: address, outer, uplink),
-        source: peer.subnet.family == .v4 ? gateway : nil), link
+        destination: peer.subnet, nextHops: [hop], mtu: mtu,
+        source: peer.subnet.family == .v4 ? gateway : nil), outer.nextHops.first?.device
     )
   }
 
@@ -100,14 +103,20 @@ struct Tunnels {
   /// The largest packet that goes through the tunnel to a peer whole.
   @inline(never)
   private static func mtu(
-    of peer: Peer, to address: IPAddress, _ outer: Route, _ uplink: Link?
+    of peer: Peer, to address: IPAddress, _ outer: Route, _ uplinks: [Link]
   ) -> UInt32 {
     if let mtu = peer.mtu { return mtu }
-    let whole = outer.mtu ?? uplink.map { UInt32(clamping: $0.mtu) } ?? 1500
-    // IPv6 has no smaller one (RFC 8200 section 5): the outer packets are then fragmented.
-    return max(whole, 1280 + VXLAN.overhead(over: address.family))
-      - VXLAN.overhead(over: address.family)
+    var whole: UInt32 = 1500
+    for uplink in uplinks where uplink.index == outer.nextHops.first?.device {
+      whole = UInt32(clamping: uplink.mtu)
+    }
+    let overhead = VXLAN.overhead(over: address.family)
+    return max(outer.mtu ?? whole, leastMTU + overhead) - overhead
   }
+
+  /// IPv6 has no smaller one (RFC 8200 section 5): over a link that is too small for it the tunnel's own
+  /// packets are fragmented.
+  private static var leastMTU: UInt32 { 1280 }
 
   // MARK: - Device and check
 
@@ -124,15 +133,15 @@ struct Tunnels {
   }
 
   /// Makes the check, then the device: nothing is taken from the network before it is checked.
-  mutating func repair(on node: borrowing Node) throws(CNIError) {
+  func repair(on node: borrowing Node) throws(CNIError) {
+    isUsable = false
     try netfilterSteps { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
       try check.install(socket)
     }
-    guard device.problem != nil else { return }
-    device = OverlayDevice(
-      link: try device.repair(on: node), vxlan: device.vxlan, mtu: device.mtu)
+    if device.problem != nil {
+      device.link = try device.repair(on: node)
+      followsPathMTU = OverlayDevice.followsPathMTU
+    }
+    isUsable = true
   }
-
-  /// The peers' old routes stay.
-  mutating func cannotBeUsed() { isUsable = false }
 }

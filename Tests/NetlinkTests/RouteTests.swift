@@ -50,7 +50,8 @@ import Testing
         ("fd00:1::/64", "198.18.0.1", "198.18.0.9"), ("fd00:2::/64", "fd01::1", "fd01::9"),
       ] as [(String, String, String?)] {
         let encapsulation = Encapsulation(
-          id: 0xabcdef, destination: address(outer), source: source.map { address($0) })
+          id: 0xabcdef, destination: address(outer), source: source.map { address($0) },
+          dontFragment: outer.contains("."))
         let route = Route(
           destination: prefix(destination),
           nextHops: [NextHop(device: link.index, encapsulation: encapsulation)], mtu: 1400)
@@ -60,6 +61,7 @@ import Testing
         var other = route
         other.nextHops[0].encapsulation?.id = 7
         #expect(!other.isInstalled(as: found[0]))
+        other.nextHops[0].encapsulation?.dontFragment = false
         try node.perform(.replaceRoute(other))
         let replaced = try node.routes(route.destination.family, proto: Route.humanz)
         #expect(replaced.count == 1 && other.isInstalled(as: replaced[0]))

@@ -84,7 +84,7 @@ struct RouteReport {
     var (via, devices): ([String], [String]) = ([], [])
     for hop in route.nextHops {
       if let gateway = hop.gateway { via.append(gateway.description) }
-      if let tunnel = hop.encapsulation { via.append("vxlan to \(tunnel.destination)") }
+      if let tunnel = hop.encapsulation { via.append("by vxlan to \(tunnel.destination)") }
       guard let link = links.first(where: { $0.index == hop.device }) else { continue }
       devices.append(link.isRunning ? link.name.description : "\(link.name) (down)")
       used.append(link.index)

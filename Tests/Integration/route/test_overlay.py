@@ -2,82 +2,19 @@
 """humanz-route's overlay: pods reach each other through a router that knows nothing of pods."""
 
 import functools
-import ipaddress
-import re
-import struct
-import subprocess
+import json
 import time
 
 import pytest
 
-from lab.attachment import Chain, Refused, reaches
-from lab.cluster import NETWORKS, Cluster, by_families, gateway, subnet, uplink
+from lab.attachment import Refused, reaches
+from lab.cluster import NETWORKS, by_families
 from lab.isolated_node import Node
+from lab.overlay import ID, PORT, Routed, Told, chain, encapsulated, heard
 from lab.system_calls import traced
-from lab.traffic import PYTHON, source_of_datagram
+from lab.tool import Tool
+from lab.traffic import source_of_datagram
 from lab.uplinked import Uplinked, check, limits, status
-
-# Of three nodes the third is alone at the other end of the router.
-BEHIND = (3,)
-PORT = 4790
-ID = 72
-
-
-def peers(member, under=None, count=3):
-    """The other nodes; `under` is the family of their addresses, by default that of their pods."""
-    return [{"name": f"node{number}", "subnet": subnet(number, family),
-             "via": uplink(number, under or family, int(number in BEHIND))}
-            for family in member.families for number in range(1, count + 1)
-            if number != member.number]
-
-
-def chain(member, under=None, **keys):
-    return Chain(
-        member.node, {"type": "humanz-bridge"}, {"type": "humanz-ipam", "ranges": member.ranges},
-        {"type": "humanz-route", "network": member.networks, "peers": peers(member, under),
-         "overlay": "off-link", **keys})
-
-
-class Routed(Cluster):
-    """Nodes on two segments, each with the router as its way out."""
-
-    def __init__(self, families, chain=chain, underlay=None):
-        super().__init__(underlay or families, chain, count=3, behind=BEHIND)
-        for member in self:
-            member.families = families
-            for family in underlay or families:
-                member.node.run("ip", f"-{family}", "route", "add", "default", "via",
-                                gateway(member.segment, family))
-            member.chain = chain(member)
-        self.families = families
-
-
-class Told:
-    """What a command that goes on prints during a `with`, once it has said that it listens."""
-
-    def __init__(self, node, *words, begins=None):
-        self.node, self.words, self.begins = node, words, begins
-
-    def __enter__(self):
-        # A signal to nsenter does not get to what it has started: the end of stdin does.
-        self.process = self.node.start(
-            "bash", "-c", '"$@" & read; kill $!; wait $!', "told", *self.words,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        while self.begins and self.begins not in (line := self.process.stdout.readline()):
-            assert line, f"{self.words} ended"
-        return self
-
-    def __exit__(self, *_):
-        time.sleep(0.3)
-        self.lines = self.process.communicate()[0].splitlines()
-
-    def having(self, *words):
-        return [line for line in self.lines if all(word in line for word in words)]
-
-
-def heard(node, *words, link="uplink"):
-    """What tcpdump sees on a link."""
-    return Told(node, "tcpdump", "-l", "-n", "-i", link, *words, begins="listening")
 
 
 @by_families
@@ -135,77 +72,6 @@ def test_pods_of_one_family_over_nodes_of_the_other(pods, underlay):
             member.chain.check(member.pod)
 
 
-# Size
-
-_SERVE = """
-import socket
-with socket.create_server(("::", 5000), family=socket.AF_INET6, dualstack_ipv6=True) as server:
-    print("listening", flush=True)
-    connection, _ = server.accept()
-    connection.sendall(bytes(10 << 20))
-    connection.close()
-"""
-
-_FETCH = """
-import socket, sys
-count = 0
-with socket.create_connection((sys.argv[1], 5000), timeout=20) as connection:
-    while data := connection.recv(65536):
-        count += len(data)
-print(count)
-"""
-
-
-@pytest.mark.parametrize("version", ["4", "6"])
-def test_a_download_across_the_router_passes_with_full_segments(version):
-    with Routed([version]) as cluster:
-        cluster.add_pods()
-        first, _, third = cluster
-        server = third.node.start(
-            PYTHON, "-c", _SERVE, pod=third.pod, stdout=subprocess.PIPE, text=True)
-        assert server.stdout.readline() == "listening\n"
-        # What the links put together would be seen whole.
-        for member in cluster:
-            member.node.run("ethtool", "-K", "uplink", "tso", "off", "gso", "off", "gro", "off",
-                            check=False)
-        with heard(cluster.router, "-v", "udp", "port", str(PORT), "-c", "400", link="lan1") as seen:
-            [address] = third.addresses()
-            assert first.node.run(
-                PYTHON, "-c", _FETCH, address, pod=first.pod).stdout == f"{10 << 20}\n"
-        server.wait()
-        server.stdout.close()
-        sizes = [int(size) for line in seen.lines for size in re.findall(r"length (\d+)\)", line)]
-        if version == "4":
-            assert max(sizes) == 1500, sizes[:20]
-        assert not seen.having("frag (")
-
-
-@pytest.mark.parametrize("version", ["4", "6"])
-def test_a_packet_that_is_too_large_is_told_the_size_that_fits(version):
-    overhead = {"4": 36, "6": 56}[version]
-    with Routed([version]) as cluster:
-        cluster.add_pods()
-        first, second, third = cluster
-        headers = {"4": 28, "6": 48}[version]
-
-        def ping(address, size):
-            return first.node.run(
-                "ping", "-c", "1", "-W", "2", "-M", "do", "-s", size - headers, address,
-                pod=first.pod, check=False)
-        [near], [far] = second.addresses(), third.addresses()
-        assert ping(near, 1500).returncode == 0
-        assert ping(far, 1500 - overhead).returncode == 0
-        answer = ping(far, 1500 - overhead + 1)
-        assert answer.returncode != 0
-        assert f"mtu = {1500 - overhead}" in answer.stdout or f"mtu={1500 - overhead}" in (
-            answer.stdout + answer.stderr)
-        [route] = [line for line in first.node.run(
-            "ip", f"-{version}", "route").stdout.splitlines() if line.startswith(subnet(3, version))]
-        assert f"mtu {1500 - overhead}" in route
-        # Frames on the segment stay as large as its links.
-        assert "mtu" not in first.node.run("ip", f"-{version}", "route", "show", subnet(2, version)).stdout
-
-
 # Change
 
 @pytest.mark.parametrize("version", ["4", "6"])
@@ -226,11 +92,6 @@ def test_a_peer_that_moves_between_segments_gets_its_other_route_in_one_step(ver
                 assert check(network) == limits(network) == (0, "")
         assert len(told.having(host.subnet(2))) == 3
         assert not told.having("Deleted", host.subnet(2))
-
-
-def encapsulated(host):
-    return [line for line in host.node.run("ip", f"-{host.version}", "route").stdout.splitlines()
-            if "encap" in line]
 
 
 FAR = {"4": "198.18.0.{}", "6": "fd00:98::{}"}
@@ -372,114 +233,60 @@ def test_a_key_of_the_overlay_with_a_value_it_cannot_have_is_named(host, keys, k
     assert refused.value.error["code"] == 7 and f'"{key}"' in refused.value.error["msg"]
 
 
-# Strangers
-
-_CATCH = """
-import socket, sys
-server = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
-server.bind(("::", 7007))
-print("ready", flush=True)
-while True:
-    print(server.recvfrom(100)[0].decode(), flush=True)
-"""
-
-_THROW = """
-import socket, sys
-target, port, payload = sys.argv[1], int(sys.argv[2]), bytes.fromhex(sys.argv[3])
-family = socket.AF_INET6 if ":" in target else socket.AF_INET
-socket.socket(family, socket.SOCK_DGRAM).sendto(payload, (target, port))
-"""
+def test_the_tool_says_by_which_way_a_peer_is_reached(remote):
+    network = remote.network(
+        remote.peer(2, remote.far(2)), remote.peer(3), remote.peer(4, remote.far(4)), overlay="off-link")
+    remote.add(network)
+    remote.node.run("ip", f"-{remote.version}", "route", "delete", remote.subnet(4))
+    remote.node.path("/run/cni/net.d/net.conflist").write_text(json.dumps({
+        "cniVersion": "1.1.0", "name": "net",
+        "plugins": [{key: value for key, value in network.configuration.items()
+                     if key not in ("cniVersion", "name")}]}))
+    lines = Tool(remote.node).routes().splitlines()
+    for words in [(remote.subnet(2), f"by vxlan to {remote.far(2)}", "humanz-vx", "installed"),
+                  (remote.subnet(3), remote.via(3), "uplink", "installed"),
+                  (remote.subnet(4), f"by vxlan to {remote.far(4)}", "missing")]:
+        assert any(all(word in line for word in words) for line in lines), lines
 
 
-def checksum(data):
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xffff) + (total >> 16)
-    return ~total & 0xffff
-
-
-def datagram(source, target, text):
-    """An IP packet with a UDP datagram to port 7007 in it."""
-    source, target = (ipaddress.ip_address(address) for address in (source, target))
-    body = text.encode() + bytes(len(text) % 2)
-    length = 8 + len(text)
-    pseudo = source.packed + target.packed + struct.pack("!II", length, 17)
-    udp = struct.pack("!HHHH", 9999, 7007, length, 0)
-    udp = struct.pack("!HHHH", 9999, 7007, length, checksum(pseudo + udp + body) or 0xffff)
-    if source.version == 4:
-        header = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + length, 1, 0, 64, 17, 0,
-                             source.packed, target.packed)
-        header = header[:10] + struct.pack("!H", checksum(header)) + header[12:]
-    else:
-        header = struct.pack("!IHBB16s16s", 6 << 28, length, 17, 64, source.packed, target.packed)
-    return header + udp + text.encode()
-
-
-def vxlan(packet, id=ID, flags=0x0c, kind=None):
-    """A VXLAN-GPE header with a packet behind it."""
-    kind = kind or {4: 1, 6: 2}[packet[0] >> 4]
-    return struct.pack("!BxxBI", flags, kind, id << 8) + packet
-
-
-@pytest.mark.parametrize("version", ["4", "6"])
-def test_only_a_peers_own_pods_are_heard_through_the_overlay(version):
-    """What is tried: a stranger's packets, a peer's with another id or kind or a source of others."""
-    with Routed([version]) as cluster:
+@pytest.mark.parametrize("mode", ["1", "2"], ids=["strict", "loose"])
+def test_reverse_path_filters_of_the_node_stop_no_packet(mode):
+    """Which all links have on many a node."""
+    with Routed(["4"]) as cluster:
+        for member in cluster:
+            member.node.run("sysctl", "-qw", f"net.ipv4.conf.all.rp_filter={mode}",
+                            f"net.ipv4.conf.default.rp_filter={mode}")
         cluster.add_pods()
-        first, second, third = cluster
-        [pod1], [pod2], [pod3] = (member.addresses() for member in cluster)
-        catcher = first.node.start(
-            PYTHON, "-c", _CATCH, pod=first.pod, stdout=subprocess.PIPE, text=True)
-        assert catcher.stdout.readline() == "ready\n"
-        node1, node2 = first.uplink(version), second.uplink(version)
-
-        def throw(machine, payload):
-            machine.run(PYTHON, "-c", _THROW, node1, PORT, payload.hex())
-        router, peer = cluster.router, third.node
-        throw(router, vxlan(datagram(pod3, pod1, "a stranger as a peer's pod")))
-        throw(router, vxlan(datagram(gateway(0, version), pod1, "a stranger as itself")))
-        throw(router, vxlan(datagram(pod1, pod1, "a stranger as the pod itself")))
-        throw(peer, vxlan(datagram(pod3, pod1, "another id"), id=ID + 1))
-        throw(peer, vxlan(datagram(pod3, pod1, "id 0"), id=0))
-        throw(peer, vxlan(datagram(pod2, pod1, "another peer's pod")))
-        throw(peer, vxlan(datagram(pod1, pod1, "the pod itself")))
-        throw(peer, vxlan(datagram(node1, pod1, "this node")))
-        throw(peer, vxlan(datagram(node2, pod1, "another peer")))
-        world = {"4": "198.51.100.1", "6": "fd00:97::1"}[version]
-        throw(peer, vxlan(datagram(world, pod1, "somebody in the world")))
-        throw(peer, vxlan(datagram(pod3, pod1, "another kind"), kind={"4": 2, "6": 1}[version]))
-        throw(peer, vxlan(datagram(pod3, pod1, "no GPE"), flags=0x08))
-        throw(peer, b"short")
-        # What may pass comes last: nothing of the above is on its way any more.
-        throw(peer, vxlan(datagram(third.uplink(version), pod1, "the peer itself")))
-        throw(peer, vxlan(datagram(pod3, pod1, "the peer's pod")))
-        heard = [catcher.stdout.readline().strip()]
-        while heard[-1] != "the peer's pod":
-            heard.append(catcher.stdout.readline().strip())
-        assert heard == ["the peer itself", "the peer's pod"]
-        catcher.stdout.close()
+        assert cluster.all_reach_all()
+        for one in cluster:
+            for other in cluster:
+                assert reaches(one.node, None, other.addresses()[0], wait=3)
 
 
 # Scale
 
 def test_a_thousand_peers_behind_a_router_cost_no_message_each(record_property):
-    def sent(count):
+    def sent(count, overlay="off-link"):
+        """The messages of two ADDs: of one that makes all, and of one that finds all right."""
+        far = overlay != "never"
         with Node("node") as node:
             host = Uplinked(node, "4")
             node.run("ip", "route", "add", "default", "via", host.via(254))
             network = host.network(
                 *({"name": f"node{n}", "subnet": f"10.{64 + n // 256}.{n % 256}.0/24",
-                   "via": f"198.18.{n // 250}.{1 + n % 250}"} for n in range(count)),
-                overlay="off-link", logFile="")
+                   "via": f"198.18.{n // 250}.{1 + n % 250}" if far else host.via(2 + n)}
+                  for n in range(count)),
+                overlay=overlay, logFile="")
             network.configuration["network"] = "10.0.0.0/8"
             making = traced(network, "ADD", "pod", prevResult=host.prev_result)
-            assert len(encapsulated(host)) == count
+            assert len(encapsulated(host)) == (count if far else 0)
             calls = traced(network, "ADD", "pod", prevResult=host.prev_result)
             network.results["pod"] = host.prev_result
             network.check("pod")
             return [sum(call.startswith("sendto(") for call in calls) for calls in (making, calls)]
-    few, many = sent(3), sent(1000)
-    record_property("datagrams", f"{few} with 3 peers, {many} with 1000: making, and all right")
-    assert many[1] == few[1]
+    plain, few, many = sent(3, "never"), sent(3), sent(1000)
+    record_property("messages of an ADD, making and all right",
+                    f"{plain} for 3 peers by plain routes, {few} by the overlay, {many} for 1,000")
+    assert many[1] == few[1] <= plain[1] + 3
     # Routes go in datagrams of 128, and the check of all senders in one transaction.
     assert many[0] <= few[0] + 8

@@ -11,7 +11,7 @@ from lab.conflist import Conflist
 from lab.kubernetes import event, listed
 from lab.kubernetes import node as kubernetes_node
 from lab.tool import Watch
-from lab.waiting import patience
+from lab.waiting import eventually, patience
 
 
 def chain(member):
@@ -104,6 +104,22 @@ def test_a_node_that_moves_to_the_other_segment_answers_again_within_a_second(
             assert cluster.all_reach_all()
             for member in cluster:
                 member.chain.check(member.pod)
+
+
+def test_a_node_that_finds_itself_on_another_segment_needs_no_word_of_the_cluster():
+    """The kernel tells of its new address, by which it reaches others another way."""
+    families = ["4"]
+    with Cluster(families, chain, count=3, behind=(3,)) as cluster:
+        third = cluster.members[2]
+        everyone = [told(number, families, int(number == 3)) for number in (1, 2, 3)]
+        add_way_out(third)
+        with Watch(third.node, third.name) as watch:
+            watch.tell(listed(*everyone))
+            others = subnets(1, families) + subnets(2, families)
+            eventually(lambda: ways(third) == dict.fromkeys(others, "vxlan"))
+            for segment, way in [(0, "plain"), (1, "vxlan")]:
+                move(third, cluster.segments[segment], segment)
+                eventually(lambda: ways(third) == dict.fromkeys(others, way), seconds=2)
 
 
 def test_a_peer_that_left_loses_its_route_through_the_overlay():

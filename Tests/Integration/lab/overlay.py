@@ -1,0 +1,74 @@
+"""Nodes on two segments with a router between that knows nothing of pods, and what is seen on their links."""
+
+import subprocess
+import time
+
+from lab.attachment import Chain
+from lab.cluster import Cluster, gateway, subnet, uplink
+
+# Of three nodes the third is alone at the other end of the router.
+BEHIND = (3,)
+PORT = 4790
+ID = 72
+
+
+def peers(member, under=None, count=3):
+    """The other nodes; `under` is the family of their addresses, by default that of their pods."""
+    return [{"name": f"node{number}", "subnet": subnet(number, family),
+             "via": uplink(number, under or family, int(number in BEHIND))}
+            for family in member.families for number in range(1, count + 1)
+            if number != member.number]
+
+
+def chain(member, under=None, **keys):
+    return Chain(
+        member.node, {"type": "humanz-bridge"}, {"type": "humanz-ipam", "ranges": member.ranges},
+        {"type": "humanz-route", "network": member.networks, "peers": peers(member, under),
+         "overlay": "off-link", **keys})
+
+
+class Routed(Cluster):
+    """Nodes on two segments, each with the router as its way out."""
+
+    def __init__(self, families, chain=chain, underlay=None):
+        super().__init__(underlay or families, chain, count=3, behind=BEHIND)
+        for member in self:
+            member.families = families
+            for family in underlay or families:
+                member.node.run("ip", f"-{family}", "route", "add", "default", "via",
+                                gateway(member.segment, family))
+            member.chain = chain(member)
+        self.families = families
+
+
+class Told:
+    """What a command that goes on prints during a `with`, once it has said that it listens."""
+
+    def __init__(self, node, *words, begins=None):
+        self.node, self.words, self.begins = node, words, begins
+
+    def __enter__(self):
+        # A signal to nsenter does not get to what it has started: the end of stdin does.
+        self.process = self.node.start(
+            "bash", "-c", '"$@" & read; kill $!; wait $!', "told", *self.words,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        while self.begins and self.begins not in (line := self.process.stdout.readline()):
+            assert line, f"{self.words} ended"
+        return self
+
+    def __exit__(self, *_):
+        time.sleep(0.3)
+        self.lines = self.process.communicate()[0].splitlines()
+
+    def having(self, *words):
+        return [line for line in self.lines if all(word in line for word in words)]
+
+
+def heard(node, *words, link="uplink"):
+    """What tcpdump sees on a link."""
+    return Told(node, "tcpdump", "-l", "-n", "-i", link, *words, begins="listening")
+
+
+def encapsulated(host):
+    return [line for line in host.node.run("ip", f"-{host.version}", "route").stdout.splitlines()
+            if "encap" in line]

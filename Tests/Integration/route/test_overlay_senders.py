@@ -1,0 +1,111 @@
+"""Who is heard through the overlay, and who is not."""
+
+import functools
+import ipaddress
+import struct
+import subprocess
+
+import pytest
+
+from lab.attachment import reaches
+from lab.cluster import gateway
+from lab.overlay import ID, PORT, Routed, chain
+from lab.traffic import PYTHON
+
+_CATCH = """
+import socket, sys
+server = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+server.bind(("::", 7007))
+print("ready", flush=True)
+while True:
+    print(server.recvfrom(100)[0].decode(), flush=True)
+"""
+
+_THROW = """
+import socket, sys
+target, port, payload = sys.argv[1], int(sys.argv[2]), bytes.fromhex(sys.argv[3])
+family = socket.AF_INET6 if ":" in target else socket.AF_INET
+socket.socket(family, socket.SOCK_DGRAM).sendto(payload, (target, port))
+"""
+
+
+def checksum(data):
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return ~total & 0xffff
+
+
+def datagram(source, target, text):
+    """An IP packet with a UDP datagram to port 7007 in it."""
+    source, target = (ipaddress.ip_address(address) for address in (source, target))
+    body = text.encode() + bytes(len(text) % 2)
+    length = 8 + len(text)
+    pseudo = source.packed + target.packed + struct.pack("!II", length, 17)
+    udp = struct.pack("!HHHH", 9999, 7007, length, 0)
+    udp = struct.pack("!HHHH", 9999, 7007, length, checksum(pseudo + udp + body) or 0xffff)
+    if source.version == 4:
+        header = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + length, 1, 0, 64, 17, 0,
+                             source.packed, target.packed)
+        header = header[:10] + struct.pack("!H", checksum(header)) + header[12:]
+    else:
+        header = struct.pack("!IHBB16s16s", 6 << 28, length, 17, 64, source.packed, target.packed)
+    return header + udp + text.encode()
+
+
+def vxlan(packet, id=ID, flags=0x0c, kind=None):
+    """A VXLAN-GPE header with a packet behind it."""
+    kind = kind or {4: 1, 6: 2}[packet[0] >> 4]
+    return struct.pack("!BxxBI", flags, kind, id << 8) + packet
+
+
+@pytest.mark.parametrize("masquerades", [False, True], ids=["", "with ipMasq"])
+@pytest.mark.parametrize("version", ["4", "6"])
+def test_only_a_peers_own_pods_are_heard_through_the_overlay(version, masquerades):
+    """What is tried is listed in Documentation/packets.md.
+
+    A pod's packet to another node is masqueraded: it comes from an address that is a peer's.
+    """
+    with Routed([version], functools.partial(chain, ipMasq=masquerades)) as cluster:
+        cluster.add_pods()
+        first, second, third = cluster
+        [pod1], [pod2], [pod3] = (member.addresses() for member in cluster)
+        catcher = first.node.start(
+            PYTHON, "-c", _CATCH, pod=first.pod, stdout=subprocess.PIPE, text=True)
+        assert catcher.stdout.readline() == "ready\n"
+        node1, node2 = first.uplink(version), second.uplink(version)
+
+        def throw(machine, payload, pod=None, to=node1):
+            machine.run(PYTHON, "-c", _THROW, to, PORT, payload.hex(), pod=pod)
+        # What a pod sends to a node does get there, and by ipMasq as its node.
+        assert reaches(third.node, third.pod, node1, wait=3)
+        neighbour = str(ipaddress.ip_address(pod3) + 7)
+        router, peer = cluster.router, third.node
+        throw(router, vxlan(datagram(pod3, pod1, "a stranger as a peer's pod")))
+        throw(router, vxlan(datagram(gateway(0, version), pod1, "a stranger as itself")))
+        throw(router, vxlan(datagram(pod1, pod1, "a stranger as the pod itself")))
+        throw(peer, vxlan(datagram(pod3, pod1, "another id"), id=ID + 1))
+        throw(peer, vxlan(datagram(pod3, pod1, "id 0"), id=0))
+        throw(peer, vxlan(datagram(pod2, pod1, "another peer's pod")))
+        throw(peer, vxlan(datagram(pod1, pod1, "the pod itself")))
+        throw(peer, vxlan(datagram(node1, pod1, "this node")))
+        throw(peer, vxlan(datagram(node2, pod1, "another peer")))
+        world = {"4": "198.51.100.1", "6": "fd00:97::1"}[version]
+        throw(peer, vxlan(datagram(world, pod1, "somebody in the world")))
+        throw(peer, vxlan(datagram(pod3, pod1, "another kind"), kind={"4": 2, "6": 1}[version]))
+        throw(peer, vxlan(datagram(pod3, pod1, "no GPE"), flags=0x08))
+        throw(peer, b"short")
+        throw(peer, vxlan(datagram(pod3, pod1, "cut short"))[:24])
+        throw(router, vxlan(datagram(pod3, pod1, "a stranger, in fragments" + "." * 3000)))
+        for sender in (third, first):
+            forged = vxlan(datagram(neighbour, pod1, "a pod as its neighbour"))
+            throw(sender.node, forged, pod=sender.pod)
+            throw(sender.node, forged, pod=sender.pod, to=str(ipaddress.ip_address(pod1) - 1))
+        # What may pass comes last: nothing of the above is on its way any more.
+        throw(peer, vxlan(datagram(third.uplink(version), pod1, "the peer itself")))
+        throw(peer, vxlan(datagram(pod3, pod1, "the peer's pod")))
+        heard = [catcher.stdout.readline().strip()]
+        while heard[-1] != "the peer's pod":
+            heard.append(catcher.stdout.readline().strip())
+        assert heard == ["the peer itself", "the peer's pod"]
+        catcher.stdout.close()
