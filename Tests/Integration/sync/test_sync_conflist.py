@@ -11,7 +11,7 @@ import subprocess
 import pytest
 
 from lab.isolated_node import NETWORKS, ROOT
-from lab.tool import command
+from lab.tool import Tool, command
 from lab.waiting import eventually, patience
 from sync.expected import HARM, HARM_IDS, expected, healed_after, routes
 from sync.test_sync_service import SAID, child, said
@@ -94,6 +94,23 @@ def test_a_signal_ends_it_with_success_and_the_routes_stay(keeper, number):
     os.kill(child(keeper.keeper), number)
     assert keeper.keeper.wait(timeout=patience(10)) == 0
     assert routes(keeper) == RIGHT
+
+
+def test_the_metrics_are_kept_in_a_file_that_everybody_may_read(node1):
+    node1.path(CONFLIST).write_text(conflist(2, 3))
+    metrics = node1.path("/run/tmp/humanz.prom")
+    node1.start(*command("sync", "--watch", CONFLIST, "--metrics", "/run/tmp/humanz.prom"),
+                env={**os.environ, "CNI_CONF_DIR": NETWORKS})
+
+    def installed():
+        return metrics.exists() and 'humanz_routes{network="net",state="installed"} 2\n' in metrics.read_text()
+
+    eventually(installed)
+    assert metrics.stat().st_mode & 0o7777 == 0o644
+    assert metrics.read_text() == Tool(node1).call("metrics").stdout
+    node1.path(CONFLIST).write_text(conflist(2, 3, 4))
+    eventually(lambda: 'state="installed"} 3\n' in metrics.read_text(), seconds=11)
+    assert [path.name for path in metrics.parent.iterdir() if "prom" in path.name] == ["humanz.prom"]
 
 
 @pytest.mark.parametrize("text, words", [

@@ -13,11 +13,11 @@ import pytest
 from lab.api_server import KUBECONFIG, APIServer
 from lab.cluster import CLUSTER_FILE, by_families
 from lab.isolated_node import PLUGINS, ROOT
-from lab.kubernetes import changed
+from lab.kubernetes import changed, listed
 from lab.tool import SPEAKER, command, command_line
 from lab.waiting import eventually, patience
 from sync.expected import (
-    HARM, cluster_file, content, expected, healed_after, inode, member, routes)
+    HARM, cluster_file, content, expected, healed_after, inode, member, routes, sync)
 
 UNIT = "humanz-sync.service"
 SAID = "/run/tmp/said"
@@ -204,6 +204,26 @@ def test_once_it_lists_with_its_own_kubectl(node1):
     assert done.returncode == 1
     assert done.stderr.endswith(f"{SPEAKER}: kubectl listed no nodes: it ended with status 1\n")
     assert (cluster_file(node1), routes(node1)) == (content(2), expected(2))
+
+
+def test_killed_at_any_call_with_its_own_kubectl_it_leaves_file_and_routes_whole(node1):
+    words = command("sync", "--node", "node1", "--kubectl", "kubectl", "--kubeconfig", KUBECONFIG)
+    calls = "openat,unlinkat,read,write,fsync,renameat,sendto,pipe2,wait4"
+    killed = 0
+    with APIServer(node1, *(member(n) for n in (1, 3, 4))):
+        for number in range(1, 200):
+            sync(node1, listed(*(member(n) for n in (1, 2, 3))))
+            done = node1.run(
+                "strace", "-o", "/dev/null", "-e", f"trace={calls}",
+                "-e", f"inject={calls}:signal=KILL:when={number}", *words, check=False)
+            assert cluster_file(node1) in (content(2, 3), content(3, 4))
+            if done.returncode == 0:
+                break
+            killed += 1
+            assert set(routes(node1)) - {*expected(2), *expected(4)} == set(expected(3))
+            node1.run(*words)
+            assert (cluster_file(node1), routes(node1)) == (content(3, 4), expected(3, 4))
+    assert killed >= 15
 
 
 def test_a_kubectl_that_is_not_there_is_named(node1):
