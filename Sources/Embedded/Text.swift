@@ -50,6 +50,18 @@ extension String {
     return bytes[start..<start + part.count] == part[...]
   }
 
+  /// The text without its first bytes; empty where it has fewer.
+  @inline(never)
+  public func dropping(bytes count: Int) -> String {
+    String(decoding: Array(utf8).dropFirst(count))
+  }
+
+  /// The first bytes of the text; all where it has fewer.
+  @inline(never)
+  public func keeping(bytes count: Int) -> String {
+    String(decoding: Array(utf8).prefix(count))
+  }
+
   /// The text of UTF-8; what is not valid becomes U+FFFD.
   @inline(never)
   public init(decoding bytes: ArraySlice<UInt8>) { self.init(decoding: bytes, as: UTF8.self) }

@@ -114,7 +114,7 @@ public struct Masquerade: Sendable {
       guard chain.family == .inet, chain.table == tableName,
         chain.name.begins(with: prefix)
       else { return nil }
-      return String(decoding: Array(chain.name.utf8)[prefix.utf8.count...])
+      return chain.name.dropping(bytes: prefix.utf8.count)
     }
   }
 }

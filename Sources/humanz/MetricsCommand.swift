@@ -143,7 +143,7 @@ struct Metrics {
 
   private static func escaped(_ value: String) -> String {
     var bytes: [UInt8] = []
-    for byte in printable(value).utf8 {
+    for byte in Array(printable(value).utf8) {
       if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") {
         bytes.append(UInt8(ascii: "\\"))
       }

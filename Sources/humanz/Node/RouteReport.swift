@@ -210,9 +210,9 @@ struct RouteReport {
 /// An ASCII word in capitals. The standard library's own brings the tables of all letters.
 private func uppercase(_ word: String) -> String {
   String(
-    decoding: word.utf8.map {
+    decoding: Array(word.utf8).map {
       (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0) ? $0 - 32 : $0
-    }, as: UTF8.self)
+    })
 }
 
 extension RouteReport.Row {

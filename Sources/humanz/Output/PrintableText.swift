@@ -7,7 +7,7 @@ import Embedded
 /// - Parameter isLine: whether a line feed is replaced too.
 func printable(_ text: String, isLine: Bool = true) -> String {
   // Nearly every text is plain ASCII.
-  if text.utf8.allSatisfy({ $0 >= 0x20 && $0 < 0x7f }) { return text }
+  if Array(text.utf8).allSatisfy({ $0 >= 0x20 && $0 < 0x7f }) { return text }
   var clean = String.UnicodeScalarView()
   for scalar in text.unicodeScalars {
     let isKept = !scalar.isTerminalControl || scalar == "\n" && !isLine
@@ -22,8 +22,7 @@ func printableJSON(_ text: [UInt8]) -> [UInt8] {
   var clean: [UInt8] = []
   for scalar in String(decoding: text).unicodeScalars {
     if scalar.isTerminalControl, scalar != "\n" {
-      let digits = String(scalar.value, radix: 16)
-      clean += "\\u\(String(repeating: "0", count: 4 - digits.utf8.count))\(digits)".utf8
+      clean += Array("\\u\(String(UInt64(scalar.value), digits: 4, radix: 16))".utf8)
     } else {
       clean += Array(String(scalar).utf8)
     }

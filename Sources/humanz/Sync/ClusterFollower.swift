@@ -121,7 +121,7 @@ struct ClusterFollower: Watcher {
     guard !source.isStdin, error.message.begins(with: stdin) else { return error }
     return CNIError(
       error.code,
-      "kubectl: " + String(decoding: Array(error.message.utf8)[stdin.utf8.count...]),
+      "kubectl: " + error.message.dropping(bytes: stdin.utf8.count),
       details: error.details)
   }
 
