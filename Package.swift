@@ -128,16 +128,19 @@ let package = Package(
     module("Node", "Embedded", "System", "Addresses", "CNI", "Netlink", "Netfilter"),
     module("Leases", "Embedded", "System", "Addresses", "CNI", "Node"),
     module("Routes", "Embedded", "System", "Addresses", "CNI", "Netlink", "Netfilter", "Node"),
+    module("Stages", "CNI"),
     program(
-      "humanz-bridge", "Embedded", "System", "Addresses", "CNI", "Netlink", "Netfilter", "Node"),
+      "humanz-bridge", "Embedded", "System", "Addresses", "CNI", "Netlink", "Netfilter", "Node",
+      "Stages"),
     program(
-      "humanz-ipam", "Embedded", "System", "Addresses", "CNI", "Netlink", "Node", "Leases", "Routes"
-    ),
+      "humanz-ipam", "Embedded", "System", "Addresses", "CNI", "Netlink", "Node", "Leases",
+      "Routes", "Stages"),
     program(
-      "humanz-route", "Embedded", "System", "Addresses", "CNI", "Netlink", "Node", "Routes"),
+      "humanz-route", "Embedded", "System", "Addresses", "CNI", "Netlink", "Node", "Routes",
+      "Stages"),
     program(
       "humanz", "Embedded", "System", "Addresses", "CNI", "Netlink", "Netfilter", "Node", "Leases",
-      "Routes"),
+      "Routes", "Stages"),
     tests("TestSupport", "System", "Addresses", "Netlink", "CNetlink"),
     tests("MemoryTests", "Memory", "CNetlink"),
     tests("EmbeddedTests", "Embedded"),

@@ -2,6 +2,7 @@
 import CNI
 import Netlink
 import Node
+import Stages
 
 /// The link stage: a bridge on the node and a veth pair for each attachment; with an `ipam` section
 /// addresses and routes too, as the reference `bridge` has them.

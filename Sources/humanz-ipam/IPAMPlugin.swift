@@ -5,6 +5,7 @@ import Embedded
 import Leases
 import Netlink
 import Node
+import Stages
 import System
 
 /// The address stage: chooses addresses and keeps them as leases. A delegate prints them; a stage of the

@@ -5,6 +5,7 @@ import Embedded
 import Netlink
 import Node
 import Routes
+import Stages
 
 /// The route stage: the pod's routes, and the node's to every other node's pods.
 struct RoutePlugin: Plugin {

@@ -11,6 +11,8 @@ from lab.isolated_node import ROOT
 
 STAGES = {"humanz-bridge", "humanz-ipam", "humanz-route"}
 TOOL = "humanz"
+# What the stages' configurations have, for them and the tool.
+KEYS = "Stages"
 
 
 @pytest.fixture(scope="module")
@@ -87,9 +89,19 @@ def test_libraries_know_no_stage_and_no_stage_knows_another(graph):
     for name in graph:
         others = reachable(graph, name)
         assert not others & (STAGES | {TOOL}), name
+        assert KEYS not in others or name in STAGES | {TOOL}, name
     for name in ("Netlink", "Netfilter"):
         assert "CNI" not in reachable(graph, name)
     assert not reachable(graph, "CNI") & {"Netlink", "Netfilter", "Node"}
+
+
+def test_no_library_names_a_stage():
+    """In its code: a comment may give an example."""
+    for path in (ROOT / "Sources").rglob("*.swift"):
+        if path.relative_to(ROOT / "Sources").parts[0] in STAGES | {TOOL}:
+            continue
+        code = re.sub(r"//.*", "", path.read_text())
+        assert not re.search(r"humanz-(bridge|ipam|route)", code), path
 
 
 def test_what_others_may_build_on_are_products():
