@@ -155,7 +155,7 @@ bench: needs-bench build
 	$(MAKE) -C Benchmarks
 
 lint: needs-lint
-	swift format lint --strict --recursive Sources Tests Package.swift
+	swift format lint --strict --recursive Sources Tests Examples Package.swift
 	shellcheck completions/humanz.bash $$(git grep -lE '^#!/bin/(ba|busybox )sh' -- .ci demo Scripts Tests Documentation)
 	zsh -n completions/_humanz
 	$(PYTHON) -m compileall -q Tests Benchmarks Documentation
