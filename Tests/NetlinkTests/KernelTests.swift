@@ -186,7 +186,7 @@ import Testing
       #expect {
         _ = try NetworkNamespace(path: path).fileDescriptor
       } throws: {
-        ($0 as? NetlinkError)?.isNotANamespace == true
+        ($0 as? NetlinkError)?.text == "it is not a network namespace"
       }
     }
     let own = try NetworkNamespace.callers()
