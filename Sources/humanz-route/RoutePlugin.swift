@@ -168,7 +168,7 @@ struct RoutePlugin: Plugin {
 
   private func refuse(_ complaints: [String], _ code: CNIError.Code) throws(CNIError) {
     guard let first = complaints.first else { return }
-    throw CNIError(code, first, details: complaints.joined(separator: "; "))
+    throw CNIError(code, first, details: complaints.dropFirst().joined(separator: "; "))
   }
 
   private var needsPrevResult: CNIError {
