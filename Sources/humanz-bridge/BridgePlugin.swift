@@ -123,7 +123,7 @@ struct BridgePlugin: Plugin {
       }
     }
     let deletion = AttachmentPair.startDeletion(of: nodeEnd, waits: references.waitForDelete)
-    // While the kernel deletes the links; and whatever becomes of them.
+    // While the kernel deletes the links, and also if that fails.
     errors.collect { () throws(CNIError) in try references.ipam?.del() }
     errors.collect { () throws(CNIError) in
       try deletion.wait(node.kernel)

@@ -75,8 +75,8 @@ struct RoutePlugin: Plugin {
     }
   }
 
-  /// The pod's addresses whose packets pass the node. A macvlan's do not, and are no reason to forward
-  /// or to open a firewall.
+  /// The pod's addresses whose packets pass the node. Those of a macvlan interface do not: they need neither
+  /// forwarding nor rules in a firewall.
   private func addressesBehindNode(
     _ configuration: RouteConfiguration, _ result: CNIResult, _ interface: Link,
     _ namespace: String
