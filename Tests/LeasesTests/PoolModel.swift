@@ -5,7 +5,7 @@ import TestSupport
 
 @testable import Leases
 
-/// A configuration of pools, and plain sets and integers that say what they are to give.
+/// A configuration of pools, and a model of what they give, of plain sets and integers.
 struct PoolModel {
   /// A range in the order of its addresses.
   struct Range {
@@ -99,7 +99,7 @@ struct PoolModel {
   /// Whether each set has an address that may be given.
   var isPossible: Bool { sets.indices.allSatisfy { next(in: $0, after: nil, taken: []) != nil } }
 
-  /// The next address of a set that is to be given: one by one from the last one given.
+  /// The next address that a set gives: the first free one after the last one given.
   func next(in index: Int, after last: UInt128?, taken: Swift.Set<String>) -> UInt128? {
     let set = sets[index]
     let start = last.flatMap { last in
@@ -128,7 +128,7 @@ struct PoolModel {
     return nil
   }
 
-  /// The addresses that an ADD is to get, in the order of the sets; nil where a set has none.
+  /// The addresses that the next ADD gets, in the order of the sets; nil where a set has none.
   /// - Parameter wish: the address of the first set that the ADD asks for.
   mutating func allocate(_ wish: IPAddress? = nil) -> [String]? {
     var values: [UInt128] = []

@@ -140,7 +140,7 @@ import Testing
       let known = try EarlierStage(result, target, pod: pod, node: node)
       #expect(known.bridge?.name == name("cni0"), "the kernel knows better")
 
-      // An interface that is no end of a pair is on no bridge, whatever the result says.
+      // An interface without a pair is on no bridge, even if the result lists one.
       try pod.kernel.perform([.addBridge(name("net1"))])
       let other = try EarlierStage(result, attachment("pod", "net1"), pod: pod, node: node)
       #expect(other.port == nil && other.bridge == nil && other.index == nil)

@@ -172,7 +172,7 @@ import Testing
           10.244.4.0/24 via 192.0.2.4 dev uplink 
 
           """)
-      // What the next ADD repairs is nothing that STATUS speaks of.
+      // STATUS says nothing of what the next ADD repairs.
       #expect(
         try routes(list, node).complaints(healable: false, on: node) == complaints)
     }

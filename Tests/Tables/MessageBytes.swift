@@ -8,7 +8,7 @@ package func bytes(_ hexadecimal: String) -> [UInt8] {
 }
 
 /// An attribute as a tree, for comparing messages of two programs that write the same attributes in
-/// another order and are not of one mind about NLA_F_NESTED and the zero behind a string.
+/// another order, and with or without NLA_F_NESTED and the zero behind a string.
 package indirect enum AttributeTree: Comparable, CustomStringConvertible {
   case value(UInt16, [UInt8])
   case nest(UInt16, [AttributeTree])
