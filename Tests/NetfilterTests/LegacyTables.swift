@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Tables
 
 /// A table `filter` of iptables-legacy 1.8.9, as IPT_SO_GET_INFO and IPT_SO_GET_ENTRIES of Linux 6.18 give it

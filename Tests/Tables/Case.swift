@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Embedded
 
 /// A case of a table that runs in both builds: what is tried, and what came of it as text.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The standard library's comparison of strings is replaced in each program, by the name of its symbol.
 
 The linker prefers our strong symbol to the library's weak one without a word. With a compiler that names

@@ -1,10 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 import CNI
 import Glibc
 import Netlink
 import Node
 
-/// Makes networks unreachable for pods, such as a cloud's metadata: `{"type": "deny", "deny":
-/// ["169.254.169.254/32"]}` in a conflist, after the plugins that make the interface and its addresses.
+/// Makes networks unreachable for pods: `{"type": "deny", "deny": ["169.254.169.254/32"]}` ends a conflist.
 struct DenyPlugin: Plugin {
   static var name: String { "deny" }
   static var summary: String { "makes networks unreachable for pods" }
