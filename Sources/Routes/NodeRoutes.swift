@@ -73,8 +73,8 @@ public struct NodeRoutes {
     return try tunnels.problems() + routes
   }
 
-  /// Makes missing routes, replaces different ones and deletes stale ones. One bad peer never keeps
-  /// the others from their routes.
+  /// Makes missing routes, replaces different ones and deletes stale ones. A bad peer does not
+  /// stop the others from getting their routes.
   /// Equivalent to: `ip route replace … proto 72`, `ip route delete …` for the stale ones.
   /// - Returns: a sentence for each route that cannot be made.
   public func repair(on node: borrowing Node) -> [String] {
