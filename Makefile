@@ -7,7 +7,7 @@
 #                 ARCH=arm64 builds for arm64, into bin-arm64/
 #                 STATIC=0 links them with the system's libc and libmnl
 #   make test     unit tests, then integration tests against bin/
-#   make tables   the unit tests' tables in the release build
+#   make tables   the unit tests' tables in the release build, as `make test` does too
 #   make test-arm64  the programs for arm64 as emulated processes, and the demo on an emulated machine
 #   make bench    our chain and its neighbours, measured side by side
 #   make model    the model of the lease store, checked with spin
@@ -128,7 +128,7 @@ build: needs-build
 	  install -m 0755 "$$(swift build $(RELEASE) --show-bin-path)/$$program" $(BIN)/; \
 	done
 
-test: needs-test build
+test: needs-test tables
 	swift test
 	$(PYTHON) -m pytest -q Tests/Integration
 
