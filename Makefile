@@ -7,6 +7,7 @@
 #                 ARCH=arm64 builds for arm64, into bin-arm64/
 #                 STATIC=0 links them with the system's libc and libmnl
 #   make test     unit tests, then integration tests against bin/
+#   make tables   the unit tests' tables in the release build, as `make test` does too
 #   make test-arm64  the programs for arm64 as emulated processes, and the demo on an emulated machine
 #   make bench    our chain and its neighbours, measured side by side
 #   make model    the model of the lease store, checked with spin
@@ -33,7 +34,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: help build test model test-arm64 test-kernels test-kernels-short bench image lint demo clean \
+.PHONY: help build test tables model test-arm64 test-kernels test-kernels-short bench image lint demo clean \
   install install-files man texts dist deb rpm test-packages \
   needs-build needs-demo needs-test needs-kernels needs-bench needs-model needs-lint needs-deb needs-rpm needs-packages
 
@@ -70,7 +71,7 @@ LIBRARIES := $(CURDIR)/.build-static-deps/$(ARCH)
 KEYRING := debian-archive-keyring
 RELEASE := -c release --triple $(TRIPLE_$(ARCH))
 NEEDS_BUILD := $(if $(wildcard /usr/share/keyrings/$(KEYRING).gpg),,$(KEYRING))
-build: export HUMANZ_STATIC_LIBRARIES := $(LIBRARIES)
+build tables: export HUMANZ_STATIC_LIBRARIES := $(LIBRARIES)
 else
 $(if $(filter-out $(HOST),$(ARCH)),$(error ARCH=$(ARCH) is built statically only))
 # The plugins' libraries are the system's: nothing is looked for beside the plugins.
@@ -127,9 +128,14 @@ build: needs-build
 	  install -m 0755 "$$(swift build $(RELEASE) --show-bin-path)/$$program" $(BIN)/; \
 	done
 
-test: needs-test build
+test: needs-test tables
 	swift test
 	$(PYTHON) -m pytest -q Tests/Integration
+
+# The unit tests' tables, run by the release build's own code.
+tables: build
+	HUMANZ_TABLES=1 swift build $(RELEASE) --product EmbeddedTables
+	HUMANZ_TABLES=1 "$$(swift build $(RELEASE) --show-bin-path)/EmbeddedTables"
 
 test-arm64: build
 	@Scripts/install-missing $(NEEDS_TEST_ARM64)
@@ -149,7 +155,7 @@ bench: needs-bench build
 	$(MAKE) -C Benchmarks
 
 lint: needs-lint
-	swift format lint --strict --recursive Sources Tests Package.swift
+	swift format lint --strict --recursive Sources Tests Examples Package.swift
 	shellcheck completions/humanz.bash $$(git grep -lE '^#!/bin/(ba|busybox )sh' -- .ci demo Scripts Tests Documentation)
 	zsh -n completions/_humanz
 	$(PYTHON) -m compileall -q Tests Benchmarks Documentation

@@ -103,6 +103,22 @@ func program(_ name: String, _ dependencies: Target.Dependency...) -> Target {
     linkerSettings: executables)
 }
 
+// The tables of the unit tests run in both builds: `swift test` has them, and with HUMANZ_TABLES they are
+// a program of the release build, made of the very modules that the other programs are made of.
+let tableDependencies: [Target.Dependency] = [
+  "CNetlink", "Embedded", "System", "Addresses", "CNI", "Netlink", "Node",
+]
+let tables: [Target] =
+  Context.environment["HUMANZ_TABLES"] == nil
+  ? [.testTarget(name: "Tables", dependencies: tableDependencies)]
+  : [
+    .target(
+      name: "Tables", dependencies: tableDependencies, path: "Tests/Tables", swiftSettings: sources),
+    .executableTarget(
+      name: "EmbeddedTables", dependencies: ["CNetlink", "Embedded", "System", "Tables", "Memory"],
+      path: "Tests/EmbeddedTables", swiftSettings: sources, linkerSettings: executables),
+  ]
+
 /// The unit tests of a module.
 func tests(_ name: String, _ dependencies: Target.Dependency...) -> Target {
   .testTarget(name: name, dependencies: dependencies)
@@ -130,28 +146,35 @@ let package = Package(
     module("Node", "Embedded", "System", "Addresses", "CNI", "Netlink", "Netfilter"),
     module("Leases", "Embedded", "System", "Addresses", "CNI", "Node"),
     module("Routes", "Embedded", "System", "Addresses", "CNI", "Netlink", "Netfilter", "Node"),
+    module("Stages", "CNI"),
     program(
-      "humanz-bridge", "Embedded", "System", "Addresses", "CNI", "Netlink", "Netfilter", "Node"),
+      "humanz-bridge", "Embedded", "System", "Addresses", "CNI", "Netlink", "Netfilter", "Node",
+      "Stages"),
     program(
-      "humanz-ipam", "Embedded", "System", "Addresses", "CNI", "Netlink", "Node", "Leases", "Routes"
-    ),
+      "humanz-ipam", "Embedded", "System", "Addresses", "CNI", "Netlink", "Node", "Leases",
+      "Routes", "Stages"),
     program(
-      "humanz-route", "Embedded", "System", "Addresses", "CNI", "Netlink", "Node", "Routes"),
+      "humanz-route", "Embedded", "System", "Addresses", "CNI", "Netlink", "Node", "Routes",
+      "Stages"),
     program(
       "humanz", "Embedded", "System", "Addresses", "CNI", "Netlink", "Netfilter", "Node", "Leases",
-      "Routes"),
-    tests("TestSupport", "System", "Addresses", "Netlink", "CNetlink"),
+      "Routes", "Stages"),
+    tests("TestSupport", "Addresses", "CNI", "Netlink", "Node", "CNetlink", "Tables"),
     tests("MemoryTests", "Memory", "CNetlink"),
     tests("EmbeddedTests", "Embedded"),
-    tests("SystemTests", "System", "CNetlink"),
-    tests("AddressesTests", "Addresses", "TestSupport"),
-    tests("NetlinkTests", "Netlink", "System", "Addresses", "CNetlink", "TestSupport"),
+    tests("SystemTests", "System", "CNetlink", "Tables"),
+    tests("AddressesTests", "Addresses", "Tables", "TestSupport"),
+    tests("NetlinkTests", "Netlink", "System", "Addresses", "CNetlink", "Tables", "TestSupport"),
     tests(
-      "NetfilterTests", "Netfilter", "Netlink", "System", "Addresses", "CNetlink", "TestSupport"),
-    tests("CNITests", "CNI", "System", "Addresses", "CNetlink", "TestSupport"),
+      "NetfilterTests", "Netfilter", "Netlink", "System", "Addresses", "CNetlink", "Tables",
+      "TestSupport"),
+    tests("CNITests", "CNI", "System", "Addresses", "CNetlink", "Tables", "TestSupport"),
+    tests(
+      "NodeTests", "Node", "CNI", "Netlink", "Netfilter", "Addresses", "CNetlink", "Tables",
+      "TestSupport"),
     tests("LeasesTests", "Leases", "CNI", "System", "Addresses", "TestSupport"),
-    tests("RoutesTests", "Routes", "Netlink", "CNI", "Addresses", "TestSupport"),
-    tests("BridgeTests", "humanz-bridge", "Netlink", "CNI", "TestSupport"),
+    tests("RoutesTests", "Routes", "Node", "CNI", "Netlink", "Addresses", "Tables", "TestSupport"),
+    tests("BridgeTests", "humanz-bridge", "Netlink", "CNI", "Node", "Tables", "TestSupport"),
     tests("HumanzTests", "humanz", "Routes", "CNI", "Addresses"),
-  ]
+  ] + tables
 )

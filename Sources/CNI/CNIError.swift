@@ -40,7 +40,7 @@ public struct CNIError: Error, Equatable {
     public static let checkFailed = Code(102)
     /// A delegate could not be run, or printed neither a result nor an error.
     public static let delegate = Code(103)
-    /// A verb went on after several errors; the details list them.
+    /// A verb continued after an error, and met others: the message has the first, the details the rest.
     public static let several = Code(104)
   }
 
@@ -94,14 +94,17 @@ public struct CNIError: Error, Equatable {
     self.init(Code(rawValue: code), message, details: object["details"]?.string ?? "")
   }
 
-  /// One error for several: the only one itself, or one that lists them all. nil for none.
+  /// One error for several: a single error as it is, several as one error that lists them. nil for none.
   public static func combined(_ errors: [CNIError]) -> CNIError? {
     guard let first = errors.first, errors.count > 1 else { return errors.first }
     let sameCode = errors.allSatisfy { $0.code == first.code }
+    let others = errors.dropFirst().map {
+      $0.details.isEmpty ? $0.message : "\($0.message) (\($0.details))"
+    }
+    let rest = (first.details.isEmpty ? others : [first.details] + others).joined(separator: "; ")
     return CNIError(
-      sameCode ? first.code : .several, "\(errors.count) errors, the first: \(first.message)",
-      details: errors.map { $0.details.isEmpty ? $0.message : "\($0.message) (\($0.details))" }
-        .joined(separator: "; "))
+      sameCode ? first.code : .several,
+      "\(errors.count) errors, the first: \(first.message)", details: rest)
   }
 }
 

@@ -21,7 +21,7 @@ public struct Log {
 
   /// Appends one line that begins with the time. One write keeps lines of concurrent calls whole. The
   /// file is made readable for root only. Nothing is written to a link, a device or a file with a second
-  /// name: somebody else may have put it there.
+  /// name: another user may have put it there.
   ///
   /// With "journal" as the path, it sends the line to journald.
   /// - Parameter fields: those that only the journal gets, each `NAME=value` and a line feed.

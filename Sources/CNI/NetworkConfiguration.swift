@@ -61,8 +61,8 @@ public struct NetworkConfiguration {
     }
   }
 
-  /// What can be read of the previous result, for DEL and GC: a later plugin may have put into it what
-  /// we would refuse. nil where there is none or nothing can be read.
+  /// The readable parts of the previous result, for DEL and GC: a later plugin may have added values that
+  /// ADD refuses. nil where there is no result, or nothing in it can be read.
   public var readablePrevResult: CNIResult? {
     guard let result = try? keys.keys("prevResult") else { return nil }
     return CNIResult(readable: result, version: version)

@@ -17,9 +17,9 @@ public protocol Plugin {
 
   init(_ invocation: Invocation)
 
-  /// Makes the attachment in the namespace. Undoes what it made where it throws.
-  /// - Parameter print: prints the result, as the last step: a runtime that gets none does not know of
-  ///   the attachment. Where it throws, `add` undoes what it made.
+  /// Makes the attachment in the namespace. If it throws, it has undone what it made.
+  /// - Parameter print: prints the result. It is the last step, and `add` undoes everything where it
+  ///   throws: a runtime without a result does not know of the attachment.
   func add(
     _ attachment: Attachment, namespace: String, print: (CNIResult) throws(CNIError) -> Void
   ) throws(CNIError)

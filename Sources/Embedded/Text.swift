@@ -29,8 +29,8 @@ extension String {
     return fields
   }
 
-  /// Whether both have the same code points. `==` also takes different forms of a character for the
-  /// same where the standard library has its tables.
+  /// Whether both have the same code points. In ordinary Swift `==` also treats the composed and the
+  /// decomposed form of a character as equal.
   public func isSame(as other: String) -> Bool { compareBytes(self, other) == 0 }
 
   /// Whether the text comes before another by its bytes, the same in every build.

@@ -8,8 +8,8 @@ extension RangeSet {
 
   /// The next free address after the last one leased: a freed address rests as long as possible.
   ///
-  /// Mostly it is the first address tried. After `probes` taken ones the store is listed once. Costs
-  /// the number of leases and of ranges, and not the number of addresses.
+  /// Usually it is the first address tried. After `probes` taken ones the store is listed once. The cost
+  /// grows with the number of leases and ranges, not with the number of addresses.
   /// - Parameters:
   ///   - isTaken: whether an address is leased.
   ///   - leased: the values of all leased addresses of the family, in any order.
@@ -51,9 +51,9 @@ extension RangeSet {
 }
 
 extension AddressSpan {
-  /// The lowest value of the span that is not among others. It is never further from the start than
-  /// there are others: so much of the span is marked off, and no sorting is needed.
-  /// - Precondition: the span has more values than there are others in it.
+  /// The lowest value of the span that is not among `taken`. It is one of the first `taken.count + 1`
+  /// values: only those are marked, and nothing has to be sorted.
+  /// - Precondition: the span has more values than `taken` has in it.
   fileprivate func firstMissing(in taken: [UInt128]) -> UInt128 {
     var isTaken = [Bool](repeating: false, count: taken.count + 1)
     for value in taken where value >= lower && value - lower < isTaken.count {

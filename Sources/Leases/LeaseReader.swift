@@ -6,11 +6,11 @@ import System
 
 /// The leases of one network, for a reader: nothing is made, changed or locked.
 ///
-/// A lease file appears whole and goes in one step, so a reader needs no lock. Changes that other
-/// processes make meanwhile are seen or not.
+/// A lease file appears whole and goes in one step, so a reader needs no lock. It may miss changes that
+/// other processes make meanwhile.
 public struct LeaseReader: ~Copyable {
   public let leases: Directory
-  /// The attachment files; the lease directory, which has none, where there are none yet.
+  /// The directory of attachment files; the lease directory, which has none, if it does not exist yet.
   private let attachments: Directory
 
   /// Opens the store of a network; nil where there is none.
@@ -49,6 +49,6 @@ public struct LeaseReader: ~Copyable {
     try attachments.record(of: attachment)
   }
 
-  /// What the last ADD's configuration gave from; nil where only host-local has leased.
+  /// The ranges of the last ADD's configuration; nil where only host-local has leased.
   public borrowing func pools() throws(SystemError) -> Pools? { try attachments.summary()?.pools }
 }

@@ -127,7 +127,7 @@ public struct LeaseStore: ~Copyable {
   private mutating func claim(
     _ record: AttachmentRecord, _ given: [(set: Int, address: IPAddress)]
   ) throws(SystemError) -> (address: IPAddress, holder: Holder)? {
-    // Before the attachment's file: a file that is older than the lease does not count.
+    // Before the attachment's file is written: a file that is older than its lease does not count.
     try attachments.write(LeaseStore.newLease, record.attachment.leaseContent, durable: true)
     try write(record, durable: true)
     for address in record.addresses {
@@ -142,7 +142,7 @@ public struct LeaseStore: ~Copyable {
   /// Removes what a failed lease has made so far.
   private mutating func giveUp(_ record: AttachmentRecord) {
     for name in [LeaseStore.newLease, LeaseStore.newFile] { _ = try? attachments.remove(name) }
-    // Leases that cannot be read keep their file, and the store stays unmarked: it leads to them.
+    // If the leases cannot be read, keep the file that leads to them, and leave the store unmarked.
     guard
       let claimed = try? leases.held(by: .attachment(record.attachment), among: record.addresses)
     else { return }
@@ -188,24 +188,24 @@ public struct LeaseStore: ~Copyable {
     _ addresses: [IPAddress], of attachment: Attachment
   ) throws(SystemError) {
     for address in addresses { try leases.remove(address.description) }
-    // Also where this call removed none: one that was killed may have.
+    // Also if this call removed no lease: an earlier call that was killed may have removed one.
     try leases.sync()
     var hadFile = false
     do throws(SystemError) { hadFile = try attachments.removeRecord(of: attachment) } catch {
-      // Linux says so of missing files too.
+      // Linux reports a read-only file system for missing files too.
       guard addresses.isEmpty, error.errno == .readOnlyFileSystem else { throw error }
     }
     if hadFile || !addresses.isEmpty { try settle() }
   }
 
-  /// Frees one address, whoever holds it; its attachment keeps its others.
+  /// Frees one address, of any holder. The holder keeps its other addresses.
   /// - Returns: who held it; nil where nobody did.
   public mutating func release(_ address: IPAddress) throws(SystemError) -> Holder? {
     try? index()
     guard let lease = try leases.lease(of: address) else { return nil }
     try leases.remove(address.description)
     try leases.sync()
-    // Without a complete index a file may be of the past: written again it would look new.
+    // Without a complete index the file may be outdated. Writing it would make it look current.
     if state != .incomplete, let attachment = lease.holder.attachment,
       var record = try attachments.record(of: attachment)
     {

@@ -8,15 +8,15 @@ import System
 
 /// Finds leases that were left behind: those whose holder is certainly gone.
 public struct LeftBehind: ~Copyable {
-  /// Opened for the first question that needs it: mostly there is none.
+  /// Opened when it is first needed, which is rare.
   private var node: Node?
 
   public init() { node = nil }
 
   /// Why a lease cannot be in use; nil where it may be.
   ///
-  /// Either the boot it was made in is over, or its namespace and its interface on the node are both gone.
-  /// One of these two alone proves nothing, and an unknown one neither.
+  /// Either the node has rebooted since, or both the pod's namespace and its interface on the node are gone.
+  /// One of the two alone proves nothing, nor does one that is unknown.
   public mutating func reason(_ record: AttachmentRecord) -> String? {
     if let bootID = record.bootID, let current = Boot.id, bootID != current {
       return "the boot it was made in is over"
@@ -38,7 +38,7 @@ public struct LeftBehind: ~Copyable {
 }
 
 extension Directory {
-  /// Those of some attachments, with files in this directory, whose leases were left behind, and why.
+  /// Which of these attachments, with files in this directory, left leases behind, and why.
   /// Changes nothing.
   public borrowing func leftBehind(
     among attachments: [Attachment]
@@ -63,7 +63,7 @@ extension LeaseStore {
   mutating func reclaim(
     of holders: [Attachment]? = nil, report: (String) -> Void
   ) throws(SystemError) -> Bool {
-    // Without a complete index an attachment's file may be of the past.
+    // Without a complete index an attachment's file may be outdated.
     guard state != .incomplete else { return false }
     var isAny = false
     var among = holders ?? []

@@ -111,7 +111,7 @@ public struct Pools {
     }
   }
 
-  /// The range an address is in, of whatever set.
+  /// The range that has an address, of any set.
   public func range(of address: IPAddress) -> AddressRange? {
     for set in sets { if let range = set.range(of: address) { return range } }
     return nil

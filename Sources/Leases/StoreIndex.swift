@@ -75,7 +75,7 @@ extension LeaseStore {
 
   /// Writes an attachment's file where it does not name a lease.
   ///
-  /// What a loss of power takes of such a file, the next boot completes again.
+  /// If a loss of power takes such a file, the first call after the next boot writes it again.
   private borrowing func index(
     _ lease: Lease, of attachment: Attachment
   ) throws(SystemError) {
@@ -95,8 +95,8 @@ extension LeaseStore {
 }
 
 extension Directory {
-  /// What an attachment's file says of a lease; nil where the lease is newer than the file: then
-  /// somebody else has made it.
+  /// What an attachment's file says of a lease; nil where the lease is newer than the file: then another
+  /// program made it.
   /// - Parameter written: when the lease was written.
   borrowing func record(
     of attachment: Attachment, since written: timespec

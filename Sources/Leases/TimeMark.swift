@@ -3,8 +3,9 @@ import CNetlink
 import Embedded
 import System
 
-/// A content fingerprint kept in the modification time's nanoseconds: what a file was made from is known
-/// without reading it. Another writer leaves the same nanoseconds once in a thousand million times.
+/// A content fingerprint kept in the modification time's nanoseconds: shows without reading a file whether
+/// it has a certain content. Another writer leaves the same nanoseconds by chance once in a thousand million
+/// times.
 struct TimeMark: Equatable {
   private let nanoseconds: Int
 

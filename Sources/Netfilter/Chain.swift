@@ -116,7 +116,7 @@ extension Socket where Family == NetfilterFamily {
   @inline(never)
   borrowing func removeEmptyTable(_ family: TableFamily) throws(NetlinkError) {
     if try uses(of: family) == 0 {
-      // Somebody may make a chain meanwhile; the kernel then refuses, rightly.
+      // If another process has just made a chain, the kernel refuses, and the table stays.
       try? commit([.deleteEmptyTable(family)])
     }
   }

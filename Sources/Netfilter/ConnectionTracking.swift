@@ -4,19 +4,18 @@ import CNetlink
 import Embedded
 import Netlink
 
-/// The kernel's table of connections, where addresses change hands.
+/// The kernel's table of tracked connections, for addresses that get a new owner.
 public enum ConnectionTracking {
-  /// Deletes every connection from or to an address, also by another address that was translated to
-  /// it: the packets of the address's next owner would be taken for theirs. Does nothing where no
-  /// connections are tracked.
+  /// Deletes every connection from or to an address, translated ones included: the kernel would match
+  /// packets of the address's next owner to them. Does nothing where no connections are tracked.
   ///
-  /// The kernel deletes quickly by an IPv4 address, since Linux 6.11. Else it is asked for connections,
-  /// and walks its whole table for each question, 10 ms on a large node. Since Linux 5.8 it answers
-  /// with those of one IPv4 address. Its filter for IPv6 addresses leaves out what was asked for; so
-  /// all IPv6 connections come, once for all addresses, and none is kept.
+  /// Since Linux 6.11 the kernel deletes by IPv4 address in one step. Older kernels list connections, and
+  /// walk the whole table for each request, 10 ms on a large node; since Linux 5.8 they list those of one
+  /// IPv4 address. The kernel's filter for IPv6 addresses leaves out the connections it should list, so
+  /// all IPv6 connections are listed, once for all addresses, and none is kept in memory.
   /// - Parameters:
-  ///   - few: how many connections are asked for without a filter.
-  ///   - asksFirst: whether to do without what kernels before 6.11 have not.
+  ///   - few: up to this number of connections are listed without a filter.
+  ///   - asksFirst: whether to list connections as older kernels need it, on any kernel.
   ///
   /// Equivalent to: `conntrack -D --orig-src ADDRESS` and `conntrack -D --reply-src ADDRESS`.
   /// Messages: IPCTNL_MSG_CT_DELETE with CTA_FILTER; IPCTNL_MSG_CT_GET with NLM_F_DUMP and, where there
@@ -38,7 +37,7 @@ public enum ConnectionTracking {
         try forget(addresses, askingFor: question, socket)
       }
     } catch {
-      // Connections may be tracked where nobody can ask about them: without nf_conntrack_netlink.
+      // Without nf_conntrack_netlink connections are tracked but cannot be listed.
       if !error.isUnsupported { throw error }
     }
   }
@@ -58,7 +57,7 @@ public enum ConnectionTracking {
     return filtered + (hasV6 ? [.getConnections(.v6)] : [])
   }
 
-  /// - Returns: whether the kernel could. One that cannot deletes nothing.
+  /// - Returns: false if the kernel cannot delete by address; it has deleted nothing then.
   @inline(never)
   private static func deletesByFilter(
     _ addresses: [IPAddress], _ socket: borrowing NetfilterSocket

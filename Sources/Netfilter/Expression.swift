@@ -3,13 +3,13 @@ import Addresses
 import CNetlink
 import Netlink
 
-/// One step of a rule. What is loaded goes to the first register, from where the next step takes it.
+/// One step of a rule. A step loads a value into the first register; the next step uses it.
 enum Expression: Equatable, Sendable {
   /// Loads something about the packet that is not in it.
   case meta(nft_meta_keys)
   /// Loads bytes of the packet.
   case payload(nft_payload_bases, offset: UInt32, length: UInt32)
-  /// Loads bytes of the packet into the registers behind those that so many bytes take: a multiple of 4.
+  /// Loads bytes of the packet into the registers after the first so many bytes, a multiple of 4.
   case payloadBehind(UInt32, nft_payload_bases, offset: UInt32, length: UInt32)
   /// Ends the rule unless what was loaded is in a set.
   case lookup(set: String)
@@ -103,7 +103,7 @@ extension [Expression] {
     [.meta(NFT_META_NFPROTO), .compare(NFT_CMP_EQ, [family.number])]
   }
 
-  /// The address is in the prefix, or is not. Nothing to say about the prefix of all addresses.
+  /// The address is in the prefix, or is not. No expressions for the prefix of all addresses.
   static func address(
     _ direction: Direction, in prefix: IPPrefix, _ isInside: Bool = true
   ) -> [Expression] {
@@ -133,7 +133,7 @@ extension [Expression] {
     ]
   }
 
-  /// The frame is Ethernet's, and its source hardware address is another.
+  /// The frame is an Ethernet frame, and its source hardware address is another.
   static func sourceIsNot(_ mac: MACAddress) -> [Expression] {
     let ethernet = Swift.withUnsafeBytes(of: UInt16(ARPHRD_ETHER)) { [UInt8]($0) }
     return [

@@ -39,17 +39,16 @@ public struct ForwardAccept: Sendable {
     return false
   }
 
-  /// Makes the rules that are missing. Does nothing where nothing has to be done. Others may do the
-  /// same at the same time.
+  /// Adds the missing rules. Sends nothing if none is missing. Several processes may do this at once.
   ///
   /// Equivalent to: `iptables -A FORWARD -s PREFIX -m comment --comment "humanz NETWORK" -j ACCEPT`,
   /// and the same with `-d`.
-  /// - Throws: for a firewall that rejected a rule, after all others have theirs.
+  /// - Throws: if a firewall rejected our rules, after the other firewalls have got theirs.
   public func install(_ socket: borrowing NetfilterSocket) throws(NetlinkError) {
     try apply(.accept, socket)
   }
 
-  /// Removes the network's rules, whatever its prefixes, from whatever chain they are in.
+  /// Removes all rules of the network from all chains.
   public func remove(_ socket: borrowing NetfilterSocket) throws(NetlinkError) {
     try apply(.remove, socket)
   }
@@ -115,7 +114,7 @@ public struct ForwardAccept: Sendable {
     case accept, remove
   }
 
-  /// Changes each chain by itself: one that rejects its rules keeps no other from getting them.
+  /// Changes the chains one by one: a chain that rejects its rules does not stop the others.
   @inline(never)
   private func apply(
     _ goal: Goal, _ socket: borrowing NetfilterSocket
@@ -157,7 +156,7 @@ public struct ForwardAccept: Sendable {
     return chains
   }
 
-  /// What a chain of nf_tables lacks or has too much.
+  /// The rules that a chain of nf_tables lacks, and those it must lose.
   @inline(never)
   private func requests(
     _ goal: Goal, _ chain: Chain, _ socket: borrowing NetfilterSocket
@@ -172,7 +171,7 @@ public struct ForwardAccept: Sendable {
     }.map { .addRule($0, to: chain) }
   }
 
-  /// Whether a rule is not the suite's: another network's rule goes with that network.
+  /// Whether a rule is not the suite's. (A rule of another of our networks goes with that network.)
   @inline(never)
   private func isOthers(_ rule: InstalledRule) -> Bool {
     rule.comment.map { !$0.begins(with: ForwardAccept.commentPrefix) } ?? true

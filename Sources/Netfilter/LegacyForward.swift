@@ -28,12 +28,10 @@ struct LegacyForward: CustomStringConvertible {
   init(_ family: IPAddress.Family, comment: String) throws(NetlinkError) {
     self.family = family
     self.comment = comment
-    let chain = try Contents(family)
+    let chain = try LegacyChain(family)
     isThere = chain != nil
     drops = chain?.drops ?? false
-    // The match `comment` has its text in the rule, a zero before and behind it.
-    let text = [0] + Array(comment.utf8) + [0]
-    accepts = chain?.rules.filter { $0.has(text) }.compactMap { Accept($0, family) } ?? []
+    accepts = chain?.accepts(comment: comment, family) ?? []
   }
 
   var description: String { "\(tables.program) chain FORWARD" }
@@ -72,8 +70,8 @@ struct LegacyForward: CustomStringConvertible {
 
 // MARK: - Reading the table
 
-/// What the kernel has in the chain.
-private struct Contents {
+/// What the kernel has in the FORWARD chain of iptables-legacy.
+struct LegacyChain {
   /// A rule's bytes: `ipt_entry` or `ip6t_entry`, its matches and its target.
   typealias Entry = ArraySlice<UInt8>
 
@@ -107,13 +105,13 @@ private struct Contents {
     // Both families have the same numbers and, but for the entries, the same structures.
     let level = Int32(family == .v4 ? IPPROTO_IP : IPPROTO_IPV6)
     var info = ipt_getinfo()
-    Contents.setName(&info.name)
+    LegacyChain.setName(&info.name)
     var size = socklen_t(MemoryLayout<ipt_getinfo>.size)
     guard getsockopt(socket.rawValue, level, Int32(IPT_SO_GET_INFO), &info, &size) == 0 else {
       throw .last
     }
     var request = ipt_get_entries()
-    Contents.setName(&request.name)
+    LegacyChain.setName(&request.name)
     request.size = info.size
     let header = MemoryLayout<ipt_get_entries>.size
     var answer = withUnsafeBytes(of: request) { [UInt8]($0) }
@@ -122,16 +120,32 @@ private struct Contents {
     guard getsockopt(socket.rawValue, level, Int32(IPT_SO_GET_ENTRIES), &answer, &size) == 0 else {
       throw .last
     }
-    // The chain ends with the rule that stands for its policy.
+    self.init(
+      answer[header...], forward: Int(info.hook_entry.2), policy: Int(info.underflow.2), family)
+  }
+
+  /// Reads a table's rules, as IPT_SO_GET_ENTRIES gives them.
+  /// - Parameters:
+  ///   - forward: where the chain's first rule begins, `hook_entry` of IPT_SO_GET_INFO.
+  ///   - policy: where the rule that stands for the chain's policy begins, `underflow`. It ends the chain.
+  init(_ table: ArraySlice<UInt8>, forward: Int, policy: Int, _ family: IPAddress.Family) {
     var rules: [Entry] = []
-    var rest = answer[header...].dropFirst(Int(info.hook_entry.2))
-    let policy = header + Int(info.underflow.2)
-    while rest.startIndex < policy, let next = Contents.offsets(of: rest, family)?.next, next > 0 {
+    var rest = table.dropFirst(forward)
+    while rest.startIndex < table.startIndex + policy,
+      let next = LegacyChain.offsets(of: rest, family)?.next, next > 0
+    {
       rules.append(rest.prefix(next))
       rest = rest.dropFirst(next)
     }
     self.rules = rules
-    drops = Contents.drops(answer[header...].dropFirst(Int(info.underflow.2)), family)
+    drops = LegacyChain.drops(table.dropFirst(policy), family)
+  }
+
+  /// The rules with a comment that accept a prefix.
+  func accepts(comment: String, _ family: IPAddress.Family) -> [LegacyForward.Accept] {
+    // The match `comment` has its text in the rule, a zero before and behind it.
+    let text = [0] + Array(comment.utf8) + [0]
+    return rules.filter { $0.has(text) }.compactMap { LegacyForward.Accept($0, family) }
   }
 
   /// Where a rule's target begins and where the next rule does; nil where the bytes are too few.
@@ -166,7 +180,7 @@ private struct Contents {
 
 extension LegacyForward.Accept {
   /// Reads what `ipt_ip` or `ip6t_ip6` begins with: source, destination, and the masks of both.
-  fileprivate init?(_ entry: Contents.Entry, _ family: IPAddress.Family) {
+  fileprivate init?(_ entry: LegacyChain.Entry, _ family: IPAddress.Family) {
     let size = family.bits / 8
     func field(_ index: Int) -> IPAddress? {
       IPAddress(bytes: entry.dropFirst(index * size).prefix(size))

@@ -51,7 +51,7 @@ struct LegacyTables {
     } catch {
       throw NetlinkError(attempt: attempt, errno: error.errno, text: path)
     }
-    // Of xtables, "RESOURCE_PROBLEM": the lock is another process's.
+    // RESOURCE_PROBLEM of xtables: another process holds the lock.
     if outcome.status == 4 {
       throw NetlinkError(
         attempt: attempt, errno: .wouldBlock,

@@ -4,7 +4,8 @@ import CNetlink
 import Embedded
 import Netlink
 
-/// Masquerades traffic of a network's pods that leaves the network: it gets the node's address.
+/// Masquerades traffic of a network's pods that leaves the network: its source becomes the node's
+/// address.
 ///
 /// A network has a chain of its own, and each prefix of its pods a rule in it, whose comment names
 /// the prefix:
@@ -79,8 +80,8 @@ public struct Masquerade: Sendable {
     return groups.allSatisfy { $0.isInstalled(among: installed) }
   }
 
-  /// Makes the rules that are missing, and again those for the same pods with other exceptions. Does
-  /// nothing where nothing has to be done. Others may do the same at the same time.
+  /// Adds the missing rules, and replaces rules of the same pods that have other exceptions. Sends
+  /// nothing if all rules are right. Several processes may do this at once.
   ///
   /// Equivalent to: `nft add rule inet humanz masquerade-NETWORK ip saddr PREFIX ... masquerade`.
   public func install(_ socket: borrowing NetfilterSocket) throws(NetlinkError) {

@@ -102,8 +102,7 @@ extension Socket where Family == NetfilterFamily {
     }
   }
 
-  /// Changes the ruleset according to what is in it, and again where somebody else has changed it
-  /// meanwhile.
+  /// Reads the ruleset and changes it. Starts again if another process changed it in between.
   /// - Parameter requests: reads the ruleset and says what to change.
   @inline(never)
   borrowing func update(
@@ -164,7 +163,7 @@ extension Rule {
     comment == other.comment && matches(other)
   }
 
-  /// Whether a rule in the kernel does the same, whatever its comment says and it counts.
+  /// Whether a rule in the kernel has the same effect. Comments and counters do not count.
   @inline(never)
   func matches(_ other: InstalledRule) -> Bool {
     var request = Request("compare", NLMSG_NOOP, header: nfgenmsg())

@@ -4,8 +4,8 @@ import CNetlink
 import Embedded
 import Netlink
 
-/// A pod may send only from its own hardware address: what comes in by the node's end of its pair
-/// from another is dropped, before the bridge sees it.
+/// Lets a pod send only from its own hardware address. Frames from another address are dropped at the
+/// node's end of its pair, before the bridge sees them.
 ///
 /// A port has a chain of its own at the link's ingress hook, so that it costs other ports nothing:
 ///

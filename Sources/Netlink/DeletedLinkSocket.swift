@@ -22,7 +22,7 @@ public struct DeletedLinkSocket: ~Copyable {
     let raw = CNetlink.socket(AF_NETLINK, flags, NETLINK_ROUTE)
     guard raw >= 0 else { throw .last(attempt) }
     let socket = FileDescriptor(raw)
-    // Before the socket is subscribed: whatever arrives on it is the message that it waits for.
+    // Before the socket subscribes: so every message that arrives is the one it waits for.
     guard attachFilter(of: link, to: raw) else { throw .last(attempt) }
     guard humanz_bind_netlink(raw, UInt32(RTMGRP_LINK)) == 0 else { throw .last(attempt) }
     self.socket = socket

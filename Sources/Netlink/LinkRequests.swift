@@ -194,7 +194,7 @@ extension Request {
     Request("delete link \(link)", RTM_DELLINK, link: link, header: ifinfomsg())
   }
 
-  /// Deletes all links of a group, which takes the kernel hardly longer than one.
+  /// Deletes all links of a group. It takes the kernel little longer than deleting one link.
   ///
   /// Equivalent to: `ip link delete group GROUP`. Message: RTM_DELLINK.
   public static func deleteLinks(group: UInt32) -> Request {

@@ -9,8 +9,8 @@ public struct NetworkNamespace: ~Copyable {
   private let path: String
 
   /// Opens the namespace at a path such as `/run/netns/NAME` or `/proc/PID/ns/net`.
-  /// - Throws: an error with `isMissing` where there is nothing at the path, with `isNotANamespace`
-  ///   where there is something else.
+  /// - Throws: an error with `isMissing` where nothing is at the path; another error where it is not a
+  ///   network namespace.
   public init(path: String) throws(NetlinkError) {
     try self.init(opening: path, isKnown: false)
   }
@@ -23,7 +23,7 @@ public struct NetworkNamespace: ~Copyable {
     guard isKnown || isNetworkNamespace(descriptor) else {
       close(descriptor)
       throw NetlinkError(
-        attempt: attempt, errno: .invalidArgument, text: NetlinkError.notANamespace)
+        attempt: attempt, errno: .invalidArgument, text: "it is not a network namespace")
     }
     fileDescriptor = descriptor
     self.path = path
@@ -118,13 +118,6 @@ private func isNetworkNamespace(_ descriptor: Int32) -> Bool {
   var fileSystem = statfs()
   return fstatfs(descriptor, &fileSystem) == 0 && Int(fileSystem.f_type) == NSFS_MAGIC
     && humanz_namespace_type(descriptor) == CLONE_NEWNET
-}
-
-extension NetlinkError {
-  fileprivate static let notANamespace = "it is not a network namespace"
-
-  /// Whether the path leads to something other than a network namespace.
-  public var isNotANamespace: Bool { text == NetlinkError.notANamespace }
 }
 
 extension Socket where Family == RouteFamily {

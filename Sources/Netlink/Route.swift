@@ -70,8 +70,8 @@ public struct Route: Equatable, Sendable {
     self.source = source
   }
 
-  /// Whether a route read from the kernel is what this one asks for. A property that is nil here may have
-  /// any value there.
+  /// Whether a route read from the kernel is the one that this value asks for. A property that is nil
+  /// here matches any value.
   public func isInstalled(as other: Route) -> Bool {
     func agree<Value: Equatable>(_ asked: Value?, _ found: Value?) -> Bool {
       asked == nil || asked == found

@@ -71,8 +71,8 @@ public struct Socket<Family: NetlinkFamily>: ~Copyable {
     return answer.withUnsafeBytes { Messages($0).compactMap(read) }
   }
 
-  /// As `dump` for a kind with so many objects that they are not to be in memory at once. An object
-  /// may come twice, where the objects changed meanwhile.
+  /// As `dump`, one object at a time, for a kind with too many objects to keep in memory. An object may
+  /// come twice if the objects changed during the dump.
   public borrowing func forEach(
     of request: Request, _ body: (Message) -> Void
   ) throws(NetlinkError) {

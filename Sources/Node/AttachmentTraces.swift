@@ -4,15 +4,15 @@ import CNI
 import Netfilter
 import Netlink
 
-/// By what the node remembers an attachment: the next owner of its addresses must not be taken for
-/// it.
+/// What the node's kernel still knows of an attachment: neighbour entries and tracked connections. They
+/// must go before its addresses get a new owner.
 public struct AttachmentTraces {
   public let host: HostInterface
   private let macs: [MACAddress]
   private let addresses: [IPAddress]
 
-  /// What a DEL knows: from prevResult, else from the namespace, and without both from the
-  /// attachment's name, of which its MAC address is made.
+  /// For DEL: the addresses from prevResult or else from the namespace. Without both there is the MAC
+  /// address, which is derived from the attachment's name.
   /// - Parameter mac: of the pod's interface, where the configuration asks for one.
   public init(
     of attachment: Attachment, on network: NetworkName, _ result: CNIResult?, sandbox: String?,
@@ -34,7 +34,7 @@ public struct AttachmentTraces {
     self.macs = macs
   }
 
-  /// What a GC knows: the attachment's name alone.
+  /// For GC, which knows the attachment's name alone.
   public init(of attachment: Attachment, on network: NetworkName) {
     host = HostInterface(of: attachment, on: network)
     macs = [host.podMAC]
@@ -50,16 +50,16 @@ public struct AttachmentTraces {
     }
   }
 
-  /// The attachment's addresses, with those that only its neighbour entries tell.
+  /// The attachment's addresses, with those of its neighbour entries.
   fileprivate func addresses(with neighbours: [Neighbour]) -> [IPAddress] {
     addresses + neighbours.map { $0.address }.filter { !addresses.contains($0) }
   }
 }
 
 extension Node {
-  /// Deletes the neighbour entries of attachments and, with `connections`, their tracked connections, which
-  /// costs the size of the node's table of them.
-  /// - Parameter neighbours: the node's, of which the attachments' are deleted.
+  /// Deletes the neighbour entries of attachments and, with `connections`, their tracked connections. On old
+  /// kernels the latter walks the node's whole table.
+  /// - Parameter neighbours: the node's neighbour entries.
   public borrowing func forget(
     _ traces: [AttachmentTraces], among neighbours: [Neighbour], connections: Bool = true
   ) throws(CNIError) {

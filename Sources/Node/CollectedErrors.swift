@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import CNI
 
-/// The errors of a verb that goes on after one: DEL and GC remove all that they can.
+/// The errors of a verb that continues after an error: DEL and GC remove all that they can.
 public struct CollectedErrors {
   private var errors: [CNIError] = []
 

@@ -3,8 +3,8 @@ import Addresses
 import CNI
 import Netlink
 
-/// What the stages before this one made, found by prevResult and, where that does not say (before
-/// 0.3.0 a result has no interfaces), by the kernel.
+/// What the earlier stages of the chain made. Read from prevResult, or else from the kernel: before 0.3.0 a
+/// result has no interfaces.
 public struct EarlierStage {
   /// The pod's interface.
   public let interface: Link

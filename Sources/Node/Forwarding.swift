@@ -44,9 +44,9 @@ public enum Forwarding {
 }
 
 extension Node {
-  /// The links to other hosts: those of a default route, hardware, and what is made of hardware. A bridge or
-  /// a veth link may lead to a pod, whose advertisements must not count: it is an uplink where a default
-  /// route or, for veth, the address of a shared segment says so.
+  /// The links to other hosts: those of a default route, hardware, and links on top of hardware. A bridge or
+  /// a veth link may lead to pods, whose advertisements must not count. Such a link is an uplink only with a
+  /// default route over it or, for veth, with an IPv4 address of a shared subnet.
   fileprivate borrowing func uplinks() throws(CNIError) -> [Link] {
     var devices: [LinkIndex] = []
     for family in [IPAddress.Family.v4, .v6] {

@@ -35,14 +35,14 @@ public struct Gateway: Equatable {
 }
 
 extension Node {
-  /// Puts gateway addresses on a link; those that are there stay as they are. The bridge then keeps its MAC
-  /// address: without that it takes one of its ports', and all pods lose their gateway when that port goes.
+  /// Puts gateway addresses on a link, unless they are there. Also fixes the bridge's MAC address: otherwise
+  /// a bridge takes that of a port, and all pods lose their gateway when that port goes.
   /// Equivalent to: `ip link set BRIDGE address MAC`, `ip address add PREFIX dev LINK nodad`.
   ///
-  /// Another address of the link in the subnet is another gateway: an error, unless `force` replaces it. A
-  /// subnet with an address of another link is an error.
-  /// - Parameter alone: whether another IPv4 address is one in whatever subnet, as the reference
-  ///   `bridge` has it.
+  /// If the link has another address of the subnet, that is an error, unless `force` replaces the address. If
+  /// another link has an address of the subnet, that is an error.
+  /// - Parameter alone: whether any other IPv4 address of the link is an error, in any subnet, as for the
+  ///   reference `bridge`.
   /// - Parameter undo: gets the requests that restore the addresses, before they are changed.
   /// - Throws: error 7 where another link has an address of the subnet, 101 for another gateway.
   public borrowing func setGateways(
@@ -107,7 +107,7 @@ extension Node {
 }
 
 extension Gateway {
-  /// Why the kernel refuses IPv6 addresses, in words that say what to do; nil where it is something else.
+  /// The error for a node on which IPv6 is off, with the remedy; nil where IPv6 is on.
   fileprivate static func explanation(of gateways: [Gateway], on link: Link) -> CNIError? {
     guard let gateway = gateways.first(where: { $0.prefix.family == .v6 }),
       !Node.hasIPv6 || Sysctl.read("net/ipv6/conf/\(link.name)/disable_ipv6") == "1"

@@ -88,9 +88,9 @@ public final class GatewayLink {
 }
 
 extension Node {
-  /// Prepares a bridge, or the link of a VLAN of it, that is still down: a pod must not give the node a
-  /// default route. And the link-local address, from which the node asks for its pods' hardware addresses,
-  /// is usable at once: made of a random MAC address, it is nobody else's.
+  /// Prepares a bridge, or its link in a VLAN, before it comes up. The node ignores router advertisements
+  /// from pods. Its link-local address is usable at once, without duplicate address detection: it derives
+  /// from a random MAC address.
   ///
   /// Equivalent to: `sysctl -w net.ipv6.conf.LINK.accept_ra=0 net.ipv6.conf.LINK.accept_dad=0`.
   public borrowing func refuseRouterAdvertisements(on name: InterfaceName) throws(CNIError) {

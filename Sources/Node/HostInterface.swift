@@ -19,7 +19,7 @@ public struct HostInterface: Equatable {
     for byte in "\(attachment.containerID):\(attachment.interface)".utf8 {
       hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3
     }
-    // FNV-1a alone leaves the ends of the word alike for alike input: murmur's finalizer mixes them.
+    // FNV-1a alone gives similar high bits for similar input. The finalizer of MurmurHash3 mixes them.
     hash = (hash ^ hash >> 33) &* 0xff51_afd7_ed55_8ccd
     hash = (hash ^ hash >> 33) &* 0xc4ce_b9fe_1a85_ec53
     hash ^= hash >> 33

@@ -19,8 +19,8 @@ public struct IPAMDelegate {
   /// IPAM plugins of others ignore it.
   public static let hostInterfaceVariable = "HUMANZ_HOST_INTERFACE"
 
-  /// The environment variable by which a delegate knows that it is one. A plugin that is its own delegate,
-  /// directly or through another plugin, would start itself without end.
+  /// The environment variable that tells a delegate that it is one. It stops a plugin that names itself as
+  /// its delegate, directly or through another plugin, from starting itself without end.
   private static let delegateVariable = "HUMANZ_DELEGATE"
 
   /// nil where the configuration delegates nothing.

@@ -8,12 +8,12 @@ import System
 
 /// The deletion of links, under way.
 ///
-/// Who deletes a link waits long after the link is gone, until every CPU has forgotten it (about 20 ms, in
-/// `rcu_barrier`). So a child process sends the message and waits, and this process goes on when the kernel
-/// has told that the link is gone. What the kernel refuses, it refuses at once; the child passes that on
-/// through a pipe. Where a step of this fails, this process sends the message itself and waits.
+/// The kernel answers the message that deletes a link only when every CPU has finished with the link, about
+/// 20 ms after it is gone (`rcu_barrier`). So a child process sends the message and waits for the answer. This
+/// process continues as soon as the kernel reports that the link is gone. An error comes at once; the child
+/// passes it on through a pipe. If a step of this fails, this process sends the message itself.
 public struct LinkDeletion: ~Copyable {
-  /// One of the links: with it all are gone.
+  /// One of the links: all of them go together.
   private let link: LinkIndex?
   private let request: Request
   private let worker: Worker?
@@ -64,12 +64,12 @@ public struct LinkDeletion: ~Copyable {
     self.error = error
   }
 
-  /// A number of a group that none of these links is in, and that nobody else chooses.
+  /// The number of a group that has none of these links, and that no other process chooses.
   public static func privateGroup(besides links: [Link]) -> UInt32 {
     while true {
       var group: UInt32 = 0
       getentropy(&group, MemoryLayout<UInt32>.size)
-      // Groups have names for their low numbers, and the kernel keeps the number as a signed integer.
+      // Low numbers have names, and the kernel keeps the number as a signed integer.
       group = group & 0x3fff_ffff | 0x4000_0000
       if !links.contains(where: { $0.group == group }) { return group }
     }
@@ -91,18 +91,18 @@ public struct LinkDeletion: ~Copyable {
       case .refused(let error): throw CNIError(error)
       case .unknown, .ended: if try kernel.link(at: link) == nil { return }
       }
-      // A child that was killed, or that could not ask, leaves it to this process.
+      // If the child was killed or could not send the message, this process sends it.
       if case .ended = event { break }
     }
     try kernel.performIfPresent([request])
   }
 }
 
-/// The child that sends the message, and what this process hears of it.
+/// The child that sends the message, and the two ways to hear of its success.
 private struct Worker: ~Copyable {
   private let socket: DeletedLinkSocket
   private let child: ChildProcess
-  /// Ends when the child does; before that the child may write an error into it.
+  /// The read end of a pipe. The child writes an error into it, or closes it by its end.
   private let pipe: FileDescriptor
 
   enum Event {

@@ -59,7 +59,7 @@ extension Pod {
   }
 
   /// Lets the interface keep its IPv6 addresses when it is set down, as it keeps its IPv4 addresses, and
-  /// announce them when its MAC address is set: see `announce`. Without these the pod works all the same.
+  /// announce them when its MAC address is set: see `announce`. The pod also works without these settings.
   /// Equivalent to: `sysctl -w net.ipv6.conf.INTERFACE.keep_addr_on_down=1`, and `ndisc_notify=1`.
   private borrowing func keepIPv6(of interface: Link) {
     try? namespace.run { () throws(NetlinkError) in
@@ -89,7 +89,7 @@ extension Pod {
 
   /// The kernel's form of a result's route: without a gateway of its own it takes that of its
   /// family's address, and without one of those, or with the scope of a link, the destination is on
-  /// the link. A value that the kernel takes for "none" or does not keep is what the kernel makes of it.
+  /// the link. Values that the kernel ignores or limits are given as the kernel stores them.
   /// Source: specification section 5, "routes"; for the largest values net/ipv4/metrics.c.
   public static func route(
     _ route: ResultRoute, through interface: Link, addresses: [ResultIP]

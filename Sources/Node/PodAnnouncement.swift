@@ -6,11 +6,11 @@ import Embedded
 import Netlink
 
 extension Pod {
-  /// Tells the segment at which MAC address a pod's addresses are now: one that was another pod's a
-  /// moment ago works at once. What fails here is made up for by the neighbours' own asking, later.
+  /// Announces a pod's addresses on its segment, so that an address that another pod has just freed works at
+  /// once. If this fails, neighbours find the new MAC address later by asking.
   ///
-  /// The kernel announces the addresses of a link that is to do so when its MAC address is set, be it
-  /// the one it has. (With a packet socket we could, but closing one takes the kernel 10 ms.)
+  /// With `arp_notify` and `ndisc_notify` the kernel announces a link's addresses when its MAC address is set,
+  /// also to the same value. (A packet socket would do too, but the kernel takes 10 ms to close one.)
   /// Equivalent to: `arping -c 1 -U -I INTERFACE ADDRESS`; for IPv6 `ndsend ADDRESS INTERFACE`.
   /// - Parameter port: the node's end of the pair, where that is known.
   public borrowing func announce(

@@ -72,6 +72,6 @@ extension Gateway {
   func isExcluded(by other: IPPrefix, on bridge: InterfaceName) -> CNIError {
     CNIError(
       .exists, "the bridge \(bridge) has the address \(other) already",
-      details: "the gateway is to be \(prefix); \"forceAddress\" replaces the address")
+      details: "the configuration's gateway is \(prefix); \"forceAddress\" replaces the address")
   }
 }

@@ -95,7 +95,7 @@ extension ClusterFile {
 }
 
 extension ClusterFile.Peer {
-  /// nil where the object is no peer. There may be thousands: no error is made ready for each.
+  /// nil where the object is not a peer. There may be thousands: no error is prepared for each.
   fileprivate init?(_ object: JSONObject) {
     guard let subnet = object["subnet"]?.string.flatMap({ IPPrefix($0) }), subnet.isNetwork,
       let texts = object["via"]?.array

@@ -2,8 +2,8 @@
 import Addresses
 import Embedded
 
-/// Which of the cluster's pod subnets get routes. What Kubernetes tells of another node is not trusted
-/// with the routes of this one: a subnet must be nobody else's.
+/// Which of the cluster's pod subnets get routes. Another node's entry in Kubernetes must not take
+/// over routes of this one: a subnet must not be anybody else's.
 public struct ClusterSubnets {
   /// This node's own pod subnets.
   private let own: [IPPrefix]
@@ -51,7 +51,7 @@ public struct ClusterSubnets {
     own.contains { $0.family == subnet.family && $0.length == subnet.length }
   }
 
-  /// What is wrong with a subnet by itself, as it goes on after the subnet; nil for nothing.
+  /// What is wrong with a subnet by itself, as the rest of a sentence; nil where it is right.
   private func problem(of subnet: IPPrefix) -> String? {
     if own.contains(where: { $0.overlaps(subnet) }) { return " of this node" }
     if let reserved = reserved.first(where: { $0.overlaps(subnet) }) {

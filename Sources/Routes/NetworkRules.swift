@@ -36,7 +36,7 @@ public struct NetworkRules {
       ? Masquerade(network: name.description, inside: inside, except: all) : nil
   }
 
-  /// Makes the rules that are missing. Does nothing, and starts no process, where none is.
+  /// Adds the missing rules. If none is missing, it sends nothing and starts no process.
   ///
   /// All or nothing under the lock: another ADD that finds one rule and misses another waits here.
   /// - Throws: error 100 where a firewall that drops the network's packets rejects our rules.
@@ -100,7 +100,7 @@ public struct NetworkRules {
     }
   }
 
-  /// Removes the rules of a network without attachments, whatever its keys say now.
+  /// Removes all rules of a network without attachments, also those that its keys no longer ask for.
   public static func remove(of network: NetworkName) throws(CNIError) {
     let lock = try NodeLock(.exclusive)
     do throws(NetlinkError) {

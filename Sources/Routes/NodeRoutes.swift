@@ -73,8 +73,8 @@ public struct NodeRoutes {
     return try tunnels.problems() + routes
   }
 
-  /// Makes missing routes, replaces different ones and deletes stale ones. One bad peer never keeps
-  /// the others from their routes.
+  /// Makes missing routes, replaces different ones and deletes stale ones. A bad peer does not
+  /// stop the others from getting their routes.
   /// Equivalent to: `ip route replace … proto 72`, `ip route delete …` for the stale ones.
   /// - Returns: a sentence for each route that cannot be made.
   public func repair(on node: borrowing Node) -> [String] {
@@ -104,47 +104,6 @@ public struct NodeRoutes {
 // MARK: - Comparing
 
 extension NodeRoutes {
-  /// How a destination's route stands.
-  public enum State {
-    case installed, missing
-    /// Ours, but with another next hop, kind or MTU.
-    case different
-    /// A next hop is on no link of the node.
-    case notOnLink
-    /// Somebody else's route has the destination. It stays.
-    case conflicting
-    /// The peer gets no route: its subnet is outside of the network, or this node's.
-    case refused
-    /// Ours, and no peer needs it any more.
-    case stale
-    /// Somebody else's, within the network.
-    case foreign
-  }
-
-  /// A destination and how its route stands.
-  public final class Finding {
-    public let state: State
-    /// nil for a route that no peer needs.
-    public let peer: Peer?
-    /// The kernel's route, or the missing one.
-    public let route: Route
-    /// A sentence for a person; empty where the route is right.
-    public let message: String
-    /// The request that repairs it; nil where none of ours does.
-    let repair: Request?
-
-    public init(
-      _ state: State, _ peer: Peer?, _ route: Route, _ message: String = "",
-      repair: Request? = nil
-    ) {
-      self.state = state
-      self.peer = peer
-      self.route = route
-      self.message = message
-      self.repair = repair
-    }
-  }
-
   /// What is wrong, and with `all` also what is right.
   public func findings(all: Bool = false, on node: borrowing Node) throws(CNIError) -> [Finding] {
     var findings = refused.map { refusal in
@@ -301,55 +260,6 @@ extension NodeRoutes {
       return nil
     }
     return (route, link)
-  }
-}
-
-extension NodeRoutes.State: CustomStringConvertible {
-  public var description: String {
-    switch self {
-    case .installed: "installed"
-    case .missing: "missing"
-    case .different: "different"
-    case .notOnLink: "not on-link"
-    case .conflicting: "conflicting"
-    case .refused: "refused"
-    case .stale: "stale"
-    case .foreign: "foreign"
-    }
-  }
-}
-
-extension Peer {
-  /// The route to the peer by all of its addresses or by some.
-  @inline(never)
-  fileprivate func route(via hops: [IPAddress]? = nil, device: LinkIndex? = nil) -> Route {
-    Route(
-      destination: subnet, kind: isRest ? .unreachable : .unicast,
-      nextHops: (hops ?? via).map { NextHop(gateway: $0, device: device) }, mtu: mtu)
-  }
-}
-
-extension Route {
-  fileprivate var isOurs: Bool { proto == Route.humanz }
-
-  /// Whether it is a link's own, which comes and goes with an address.
-  fileprivate var isKernels: Bool { proto == Route.kernel }
-
-  /// Whether it sends packets as a route to a peer does. Protocol and metric do not count.
-  @inline(never)
-  fileprivate func serves(as wanted: Route) -> Bool {
-    guard kind == wanted.kind, mtu == wanted.mtu, nextHops.count == wanted.nextHops.count,
-      wanted.source == nil || source == wanted.source
-    else { return false }
-    // The kernel may have the next hops in another order.
-    for hop in nextHops {
-      let isWanted = wanted.nextHops.contains { other in
-        hop.gateway == other.gateway && hop.encapsulation == other.encapsulation
-          && (other.device == nil || hop.device == other.device)
-      }
-      guard hop.weight == 1, isWanted else { return false }
-    }
-    return true
   }
 }
 

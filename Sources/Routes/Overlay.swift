@@ -96,8 +96,8 @@ struct OverlayDevice {
   /// As large as the largest packet of a route over it.
   let mtu: Int
 
-  /// Whether the node tells pods of a smaller MTU that a router has told it of. Without that, IPv4 packets of
-  /// the tunnel must not be kept from fragmentation: what is too large would be lost in silence.
+  /// Whether the node reports to pods a smaller path MTU that a router has reported to it. Otherwise IPv4
+  /// packets of the tunnel must allow fragmentation: larger ones would be lost without an error.
   static var followsPathMTU: Bool { Sysctl.read(pathMTU) == "1" }
 
   private static var pathMTU: String { "net/ipv4/ip_forward_use_pmtu" }
@@ -135,7 +135,7 @@ struct OverlayDevice {
       where !failure.error.exists {
         throw CNIError(failure.error)
       }
-      // Once: whoever turns it off has a reason.
+      // Only when the device is made: a person may turn it off later.
       try? Sysctl.write(OverlayDevice.pathMTU, "1")
     }
     try node.kernel.perform([

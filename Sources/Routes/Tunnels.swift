@@ -67,7 +67,7 @@ final class Tunnels {
 
   @inline(never)
   private static func serve(_ peer: Peer, _ overlay: Overlay, isOnLink: Bool) -> Bool {
-    // A link that is named is to be used.
+    // A peer that names a link is reached over that link.
     if peer.isRest || peer.device != nil { return false }
     return overlay.mode == .always || !isOnLink
       || peer.via.contains { $0.family != peer.subnet.family }
@@ -132,7 +132,7 @@ final class Tunnels {
     return problems
   }
 
-  /// Makes the check, then the device: nothing is taken from the network before it is checked.
+  /// Makes the check, then the device: no packet is accepted before it can be checked.
   func repair(on node: borrowing Node) throws(CNIError) {
     isUsable = false
     try netfilterSteps { (socket: borrowing NetfilterSocket) throws(NetlinkError) in

@@ -14,9 +14,9 @@ public struct Directory: ~Copyable {
 
   /// Opens a directory by the path of its parent and its name.
   ///
-  /// A link on the way is followed only out of a directory that root, or this process's user, owns and
-  /// nobody else may write to: another user can have put it elsewhere. The directory itself is never a
-  /// link.
+  /// A symbolic link on the way is followed only if its directory belongs to root or to this process's
+  /// user and nobody else may write to it: in other directories any user can make a link. The directory
+  /// itself is never a link.
   /// - Parameter make: whether to make what is missing of the path, 0700; otherwise a missing directory
   ///   is nil.
   public init?(_ name: String, in path: String, make: Bool) throws(SystemError) {

@@ -50,7 +50,7 @@ extension Directory {
     }
   }
 
-  /// Opens a new file. An old one is never truncated: it may have another name, and be a lease.
+  /// Opens a new file. An existing file is never truncated: it may be a lease that has a second name.
   private borrowing func make(_ name: String) throws(SystemError) -> Int32 {
     for _ in 0..<2 {
       let raw = humanz_openat(rawValue, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
@@ -86,7 +86,7 @@ extension Directory {
   }
 
   /// Removes an empty directory. The corresponding C function is `unlinkat` with AT_REMOVEDIR.
-  /// - Returns: false where it has files in it, or there is none.
+  /// - Returns: false where the directory is not empty or does not exist.
   @discardableResult
   public borrowing func removeEmptyDirectory(_ name: String) throws(SystemError) -> Bool {
     if unlinkat(rawValue, name, AT_REMOVEDIR) == 0 { return true }

@@ -9,7 +9,7 @@ public enum StandardStream {
   /// end of a child can be waited for.
   public static func prepare() {
     humanz_signal_ignore(SIGPIPE)
-    // A caller that ignores it would have the kernel forget how a delegate ended.
+    // If the caller ignored SIGCHLD, the kernel would discard the exit status of a delegate.
     humanz_signal_default(SIGCHLD)
     while case let descriptor = humanz_open("/dev/null", O_RDONLY, 0), descriptor >= 0 {
       if descriptor > STDERR_FILENO {

@@ -34,7 +34,7 @@ struct AttachmentPair {
     undo.push(.call { [self] node, pod in remove(node, pod) })
     // The kernel keeps IPv6 off a link that is too narrow for it (RFC 8200 section 5).
     let hasIPv6 = Node.hasIPv6 && pair.mtu ?? bridge.link.mtu >= 1280
-    // In one datagram: nobody ever finds the link without its alias, even after a `kill -9`.
+    // In one datagram: the link never lacks its alias, even after a `kill -9`.
     let failures = try node.kernel.failures(
       performing: [
         .addVethPair(pair),
@@ -126,7 +126,7 @@ struct AttachmentPair {
   }
 
   /// The node's end of a pair that the reference `bridge` made: the peer of the pod's interface, a port of the
-  /// configured bridge without one of our aliases. nil where there is none, or no namespace.
+  /// configured bridge without one of our aliases. nil where it or the namespace is missing.
   static func ofReference(
     _ attachment: Attachment, namespace: String?, bridge: InterfaceName, on node: borrowing Node
   ) throws(CNIError) -> Link? {

@@ -25,7 +25,7 @@ struct Bridge {
     if let link = try node.kernel.link(name) {
       return try adopt(link, isNew: false, configuration, on: node)
     }
-    // Before it is made: the kernel's answer may be what fails.
+    // Before the bridge is made: the request may succeed although its answer is lost.
     undo.push(.call { node, _ in removeUnused(name, node) })
     var mtu = configuration.mtu
     if mtu == nil { mtu = try node.defaultRouteMTU() }
@@ -102,10 +102,10 @@ struct Bridge {
       details: "\(error); the kernel was built without CONFIG_BRIDGE_VLAN_FILTERING")
   }
 
-  /// Reads the MAC address again where a new port may have changed it: a bridge whose MAC address nobody set
-  /// takes the lowest one of its ports.
-  /// - Parameter keepsMAC: whether to give the bridge its old MAC address back, for good: pods that know it
-  ///   as their gateway's would lose the gateway.
+  /// Reads the MAC address again where a new port may have changed it: a bridge whose MAC address was never
+  /// set takes the lowest one of its ports.
+  /// - Parameter keepsMAC: whether to set the old MAC address again, which then stays: pods know it as their
+  ///   gateway's.
   mutating func readMAC(
     keepsMAC: Bool, on node: borrowing Node
   ) throws(CNIError) {

@@ -15,7 +15,7 @@ struct BridgeConfiguration {
   let mac: MACAddress?
   /// The queues of each end of the pair.
   let queues: Int
-  /// Whether the bridge is promiscuous: another way to the same end.
+  /// Whether the bridge is promiscuous: another way to let a pod reach itself. See `hairpinMode`.
   let promiscMode: Bool
   /// Whether frames between the pods of the node pass its iptables and nftables rules for packets.
   let bridgeNetfilter: Bool
@@ -69,7 +69,7 @@ struct BridgeConfiguration {
 }
 
 extension JSONObject {
-  /// nil for `{}` and for an object whose members are all empty: it overrides nothing.
+  /// The object; nil if it is `{}` or all its members are empty: then it replaces nothing.
   var nonEmpty: JSONObject? {
     members.contains { $0.value.isNonEmpty } ? self : nil
   }

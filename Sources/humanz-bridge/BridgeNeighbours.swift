@@ -17,8 +17,8 @@ enum BridgeNeighbours {
     return neighbours
   }
 
-  /// Deletes the entries that are behind no port: those of pods whose links went with their namespace. An
-  /// entry that was good after all is made again by the next packet.
+  /// Deletes the entries whose MAC address is behind no port: pods whose links went with their namespace. The
+  /// next packet makes a valid entry again.
   static func removeOrphans(
     _ references: BridgeReferences, of node: borrowing Node
   ) throws(CNIError) {

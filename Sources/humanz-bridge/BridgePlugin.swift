@@ -2,6 +2,7 @@
 import CNI
 import Netlink
 import Node
+import Stages
 
 /// The link stage: a bridge on the node and a veth pair for each attachment; with an `ipam` section
 /// addresses and routes too, as the reference `bridge` has them.
@@ -122,7 +123,7 @@ struct BridgePlugin: Plugin {
       }
     }
     let deletion = AttachmentPair.startDeletion(of: nodeEnd, waits: references.waitForDelete)
-    // While the kernel deletes the links; and whatever becomes of them.
+    // While the kernel deletes the links, and also if that fails.
     errors.collect { () throws(CNIError) in try references.ipam?.del() }
     errors.collect { () throws(CNIError) in
       try deletion.wait(node.kernel)

@@ -43,9 +43,9 @@ struct MACCheck {
     }
   }
 
-  /// Removes the rule of a port that is gone, if there may be one: the key may have changed since the ADD.
-  /// A kernel since 6.16 keeps the rule, for the next port of that name. A port that is there has the name
-  /// for an attachment to another network.
+  /// Removes the rule of a port that is gone, also if the key was changed since the ADD. Kernels since 6.16
+  /// keep the rule, and would apply it to the next port of that name. If a port of that name exists, it
+  /// belongs to an attachment to another network.
   static func remove(
     of host: HostInterface, isAsked: Bool, on node: borrowing Node
   ) throws(CNIError) {

@@ -44,7 +44,7 @@ struct PortVLANs: Equatable {
     return ranges
   }
 
-  /// Ranges in order, those that touch made one.
+  /// The ranges in order; adjacent ones are joined.
   private static func joined(_ ranges: [ClosedRange<UInt16>]) -> [ClosedRange<UInt16>] {
     var joined: [ClosedRange<UInt16>] = []
     for id in UInt16(1)...4094 where ranges.contains(where: { $0.contains(id) }) {
@@ -57,14 +57,14 @@ struct PortVLANs: Equatable {
     return joined
   }
 
-  /// What makes a port that is in VLAN 1 alone, as a bridge adds it, be in these.
+  /// The requests for a new port, which the bridge has put into VLAN 1.
   func requests(port: LinkIndex) -> [Request] {
     var requests: [Request] = []
     if !preservesDefault {
       requests.append(.deleteBridgeVLAN(port, BridgeVLAN(1...1)))
     }
     requests += trunk.map { .addBridgeVLAN(port, BridgeVLAN($0)) }
-    // Last, so that a trunk with the same VLAN in it does not tag it.
+    // Last: a trunk with the same VLAN in it would tag it.
     if let access {
       requests.append(
         .addBridgeVLAN(port, BridgeVLAN(access...access, isPVID: true, isUntagged: true)))
@@ -72,7 +72,7 @@ struct PortVLANs: Equatable {
     return requests
   }
 
-  /// The first VLAN that a port is not in as it is to be; nil where it is in all of them.
+  /// The first VLAN that a port lacks or has with other flags; nil where all are right.
   func missing(in present: [BridgeVLAN]) -> UInt16? {
     if let access,
       !present.contains(where: { $0.ids.contains(access) && $0.isPVID && $0.isUntagged })

@@ -5,6 +5,7 @@ import Embedded
 import Leases
 import Netlink
 import Node
+import Stages
 import System
 
 /// The address stage: chooses addresses and keeps them as leases. A delegate prints them; a stage of the
@@ -20,7 +21,7 @@ struct IPAMPlugin: Plugin {
 
   private var network: NetworkName { invocation.configuration.name }
 
-  /// As a delegate it knows the `ipam` section's keys alone: the others are its caller's.
+  /// As a delegate it knows the keys of the `ipam` section only: the others are its caller's.
   func unknownKeys() throws(CNIError) -> [UnknownKey] {
     let keys = invocation.configuration.keys
     var unknown: [UnknownKey] = []
@@ -104,7 +105,7 @@ struct IPAMPlugin: Plugin {
       }
       try print(result)
     } catch {
-      // An ADD that leased an address since may rely on the gateway.
+      // Another ADD may have leased an address since, and rely on the gateway.
       if !gatewayUndo.isEmpty {
         store.ifAlone(attachment) { _ = try? node.kernel.failures(performing: gatewayUndo) }
       }

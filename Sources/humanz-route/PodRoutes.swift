@@ -79,7 +79,7 @@ struct PodRoutes {
     wanted.filter { route in !present.contains { $0.serves(as: route) } }
   }
 
-  /// CHECK: each route is there, by its next hop and with what it says of itself.
+  /// CHECK: each route exists, with its next hop and its properties.
   /// - Throws: error 102 naming the one that is missing or another.
   func check(in pod: borrowing Pod) throws(CNIError) {
     for route in missing {

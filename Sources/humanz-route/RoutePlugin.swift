@@ -5,6 +5,7 @@ import Embedded
 import Netlink
 import Node
 import Routes
+import Stages
 
 /// The route stage: the pod's routes, and the node's to every other node's pods.
 struct RoutePlugin: Plugin {
@@ -74,8 +75,8 @@ struct RoutePlugin: Plugin {
     }
   }
 
-  /// The pod's addresses whose packets pass the node. A macvlan's do not, and are no reason to forward
-  /// or to open a firewall.
+  /// The pod's addresses whose packets pass the node. Those of a macvlan interface do not: they need neither
+  /// forwarding nor rules in a firewall.
   private func addressesBehindNode(
     _ configuration: RouteConfiguration, _ result: CNIResult, _ interface: Link,
     _ namespace: String
@@ -167,7 +168,7 @@ struct RoutePlugin: Plugin {
 
   private func refuse(_ complaints: [String], _ code: CNIError.Code) throws(CNIError) {
     guard let first = complaints.first else { return }
-    throw CNIError(code, first, details: complaints.joined(separator: "; "))
+    throw CNIError(code, first, details: complaints.dropFirst().joined(separator: "; "))
   }
 
   private var needsPrevResult: CNIError {

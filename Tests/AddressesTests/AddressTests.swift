@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Tables
 import TestSupport
 import Testing
 
@@ -66,37 +67,9 @@ private let (inet, inet6): (Int32, Int32) = (2, 10)
     }
   }
 
-  @Test(arguments: [
-    "", "1.2.3", "1.2.3.4.5", "1.2.3.256", "01.2.3.4", "1.2.3.4 ", "0x1.2.3.4", "1..2.3", ":",
-    ":::", "1:",
-    ":1", "1::2::3", "12345::", "::g", "1:2:3:4:5:6:7:8:9", "1:2:3:4:5:6:7::8:9", "fe80::1%eth0",
-    "::1.2.3",
-    "::1.2.3.4:5", "1:2:3:4:5:6:7:1.2.3.4", "١.2.3.4",
-  ])
-  func `what is no address is nil`(text: String) {
-    #expect(IPAddress(text) == nil)
-  }
-
-  @Test(arguments: [
-    ("::ffff:10.1.2.3", "10.1.2.3"), ("::ffff:a01:203", "10.1.2.3"), ("::FFFF:0:0", "0.0.0.0"),
-    ("::fffe:10.1.2.3", "::fffe:a01:203"), ("::1.2.3.4", "::102:304"),
-    ("64:ff9b::1.2.3.4", "64:ff9b::102:304"),
-    ("1:0:0:2:0:0:0:3", "1:0:0:2::3"), ("1:0:0:2:3:0:0:4", "1::2:3:0:0:4"),
-    ("1:0:2:3:4:5:6:7", "1:0:2:3:4:5:6:7"),
-    ("0:0:0:0:0:0:0:0", "::"), ("0::1", "::1"), ("1:2:3:4:5:6:7::", "1:2:3:4:5:6:7:0"),
-    ("2001:DB8::0A", "2001:db8::a"),
-  ])
-  func `the text is canonical, and a mapped address is the one in it`(
-    text: String, canonical: String
-  ) throws {
-    #expect(try #require(IPAddress(text)).description == canonical)
-  }
-
-  @Test func `the next address is one more, and there is none past the last`() throws {
-    #expect(IPAddress("10.0.0.255")?.advanced(by: 1) == IPAddress("10.0.1.0"))
-    #expect(IPAddress("255.255.255.255")?.advanced(by: 1) == nil)
-    #expect(IPAddress("fd00::ffff")?.advanced(by: 1) == IPAddress("fd00::1:0"))
-    #expect(IPAddress("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")?.advanced(by: 1) == nil)
+  @Test(arguments: AddressTable.addresses + AddressTable.prefixes)
+  func `a text is an address or a prefix, or nil`(_ row: Case) {
+    #expect(row.failure == nil)
   }
 
   @Test func `addresses are in order, IPv4 first`() throws {
@@ -107,32 +80,13 @@ private let (inet, inet6): (Int32, Int32) = (2, 10)
 
   // MARK: Prefixes
 
-  @Test(arguments: [
-    ("100.100.1.2/24", "100.100.1.0/24", "100.100.1.255"),
-    ("10.0.0.1/32", "10.0.0.1/32", "10.0.0.1"),
-    ("10.9.8.7/0", "0.0.0.0/0", "255.255.255.255"), ("10.0.0.3/31", "10.0.0.2/31", "10.0.0.3"),
-    ("fd00:100:100::5/64", "fd00:100:100::/64", "fd00:100:100:0:ffff:ffff:ffff:ffff"),
-    ("fd00::1/0", "::/0", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"), ("::1/128", "::1/128", "::1"),
-  ])
-  func `a prefix keeps its host bits and knows its network`(
-    text: String, network: String, last: String
-  ) throws {
+  @Test(arguments: ["100.100.1.2/24", "10.0.0.1/32", "10.9.8.7/0", "fd00:100:100::/64", "::1/128"])
+  func `a prefix begins and ends with its network`(text: String) throws {
     let prefix = try #require(IPPrefix(text))
-    #expect(prefix.description == text)
-    #expect(prefix.network.description == network)
-    #expect(prefix.first == prefix.network.address && prefix.last.description == last)
-    #expect(prefix.isNetwork == (text == network))
+    #expect(prefix.first == prefix.network.address && prefix.network.isNetwork)
+    #expect(prefix.isNetwork == (prefix == prefix.network))
     #expect(prefix.contains(prefix.first) && prefix.contains(prefix.last))
     #expect(prefix.last.advanced(by: 1).map { prefix.contains($0) } ?? false == false)
-  }
-
-  @Test(arguments: [
-    "10.0.0.0", "10.0.0.0/", "/24", "10.0.0.0/33", "::/129", "10.0.0.0/024", "10.0.0.0/+8",
-    "10.0.0.0/ 8",
-    "10.0.0.0/-1", "10.0.0.0/8/9", "10.0.0/8", "10.0.0.0/255.0.0.0", "10.0.0.0/256",
-  ])
-  func `what is no prefix is nil`(text: String) {
-    #expect(IPPrefix(text) == nil)
   }
 
   @Test func `containing and overlapping are by bits`() throws {

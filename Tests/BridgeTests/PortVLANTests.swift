@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import CNI
 import Netlink
-import TestSupport
+import Tables
 import Testing
 
 @testable import humanz_bridge

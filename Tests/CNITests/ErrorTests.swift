@@ -45,7 +45,7 @@ import Testing
     #expect(CNIError.combined([first]) == first)
     let both = CNIError.combined([first, second])
     #expect(both?.code == .several && both?.message == "2 errors, the first: one")
-    #expect(both?.details == "one (why); two")
+    #expect(both?.details == "why; two")
     #expect(CNIError.combined([first, first])?.code == .kernel)
   }
 }

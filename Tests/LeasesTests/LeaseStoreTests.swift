@@ -105,26 +105,8 @@ import Testing
         refusal == .holds(attachment(number), held[number]!.map { IPAddress($0)! }), "seed \(seed)")
       return
     }
-    let expected = requested.isEmpty ? model.allocate() : model.allocate(requested[0])
+    let expected = model.allocate(requested.first)
     #expect(given == expected, "seed \(seed)")
     held[number] = expected
-  }
-}
-
-extension PoolModel {
-  /// What an ADD is to get that asks for an address of the first set.
-  mutating func allocate(_ wish: IPAddress) -> [String]? {
-    guard gives(wish.family, wish.value), !taken.contains(wish.description) else { return nil }
-    var values = [wish.value]
-    for index in sets.indices.dropFirst() {
-      guard let value = next(in: index, after: sets[index].lastGiven, taken: taken) else {
-        return nil
-      }
-      values.append(value)
-    }
-    for (index, value) in values.enumerated() { sets[index].lastGiven = value }
-    let given = zip(sets, values).map { IPAddress($0.family, $1).description }
-    taken.formUnion(given)
-    return given
   }
 }

@@ -5,7 +5,7 @@ import TestSupport
 
 @testable import Leases
 
-/// A configuration of pools, and plain sets and integers that say what they are to give.
+/// A configuration of pools, and a model of what they give, of plain sets and integers.
 struct PoolModel {
   /// A range in the order of its addresses.
   struct Range {
@@ -99,7 +99,7 @@ struct PoolModel {
   /// Whether each set has an address that may be given.
   var isPossible: Bool { sets.indices.allSatisfy { next(in: $0, after: nil, taken: []) != nil } }
 
-  /// The next address of a set that is to be given: one by one from the last one given.
+  /// The next address that a set gives: the first free one after the last one given.
   func next(in index: Int, after last: UInt128?, taken: Swift.Set<String>) -> UInt128? {
     let set = sets[index]
     let start = last.flatMap { last in
@@ -128,18 +128,27 @@ struct PoolModel {
     return nil
   }
 
-  /// The addresses that an ADD is to get, in the order of the sets; nil where there is none of one.
-  mutating func allocate() -> [String]? {
+  /// The addresses that the next ADD gets, in the order of the sets; nil where a set has none.
+  /// - Parameter wish: the address of the first set that the ADD asks for.
+  mutating func allocate(_ wish: IPAddress? = nil) -> [String]? {
     var values: [UInt128] = []
     for index in sets.indices {
-      guard let value = next(in: index, after: sets[index].lastGiven, taken: taken) else {
-        return nil
+      let value: UInt128?
+      if index == 0, let wish {
+        value = isFree(wish) ? wish.value : nil
+      } else {
+        value = next(in: index, after: sets[index].lastGiven, taken: taken)
       }
+      guard let value else { return nil }
       values.append(value)
     }
     for (index, value) in values.enumerated() { sets[index].lastGiven = value }
     let given = zip(sets, values).map { IPAddress($0.family, $1).description }
     taken.formUnion(given)
     return given
+  }
+
+  private func isFree(_ address: IPAddress) -> Bool {
+    gives(address.family, address.value) && !taken.contains(address.description)
   }
 }

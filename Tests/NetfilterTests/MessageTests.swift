@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Addresses
 import CNetlink
+import Tables
 import TestSupport
 import Testing
 

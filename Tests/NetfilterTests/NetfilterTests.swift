@@ -3,6 +3,7 @@ import Addresses
 import CNetlink
 import Dispatch
 import System
+import Tables
 import TestSupport
 import Testing
 

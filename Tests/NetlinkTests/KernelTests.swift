@@ -2,6 +2,7 @@
 import Addresses
 import CNetlink
 import System
+import Tables
 import TestSupport
 import Testing
 
@@ -185,7 +186,7 @@ import Testing
       #expect {
         _ = try NetworkNamespace(path: path).fileDescriptor
       } throws: {
-        ($0 as? NetlinkError)?.isNotANamespace == true
+        ($0 as? NetlinkError)?.text == "it is not a network namespace"
       }
     }
     let own = try NetworkNamespace.callers()

@@ -2,6 +2,7 @@
 import Addresses
 import CNetlink
 import System
+import Tables
 import TestSupport
 import Testing
 

@@ -2,6 +2,7 @@
 import Addresses
 import CNetlink
 import System
+import Tables
 import TestSupport
 import Testing
 
@@ -72,16 +73,6 @@ import Testing
       """
       30000000 1a00 0100 00000000 00000000 0a800000 00000000 00000000
       1400 0100 fd000000000000000000000000000001
-      """
-    ),
-    (
-      .addRoute(
-        Route(
-          destination: prefix("10.2.0.0/24"), nextHops: [NextHop(gateway: address("192.0.2.2"))])
-      ),
-      """
-      2c000000 1800 0106 00000000 00000000 02180000 fe480001 00000000
-      0800 0100 0a020000 0800 0500 c0000202
       """
     ),
   ]

@@ -61,4 +61,47 @@ import Testing
     #expect(table.outerRoute(to: address("198.51.100.1"))?.destination == prefix("0.0.0.0/0"))
     #expect(table.outerRoute(to: address("10.244.9.9")) == nil)
   }
+
+  @Test(arguments: newSeeds)
+  func `any table gives what looking at every route gives`(seed: UInt64) throws {
+    var random = SeededRandom(seed: seed)
+    let routes = (0..<1 + random.below(40)).map { _ in
+      let length = [0, 8, 12, 16, 20, 24, 28, 32][random.below(8)]
+      let value = UInt128(
+        10 << 24 | random.below(4) << 20 | random.below(4) << 12 | random.below(4))
+      let hop =
+        random.once(in: 3)
+        ? NextHop(gateway: address("192.0.2.1"), device: LinkIndex(Int32(random.below(3))))
+        : NextHop(device: LinkIndex(Int32(random.below(3))))
+      return Route(
+        destination: IPPrefix(IPAddress(.v4, value), length: length).network,
+        kind: random.once(in: 6) ? .unreachable : .unicast, nextHops: [hop],
+        proto: random.once(in: 2) ? Route.kernel : Route.humanz,
+        priority: UInt32(random.below(3)))
+    }
+    let table = RouteTable(routes)
+    for _ in 0..<100 {
+      let wanted = IPAddress(
+        .v4, UInt128(10 << 24 | random.below(5) << 20 | random.below(5) << 12 | random.below(5)))
+      let device = random.once(in: 2) ? nil : LinkIndex(Int32(random.below(3)))
+      let around = routes.filter { route in
+        route.destination.contains(wanted)
+          && (device == nil || route.nextHops.contains { $0.device == device })
+      }
+      let longest = around.map { $0.destination.length }.max()
+      let best = around.filter { $0.destination.length == longest }
+      let lowest = best.map { $0.metric }.min()
+      // Of equal ones any may be meant.
+      let possible = best.filter { $0.metric == lowest }.map { route -> LinkIndex? in
+        let isLink = route.kind == .unicast && route.nextHops.allSatisfy { $0.gateway == nil }
+        return isLink ? device ?? route.nextHops.first?.device : nil
+      }
+      let found = table.link(of: wanted, over: device)
+      #expect(
+        possible.isEmpty ? found == nil : possible.contains(found),
+        "seed \(seed), \(wanted) over \(text(device))")
+    }
+  }
+
+  private func text(_ device: LinkIndex?) -> String { device.map { "\($0)" } ?? "any" }
 }

@@ -2,6 +2,8 @@
 import Addresses
 import CNetlink
 import Netlink
+// A test that has this has the shorthands too.
+@_exported import Tables
 
 /// A new, empty network namespace. It lives as long as the value, or what is open in it.
 package func makeNamespace() throws -> NetworkNamespace {
@@ -20,17 +22,6 @@ package func inNewNamespace(_ body: (borrowing RouteSocket) throws -> Void) thro
   }
   try result.get()
 }
-
-/// A link's index in a test is a number.
-extension LinkIndex: ExpressibleByIntegerLiteral {
-  public init(integerLiteral value: Int32) { self.init(value) }
-}
-
-/// Shorthands that make the tests' literals short; a wrong one ends the run.
-package func name(_ text: String) -> InterfaceName { InterfaceName(text)! }
-package func mac(_ text: String) -> MACAddress { MACAddress(text)! }
-package func address(_ text: String) -> IPAddress { IPAddress(text)! }
-package func prefix(_ text: String) -> IPPrefix { IPPrefix(text)! }
 
 /// What a shell command prints, run in the calling thread's network namespace.
 package func shell(_ command: String) -> String {

@@ -4,6 +4,7 @@ import Embedded
 import Leases
 import Node
 import Routes
+import Stages
 import System
 
 /// A configuration of another suite made into one of ours.

@@ -6,6 +6,7 @@ import Leases
 import Netlink
 import Node
 import Routes
+import Stages
 
 /// What is wrong in one configuration and around it.
 struct Lint {

@@ -24,7 +24,7 @@ def neighbour(node, address, pod=None):
 
 
 def learn(node, address, mac, link, pod=None):
-    """Has a host believe that an address is at a hardware address."""
+    """Makes a host believe that an address is at a hardware address."""
     node.run("ip", "neigh", "replace", address, "lladdr", mac, "dev", link, "nud", "reachable",
              pod=pod)
 

@@ -29,7 +29,7 @@ def add_pods(node, *pods, **keys):
 
 
 def drop(node, backend):
-    """Has the node drop what it forwards."""
+    """Makes the node drop what it forwards."""
     if backend == "nft":
         node.run("nft", "add table inet wall; add chain inet wall passing "
                         "{ type filter hook forward priority 0; policy drop; }")

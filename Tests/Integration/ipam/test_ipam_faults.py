@@ -41,7 +41,7 @@ def test_a_failed_add_that_cannot_read_its_leases_keeps_the_way_to_them(node):
             break
         opened += line.startswith(("openat(", "open("))
     network.take_back("pod")
-    # No descriptor is to be had from the first lease on.
+    # No file descriptor is available from the first lease on.
     error = network.refusal("ADD", "pod", under=[
         "strace", "-o", "/dev/null", "-e", "trace=openat",
         "-e", f"inject=openat:error=ENFILE:when={opened + 1}+"])

@@ -444,7 +444,7 @@ def test_the_first_example_of_the_readme_works(node):
 
 def test_the_readme_has_each_key(node):
     text = (ROOT / "Sources/humanz-ipam/README.md").read_text()
-    source = (ROOT / "Sources/Node/StageKeys.swift").read_text()
+    source = (ROOT / "Sources/Stages/StageKeys.swift").read_text()
     keys = source.split("var ipam: KnownKeys")[1].split('"""')[1].replace("\\", "").split()
     assert "subnet" in keys and "forceAddress" in keys
     assert [key for key in keys if f"\n| `{key}` |" not in text] == []

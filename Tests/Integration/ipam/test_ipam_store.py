@@ -463,7 +463,7 @@ def test_a_store_that_cannot_be_written_can_be_checked(network):
     for verb in ["ADD", "DEL"]:
         error = network.refusal(verb, "other" if verb == "ADD" else "pod")
         assert error["code"] == 5 and "ead-only" in error["msg"]
-    # Where nothing is held nothing is to be written.
+    # Nothing is written where nothing is held.
     network.take_back("never")
     node.run("mount", "-o", "remount,rw", "/run/disk")
     network.check("pod")

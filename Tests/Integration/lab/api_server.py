@@ -46,11 +46,11 @@ class APIServer:
             self.tell("ADDED", one)
 
     def tell(self, kind, node):
-        """Has an event happen."""
+        """Makes an event happen."""
         self._say(json.dumps({"type": kind, "object": node}))
 
     def tell_after_list(self, kind, node):
-        """Has an event happen just after all nodes were listed the next time."""
+        """Makes an event happen right after the next time that all nodes are listed."""
         self._say(json.dumps({"after": {"type": kind, "object": node}}))
 
     def close_watches(self):

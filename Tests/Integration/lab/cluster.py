@@ -132,7 +132,7 @@ class Member:
         return learned(self.node, self.families, proto)
 
     def sync(self, *told, check=True):
-        """Has Kubernetes tell of nodes."""
+        """Gives `humanz sync` the nodes of a Kubernetes cluster."""
         return Tool(self.node).sync(self.name, listed(*told), check=check)
 
 

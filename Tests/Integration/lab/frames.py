@@ -27,7 +27,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 @contextlib.contextmanager
 def _inside(node, pod):
-    """Has this thread be in the network namespace of a pod, or of the node."""
+    """Moves this thread into the network namespace of a pod, or of the node."""
     namespace = node.path(f"/run/netns/{pod}") if pod else f"/proc/{node.pid}/ns/net"
     with open("/proc/thread-self/ns/net", "rb") as own, open(namespace, "rb") as other:
         _set_namespace(other)

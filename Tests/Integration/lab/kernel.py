@@ -23,7 +23,7 @@ def need_bridge_netfilter(node):
 
 
 def _need(feature, is_there):
-    """Skips the test, by name, where the kernel has not what it needs."""
+    """Skips the test, by name, where the kernel lacks what it needs."""
     if is_there:
         return
     if IN_MACHINE:

@@ -65,7 +65,7 @@ def is_address(name):
 
 
 def held(directory):
-    """The leases of a store: whose each address is, as `CONTAINER INTERFACE`."""
+    """The leases of a store: who holds each address, as `CONTAINER INTERFACE`."""
     return {file.name: file.read_bytes().decode().replace("\r\n", " ")
             for file in pathlib.Path(directory).iterdir() if is_address(file.name)}
 

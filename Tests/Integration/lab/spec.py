@@ -225,5 +225,5 @@ class Subject:
 
 
 def text(value):
-    """JSON in a form that is the same for values that are."""
+    """JSON in a form that is the same for equal values."""
     return json.dumps(value, sort_keys=True)

@@ -25,7 +25,7 @@ def add_world(node):
 
 
 def serve(node, pod, page, port=80):
-    """Has a pod serve a page by HTTP until the node ends."""
+    """Makes a pod serve a page by HTTP until the node ends."""
     folder = node.path(f"/run/tmp/{pod}")
     folder.mkdir()
     (folder / "index.html").write_text(page)
@@ -73,7 +73,7 @@ print(time.monotonic() - start)
 
 
 def serve_bytes(node, pod):
-    """Has a pod send and take any number of bytes until the node ends."""
+    """Makes a pod send and take any number of bytes until the node ends."""
     process = node.start(PYTHON, "-c", _SERVE_BYTES, pod=pod, stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "listening\n"
     process.stdout.close()
@@ -101,7 +101,7 @@ with socket.create_server(("", 5001), family=socket.AF_INET6, dualstack_ipv6=Tru
 
 
 def serve_callers(node, pod):
-    """Has a pod tell each caller the address it sees, until the node ends."""
+    """Makes a pod tell each caller the address it sees, until the node ends."""
     process = node.start(PYTHON, "-c", _SERVE_CALLERS, pod=pod, stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "listening\n"
     process.stdout.close()

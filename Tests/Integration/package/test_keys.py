@@ -44,8 +44,8 @@ def rows(stage, head="key"):
 
 
 def known(name):
-    """The keys that the sources have in a list of Node/StageKeys.swift."""
-    text = (ROOT / "Sources/Node/StageKeys.swift").read_text()
+    """The keys that the sources have in a list of Stages/StageKeys.swift."""
+    text = (ROOT / "Sources/Stages/StageKeys.swift").read_text()
     body = re.search(rf"static var {name}: KnownKeys \{{\s*KnownKeys\((.*?)\)\s*\}}", text, re.DOTALL)[1]
     return set(re.findall(r"[A-Za-z]\w*", body))
 

@@ -11,6 +11,8 @@ from lab.isolated_node import ROOT
 
 STAGES = {"humanz-bridge", "humanz-ipam", "humanz-route"}
 TOOL = "humanz"
+# What the stages' configurations have, for them and the tool.
+KEYS = "Stages"
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +59,26 @@ def test_the_graph_in_contributing_is_the_packages(graph):
         name: others - everywhere for name, others in graph.items() if name not in everywhere}
 
 
+def places():
+    """The table in CONTRIBUTING of where something new goes: for each row its place and its commit."""
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    table = text[text.index("## Where something new goes"):text.index("## Two builds")]
+    rows = re.findall(r"^\| [^|]+ \| ([^|]+) \| ([A-Z][^|]*) \|$", table, re.MULTILINE)
+    assert len(rows) >= 9
+    return rows
+
+
+def test_the_files_that_contributing_names_are_there():
+    for place, _ in places():
+        for name in re.findall(r"`([^`]+)`", place):
+            if "/" not in name and not name.endswith(".swift"):
+                continue
+            pattern = name.replace("…", "*")
+            found = [*ROOT.glob(pattern), *ROOT.glob(f"Sources/{pattern}"),
+                     *ROOT.glob(f"Sources/*/{pattern}")]
+            assert found, name
+
+
 def test_the_commits_that_contributing_names_are_in_the_history():
     shallow = subprocess.run(
         ["git", "rev-parse", "--is-shallow-repository"], cwd=ROOT, capture_output=True, text=True)
@@ -64,11 +86,7 @@ def test_the_commits_that_contributing_names_are_in_the_history():
         pytest.skip("needs a clone with its whole history")
     subjects = subprocess.run(
         ["git", "log", "--format=%s"], cwd=ROOT, capture_output=True, text=True, check=True)
-    text = (ROOT / "CONTRIBUTING.md").read_text()
-    table = text[text.index("## Where something new goes"):text.index("## Two builds")]
-    named = re.findall(r"^\|.*\| ([A-Z][^|]*) \|$", table, re.MULTILINE)
-    assert len(named) >= 9
-    assert set(named) <= set(subjects.stdout.splitlines())
+    assert {commit for _, commit in places()} <= set(subjects.stdout.splitlines())
 
 
 def test_a_module_imports_what_it_depends_on_and_nothing_else(graph):
@@ -87,9 +105,19 @@ def test_libraries_know_no_stage_and_no_stage_knows_another(graph):
     for name in graph:
         others = reachable(graph, name)
         assert not others & (STAGES | {TOOL}), name
+        assert KEYS not in others or name in STAGES | {TOOL}, name
     for name in ("Netlink", "Netfilter"):
         assert "CNI" not in reachable(graph, name)
     assert not reachable(graph, "CNI") & {"Netlink", "Netfilter", "Node"}
+
+
+def test_no_library_names_a_stage():
+    """In its code: a comment may give an example."""
+    for path in (ROOT / "Sources").rglob("*.swift"):
+        if path.relative_to(ROOT / "Sources").parts[0] in STAGES | {TOOL}:
+            continue
+        code = re.sub(r"//.*", "", path.read_text())
+        assert not re.search(r"humanz-(bridge|ipam|route)", code), path
 
 
 def test_what_others_may_build_on_are_products():
@@ -97,3 +125,13 @@ def test_what_others_may_build_on_are_products():
         ["swift", "package", "dump-package"], cwd=ROOT, capture_output=True, check=True).stdout)
     libraries = {product["name"] for product in package["products"] if "library" in product["type"]}
     assert {"CNI", "Netlink", "Netfilter", "Node"} <= libraries
+
+
+@pytest.mark.parametrize("library", ["Netlink", "Netfilter"])
+def test_rtnetlink_and_firewalls_build_without_cni(graph, library):
+    scratch = ROOT / ".build-alone" / library
+    subprocess.run(
+        ["swift", "build", "--target", library, "--scratch-path", scratch], cwd=ROOT,
+        capture_output=True, check=True)
+    built = {path.stem for path in scratch.rglob("*.swiftmodule")}
+    assert built == reachable(graph, library) - {"CNetlink"} | {library}

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is true of a cluster whose routes a routing daemon carries, whichever it is."""
+"""What is true of a cluster whose routes a routing daemon carries, BIRD or FRR."""
 
 import re
 import time

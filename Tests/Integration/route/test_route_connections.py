@@ -9,7 +9,7 @@ import pytest
 from lab.system_calls import traced
 from lab.traffic import PYTHON
 
-# So many connections that not all are to be asked for, of another pod's.
+# Connections of another pod, too many to list them all.
 _MANY = 5000
 
 _SEND = """

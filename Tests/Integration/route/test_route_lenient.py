@@ -41,7 +41,7 @@ RESULTS = {
 
 
 def remember(host, result):
-    """Has the node remember the pod's address, as its pings would."""
+    """Gives the node a neighbour entry of the pod, as its pings would."""
     address = result["ips"][0]["address"].split("/")[0]
     mac = host.node.ip("link", "show", "dev", "eth0", pod="pod")[0]["address"]
     host.node.run("ip", "neigh", "replace", address, "lladdr", mac, "dev", "port0", "nud", "stale")

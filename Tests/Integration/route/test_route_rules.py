@@ -16,7 +16,7 @@ BACKENDS = ["iptables-nft", "iptables-legacy", "nftables"]
 
 
 def drop(node, backend, version):
-    """Has the node drop what it forwards; gives how to list the rules."""
+    """Makes the node drop what it forwards; gives how to list the rules."""
     if backend == "nftables":
         node.run("nft", "add table inet wall; add chain inet wall passing "
                         "{ type filter hook forward priority 0; policy drop; }")

@@ -159,7 +159,7 @@ KEYS = {
         "routes[0].scope": NUMBER, "routes[0].advmss": NUMBER, "defaultRoute": BOOLEAN,
         "unreachable": BOOLEAN, "forward": BOOLEAN, "ipMasq": BOOLEAN, "clusterFile": STRING},
 }
-# What a plugin does not read is not its to refuse.
+# A plugin accepts what it does not read.
 for keys in KEYS.values():
     for key in ("runtimeConfig", "args"):
         if not any(other.startswith(f"{key}.") for other in keys):

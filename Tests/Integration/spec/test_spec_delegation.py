@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Points 24 to 28 of the specification: delegates, what a runtime adds, many at once, and whose each thing is."""
+"""Points 24 to 28 of the specification: delegates, what a runtime adds, many at once, and what belongs to whom."""
 
 import importlib
 import json
@@ -183,7 +184,7 @@ def test_any_number_of_containers_and_verbs_at_once(subject):
         keys = {} if previous[pod] is None else {"prevResult": previous[pod]}
         return subject.call("ADD", pod, **keys).succeeded().json
     with ThreadPoolExecutor(len(pods)) as threads:
-        # The first six make the bridge, the store or the routes, whichever is there first.
+        # One of the first six makes the bridge, the store or the routes.
         results = dict(zip(pods, threads.map(add, pods)))
         held = [address for pod in pods for address in subject.addresses(pod=pod)]
         assert len(set(held)) == len(held) == 12

@@ -123,7 +123,7 @@ def test_del_works_with_a_previous_result_and_without(subject):
 @spec(14, BRIDGE, since="0.3.0")
 def test_interfaces_have_sandbox_and_mac_and_from_1_1_0_mtu(subject):
     subject.prepare()
-    # As given, whatever else it could be called.
+    # As given, although the namespace has other paths.
     sandbox = f"/run/../run//netns/{subject.pods['pod']}"
     result = subject.call("ADD", environment={"CNI_NETNS": sandbox}, mtu=1400).succeeded().json
     bridge, port, interface = result["interfaces"]

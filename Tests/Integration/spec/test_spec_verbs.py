@@ -29,7 +29,7 @@ def remembered(subject):
 
 
 def remember(subject, pod="pod"):
-    """Has the node learn the pod's address, as traffic would."""
+    """Gives the node a neighbour entry of the pod, as traffic would."""
     for address in (str(subject.subnet[2]), str(subject.subnet6[2])):
         subject.node.run("ip", "neigh", "replace", address, "lladdr", "02:00:00:00:00:33",
                          "dev", subject.bridge, "nud", "reachable")

@@ -21,7 +21,7 @@ pytestmark = [
 
 
 def emulate(node):
-    """Has the node's programs of ours be those for arm64."""
+    """Gives the node our programs for arm64."""
     for program in PROGRAMS:
         path = node.path(f"{PLUGINS}/{program}")
         path.unlink()

@@ -12,7 +12,7 @@ from lab.isolated_node import OURS, ROOT
 
 FILES = ROOT / "completions"
 
-# Has zsh print each word that it would offer, between two lines with a NUL.
+# Makes zsh print each word that it would offer, between two lines with a NUL.
 ZSH_SETUP = """
 PROMPT=
 fpath=(%s $fpath)

@@ -220,7 +220,7 @@ def test_gc_deletes_what_is_kept_and_not_valid_and_then_asks_every_plugin(runtim
 def test_gc_asks_all_plugins_also_after_errors(runtime):
     runtime.write({"fails": ["GC"]}, {}, {"fails": ["GC"]})
     error = json.loads(runtime.run("gc").stdout)
-    assert error["code"] == 77 and "first refuses GC" in error["details"]
+    assert error["code"] == 77 and "first refuses GC" in error["msg"]
     assert "third refuses GC" in error["details"]
     assert order(runtime.calls()) == [(name, "GC") for name in NAMES]
 

@@ -1,33 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
+import Embedded
+
 /// The bytes that hexadecimal digits stand for; blanks are for the reader.
 package func bytes(_ hexadecimal: String) -> [UInt8] {
-  let digits = hexadecimal.filter { !$0.isWhitespace }
-  return stride(from: 0, to: digits.count, by: 2).map { index in
-    let start = digits.index(digits.startIndex, offsetBy: index)
-    return UInt8(digits[start...digits.index(after: start)], radix: 16)!
-  }
+  let digits = hexadecimal.utf8.compactMap { hexadecimalDigit($0) }
+  return stride(from: 0, to: digits.count, by: 2).map { digits[$0] << 4 | digits[$0 + 1] }
 }
 
 /// An attribute as a tree, for comparing messages of two programs that write the same attributes in
-/// another order and are not of one mind about NLA_F_NESTED and the zero behind a string.
+/// another order, and with or without NLA_F_NESTED and the zero behind a string.
 package indirect enum AttributeTree: Comparable, CustomStringConvertible {
   case value(UInt16, [UInt8])
   case nest(UInt16, [AttributeTree])
 
   package static func < (left: AttributeTree, right: AttributeTree) -> Bool {
-    "\(left)" < "\(right)"
+    left.description < right.description
   }
 
   package var description: String {
     switch self {
     case .value(let type, let bytes): "\(type)=\(hexadecimal(bytes))"
-    case .nest(let type, let inner): "\(type)={\(inner.map(\.description).joined(separator: ", "))}"
+    case .nest(let type, let inner):
+      "\(type)={\(inner.map { $0.description }.joined(separator: ", "))}"
     }
   }
 
   /// Reads attributes. Which of them are nests, `nests` says by the path of types to them.
   package static func read(
-    _ bytes: ArraySlice<UInt8>, nests: Set<[UInt16]>, path: [UInt16] = []
+    _ bytes: ArraySlice<UInt8>, nests: [[UInt16]], path: [UInt16] = []
   ) -> [AttributeTree] {
     var trees: [AttributeTree] = []
     for (type, payload) in attributes(bytes) {
@@ -38,15 +38,15 @@ package indirect enum AttributeTree: Comparable, CustomStringConvertible {
         trees.append(.value(type, payload.last == 0 ? payload.dropLast() : Array(payload)))
       }
     }
-    return trees.sorted()
+    return trees.inOrder()
   }
 
   /// The paths of the attributes that bear NLA_F_NESTED.
-  package static func nests(_ bytes: ArraySlice<UInt8>, path: [UInt16] = []) -> Set<[UInt16]> {
-    var found: Set<[UInt16]> = []
+  package static func nests(_ bytes: ArraySlice<UInt8>, path: [UInt16] = []) -> [[UInt16]] {
+    var found: [[UInt16]] = []
     for (type, payload, isNest) in flaggedAttributes(bytes) where isNest {
-      found.insert(path + [type])
-      found.formUnion(nests(payload, path: path + [type]))
+      found.append(path + [type])
+      found.append(contentsOf: nests(payload, path: path + [type]))
     }
     return found
   }
@@ -94,6 +94,7 @@ package struct ComparableMessage: Equatable, CustomStringConvertible {
   }
 
   package var description: String {
-    "\(hexadecimal(header)) \(hexadecimal(family)) \(attributes)"
+    "\(hexadecimal(header)) \(hexadecimal(family)) "
+      + attributes.map { $0.description }.joined(separator: ", ")
   }
 }
