@@ -53,7 +53,11 @@ import Testing
           1000 0200 706f7374726f7574696e6700
           """))
     let answer = bytes(
-      "20000000 060a 0000 00000000 00000000 01000000 0c00 0300 0000000000000007")
+      """
+      30000000 060a 0000 00000000 00000000 01000000
+      1000 0200 706f7374726f7574696e6700
+      0c00 0300 0000000000000007
+      """)
     let rule = try answer.withUnsafeBytes { buffer in
       var messages = Messages(buffer)
       return try #require(messages.next().flatMap { InstalledRule($0) })
