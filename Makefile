@@ -158,6 +158,7 @@ lint: needs-lint
 	swift format lint --strict --recursive Sources Tests Examples Package.swift
 	shellcheck completions/humanz.bash $$(git grep -lE '^#!/bin/(ba|busybox )sh' -- .ci demo Scripts Tests Documentation)
 	zsh -n completions/_humanz
+	Scripts/license-lines --check
 	$(PYTHON) -m compileall -q Tests Benchmarks Documentation
 	for script in $$(git grep -l '^#!/usr/bin/python3' -- Scripts); do \
 	  $(PYTHON) -c 'import sys; compile(open(sys.argv[1]).read(), sys.argv[1], "exec")' "$$script"; \
