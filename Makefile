@@ -21,6 +21,7 @@
 #   make man      the manual pages, into .build-manual/
 #   make texts    the parts of Documentation/ that come from the programs and the sources: after a change of a
 #                 command or of a message
+#   make documentation  the libraries' documentation by DocC, without a warning, into .build-documentation/
 #   make dist     archives for amd64 and arm64, their checksums and an SPDX list of what is in them, into dist/
 #                 ARCH=amd64 makes one of them; so do deb and rpm
 #   make deb      Debian packages for amd64 and arm64, into dist/
@@ -35,7 +36,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build
 .PHONY: help build test tables model test-arm64 test-kernels test-kernels-short bench image lint demo clean \
-  install install-files man texts dist deb rpm test-packages \
+  install install-files man texts documentation dist deb rpm test-packages \
   needs-build needs-demo needs-test needs-kernels needs-bench needs-model needs-lint needs-deb needs-rpm needs-packages
 
 PLUGINS := humanz-bridge humanz-ipam humanz-route
@@ -196,6 +197,9 @@ install-files: man
 
 man:
 	Scripts/manual .build-manual
+
+documentation:
+	Scripts/documentation .build-documentation
 
 texts:
 	Scripts/messages
