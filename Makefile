@@ -21,6 +21,7 @@
 #   make man      the manual pages, into .build-manual/
 #   make texts    the parts of Documentation/ that come from the programs and the sources: after a change of a
 #                 command or of a message
+#   make documentation  the libraries' documentation by DocC, without a warning, into .build-documentation/
 #   make dist     archives for amd64 and arm64, their checksums and an SPDX list of what is in them, into dist/
 #                 ARCH=amd64 makes one of them; so do deb and rpm
 #   make deb      Debian packages for amd64 and arm64, into dist/
@@ -35,7 +36,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build
 .PHONY: help build test tables model test-arm64 test-kernels test-kernels-short bench image lint demo clean \
-  install install-files man texts dist deb rpm test-packages \
+  install install-files man texts documentation dist deb rpm test-packages \
   needs-build needs-demo needs-test needs-kernels needs-bench needs-model needs-lint needs-deb needs-rpm needs-packages
 
 PLUGINS := humanz-bridge humanz-ipam humanz-route
@@ -158,6 +159,7 @@ lint: needs-lint
 	swift format lint --strict --recursive Sources Tests Examples Package.swift
 	shellcheck completions/humanz.bash $$(git grep -lE '^#!/bin/(ba|busybox )sh' -- .ci demo Scripts Tests Documentation)
 	zsh -n completions/_humanz
+	Scripts/license-lines --check
 	$(PYTHON) -m compileall -q Tests Benchmarks Documentation
 	for script in $$(git grep -l '^#!/usr/bin/python3' -- Scripts); do \
 	  $(PYTHON) -c 'import sys; compile(open(sys.argv[1]).read(), sys.argv[1], "exec")' "$$script"; \
@@ -195,6 +197,9 @@ install-files: man
 
 man:
 	Scripts/manual .build-manual
+
+documentation:
+	Scripts/documentation .build-documentation
 
 texts:
 	Scripts/messages

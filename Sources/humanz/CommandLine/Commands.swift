@@ -132,9 +132,9 @@ var commands: [Command] {
       ],
       notes: """
         NETNS is the path of a network namespace, or its name in /run/netns; '-' in a del means that it
-        is gone. Plugins are found in CNI_PATH, or else beside humanz, or else in /opt/cni/bin. Results
-        are kept in CNI_RUN_CACHE, or else in /run/humanz/results. An error is printed as the plugin's
-        own JSON on stdout.
+        is gone. Plugins are found in CNI_PATH, or else beside humanz, in /opt/cni/bin, /usr/lib/cni and
+        /usr/libexec/cni. Results are kept in CNI_RUN_CACHE, or else in /run/humanz/results. An error is
+        printed as the plugin's own JSON on stdout.
         """, run: runNetwork),
   ]
 }

@@ -40,13 +40,20 @@ struct Conversion {
   }
 
   var conflist: JSON {
-    .object(
+    // The reference plugins of distributions know no 1.1.0.
+    let versions = ["0.4.0", "1.0.0"] + (plugins.allSatisfy(Conversion.isOurs) ? ["1.1.0"] : [])
+    return .object(
       JSONObject(
         ("cniVersion", .string("1.0.0")),
-        (
-          "cniVersions", .array(["0.4.0", "1.0.0", "1.1.0"].map { .string($0) })
-        ),
+        ("cniVersions", .array(versions.map { .string($0) })),
         ("name", .string("\(list.name)")), ("plugins", .array(plugins))))
+  }
+
+  /// Whether a plugin, and the one that it delegates to, is one of this suite.
+  private static func isOurs(_ plugin: JSON) -> Bool {
+    [plugin, plugin.object?["ipam"]].allSatisfy { section in
+      section?.object?["type"]?.string?.utf8.starts(with: "humanz-".utf8) ?? true
+    }
   }
 
   // MARK: - One plugin

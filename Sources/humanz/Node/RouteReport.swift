@@ -82,22 +82,29 @@ struct RouteReport {
   ) {
     let route = finding.route
     var (via, devices): ([String], [String]) = ([], [])
+    var deletion = "ip route del \(route.destination)"
     for hop in route.nextHops {
       if let gateway = hop.gateway { via.append(gateway.description) }
       if let tunnel = hop.encapsulation { via.append("by vxlan to \(tunnel.destination)") }
+      if route.nextHops.count == 1, let gateway = hop.gateway { deletion += " via \(gateway)" }
       guard let link = links.first(where: { $0.index == hop.device }) else { continue }
+      if route.nextHops.count == 1 { deletion += " dev \(link.name)" }
       devices.append(link.isRunning ? link.name.description : "\(link.name) (down)")
       used.append(link.index)
     }
     if via.isEmpty { via.append(route.nextHops.isEmpty ? route.kind.name : "link") }
     // The kernel makes it with the gateway's address on the bridge.
     let isOwn = finding.state == .foreign && route.proto == Route.kernel
+    var problem = finding.message.isEmpty ? nil : namingDevices(finding.message, links)
+    if finding.state == .conflicting, route.proto != Route.humanz, let words = problem {
+      problem = "\(words); if nobody needs it: `\(deletion)`"
+    }
     append(
       Row(
         network: network, destination: route.destination.description, via: via, devices: devices,
         state: isOwn ? "own subnet" : finding.state.description,
         purpose: isOwn ? "this node's pods" : finding.peer?.description,
-        problem: finding.message.isEmpty ? nil : namingDevices(finding.message, links)))
+        problem: problem))
   }
 
   /// The message with each device by its name: a route describes itself by the kernel's numbers.
@@ -187,9 +194,22 @@ struct RouteReport {
       ("masquerade", masquerade),
     ] {
       lines += RouteReport.table(title, rows, wide)
+      if !rows.isEmpty { lines += RouteReport.indented(notes(title)) }
     }
     lines.append(problems.isEmpty ? "problems: none" : "problems:")
     return lines + RouteReport.indented(problems.map { printable($0) })
+  }
+
+  /// What a table does not say.
+  private func notes(_ title: String) -> [String] {
+    switch title {
+    case "forward":
+      return ["Only policies are examined. Rules: `iptables -S FORWARD`, `nft list ruleset`"]
+    case "reverse path filter"
+    where filters.contains { $0.object?["mode"]?.string == "strict" }:
+      return ["strict: a packet is dropped if the way back to its sender is another link"]
+    default: return []
+    }
   }
 
   /// A table of objects that have the same members.

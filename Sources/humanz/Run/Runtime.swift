@@ -196,9 +196,10 @@ struct Runtime {
 
   private static func type(_ plugin: Keys) -> String { plugin.object["type"]?.string ?? "" }
 
-  /// CNI_PATH, or the folder this program is in.
+  /// CNI_PATH, or the folder this program is in and those where distributions have plugins.
   static var defaultSearchPath: String {
     if let path = environmentVariable("CNI_PATH"), !path.isEmpty { return path }
-    return executableFolder() ?? "/opt/cni/bin"
+    let usual = "/opt/cni/bin:/usr/lib/cni:/usr/libexec/cni"
+    return executableFolder().map { "\($0):\(usual)" } ?? usual
   }
 }

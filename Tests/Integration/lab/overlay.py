@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Nodes on two segments with a router between that knows nothing of pods, and what is seen on their links."""
 
 import subprocess

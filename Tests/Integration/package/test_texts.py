@@ -35,6 +35,13 @@ def test_each_story_that_is_played_is_told():
     assert PLAYED <= told
 
 
+def test_the_article_about_a_stage_has_the_example_as_it_is():
+    article = (ROOT / "Documentation/api/CNI.docc/WriteAStage.md").read_text()
+    shown = re.findall(r"^```swift\n(.*?)^```", article, re.DOTALL | re.MULTILINE)
+    files = [ROOT / "Examples/fourth-stage" / name for name in ("Package.swift", "Sources/deny/main.swift")]
+    assert shown == [re.sub(r"^// SPDX-.*\n", "", path.read_text(), flags=re.MULTILINE) for path in files]
+
+
 def test_the_readme_has_200_lines_at_most_and_no_command_outside_of_a_story():
     lines = README.read_text().splitlines()
     assert len(lines) <= 200

@@ -182,7 +182,7 @@ def test_a_pod_of_before_is_deleted_by_the_new_plugins():
     with machines("node1") as found:
         node = found["node1"]
         install(node)
-        run = "CNI_PATH=/usr/lib/cni humanz run {} /etc/cni/net.d/87-podman-bridge.conflist old"
+        run = "humanz run {} /etc/cni/net.d/87-podman-bridge.conflist old"
         node.does("ip netns add old")
         node.does(run.format("add"))
         assert node.leases() == {"10.88.0.2"}

@@ -86,7 +86,7 @@ def configure(machine):
 
 
 def run(kind, machine, verb, pod):
-    return machine.does(f"CNI_PATH={kind.plugins} humanz run {verb} /etc/cni/net.d/{EXAMPLE} {pod}")
+    return machine.does(f"humanz run {verb} /etc/cni/net.d/{EXAMPLE} {pod}")
 
 
 def add_pod(kind, machine, pod):

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Who is heard through the overlay, and who is not."""
 
 import functools

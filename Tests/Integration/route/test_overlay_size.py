@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The size of packets through the overlay: the largest that fit, and what becomes of larger ones."""
 
 import functools

@@ -37,6 +37,12 @@ def converted(node, configuration, check=True):
     return (json.loads(done.stdout) if done.returncode == 0 else None), done.stderr
 
 
+@pytest.mark.parametrize("configuration, versions", [
+    (TUTORIAL, ["0.4.0", "1.0.0", "1.1.0"]), (BRIDGE, ["0.4.0", "1.0.0"])])
+def test_a_version_is_offered_that_all_plugins_of_the_list_know(node, configuration, versions):
+    assert converted(node, configuration)[0]["cniVersions"] == versions
+
+
 def add(node, conflist, pod):
     """ADD with the conflist from the node's folder."""
     node.path(f"{NETWORKS}/10-new.conflist").write_text(json.dumps(conflist))

@@ -2,6 +2,7 @@
 """The command that shows the routes: each destination of a network with its state."""
 
 import json
+import re
 
 from lab.cluster import NETWORKS
 from lab.tool import Tool
@@ -34,10 +35,26 @@ def test_routes_shows_each_destination_with_its_state(host):
     assert any("via" in problem and "dev uplink" in problem for problem in report["problems"])
     text = tool.routes("/run/tmp/net.conflist")
     assert "number" not in text
+    assert "Only policies are examined" in text
+    # What it says to do about the conflicting route does it.
+    [deletion] = re.findall(r"if nobody needs it: `(.*)`", text)
+    host.node.run(*deletion.split())
+    states = {row["destination"]: row["state"]
+              for row in tool.routes("/run/tmp/net.conflist", as_json=True)["routes"]}
+    assert states[host.subnet(5)] == "missing"
     assert max(map(len, text.partition("problems:")[0].splitlines())) <= 120
     for words in [(host.subnet(2), host.via(2), "uplink", "installed"),
                   (host.subnet(4), far, "not on-link")]:
         assert any(all(word in line for word in words) for line in text.splitlines())
+
+
+def test_a_strict_reverse_path_filter_is_explained(host):
+    host.add(host.network(host.peer(2)))
+    tool = Tool(host.node)
+    for mode, is_explained in (("0", False), ("1", True), ("2", False)):
+        host.node.run("sysctl", "-qw", f"net.ipv4.conf.uplink.rp_filter={mode}",
+                      "net.ipv4.conf.all.rp_filter=0")
+        assert ("strict: a packet is dropped" in tool.routes()) == is_explained
 
 
 def test_routes_that_are_right_are_no_problem_and_the_nodes_own_subnet_is_called_that(host):
