@@ -5,6 +5,7 @@ The files are made by debootstrap once and kept in .build-roots/. A machine sees
 own in memory, which is gone with it.
 """
 
+import contextlib
 import fcntl
 import os
 import pathlib
@@ -18,6 +19,8 @@ MIRROR = os.environ.get("DEBIAN_MIRROR", "http://deb.debian.org/debian")
 # A runtime each, what they need, and what a person looks with.
 PACKAGES = """podman containernetworking-plugins containerd iproute2 iputils-ping iptables nftables curl
     ca-certificates man-db logrotate rpm busybox-static python3 procps kmod""".split()
+
+_CGROUPS = pathlib.Path("/sys/fs/cgroup")
 
 _FIRST_PROCESS = """
 set -e
@@ -73,6 +76,15 @@ class Machine(Node):
 
     def first_process(self):
         return self._command
+
+    def close(self):
+        super().close()
+        # podman and ctr, told nothing else, make groups of these names for what they start.
+        for parent in [*_CGROUPS.glob("*/libpod_parent"), *_CGROUPS.glob("*/default")]:
+            for folder, _, _ in os.walk(parent, topdown=False):
+                # One that has a process is somebody else's.
+                with contextlib.suppress(OSError):
+                    os.rmdir(folder)
 
     def shell(self, text, **options):
         """Runs a line as a person at the prompt does, in root's home."""
