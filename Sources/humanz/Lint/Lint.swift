@@ -34,6 +34,7 @@ struct Lint {
       add(true, BridgeNetfilter.advice)
     }
     checkSubnets(network)
+    checkGateways(network)
     checkOrder()
   }
 
@@ -127,6 +128,15 @@ struct Lint {
         else { continue }
         add(true, "the subnet \(range.subnet) overlaps with \(address.prefix) on \(link.name)")
       }
+    }
+  }
+
+  /// A gateway outside of its subnet, which is taken as host-local takes it: a pod reaches it by a route of
+  /// its own alone.
+  private mutating func checkGateways(_ network: ConfiguredNetwork) {
+    for range in network.pools?.sets.flatMap({ $0.ranges }) ?? [] {
+      guard let gateway = range.gateway, !range.subnet.contains(gateway) else { continue }
+      add(false, "the gateway \(gateway) is outside of the subnet \(range.subnet)")
     }
   }
 

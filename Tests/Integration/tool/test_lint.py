@@ -58,6 +58,8 @@ def test_nothing_is_wrong_with_the_shipped_files(lint, path):
     (changed(humanz_route={"peers": [{"subnet": "100.100.1.0/24", "vai": "200.0.0.20"}]}), "error",
      ["peers[0].vai", "did you mean \"via\""]),
     (changed(humanz_ipam={"subnet": "100.100.0.1/24"}), "error", ["host bits"]),
+    (changed(humanz_ipam={"gateway": "100.99.0.1"}), "warning",
+     ["the gateway 100.99.0.1 is outside of the subnet 100.100.0.0/24"]),
     (changed(humanz_route={"network": "10.0.0.0/8"}), "error", ["outside of \"network\""]),
     ({**CHAIN, "plugins": [*CHAIN["plugins"], {"type": "missing"}]}, "error",
      ["the plugin \"missing\" is in no folder of /run/cni/bin"]),
