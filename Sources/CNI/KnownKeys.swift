@@ -36,7 +36,7 @@ public struct KnownKeys: Sendable {
   }
 }
 
-/// A key that no plugin reads.
+/// A key that the plugin does not know.
 public struct UnknownKey: Equatable {
   public let name: String
   /// The whole path, as in `peers[0].vai`.

@@ -63,7 +63,7 @@ extension LeaseStore {
       case .unknown: break
       }
     }
-    // A lease whose removal a loss of power takes back must not have lost its file.
+    // First to the disk: a loss of power may bring a removed lease back, and it needs its attachment's file.
     try leases.sync()
     for attachment in try attachments.attachments()
     where try indexed(attachment)?.isEmpty != false {

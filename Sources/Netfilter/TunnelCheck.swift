@@ -162,7 +162,7 @@ public struct TunnelCheck: Sendable {
 private final class PairSet: Sendable {
   /// Accepts what a peer sends.
   let accepting: Rule
-  /// Drops what looks the same.
+  /// Drops such packets of all other senders.
   let refusing: Rule
   private let name: String
   private let fields: [IPAddress.Family]

@@ -146,7 +146,7 @@ private struct Worker: ~Copyable {
       guard let isGone = try? socket.hasMessage() else { return .unknown }
       if isGone { return .linkIsGone }
     }
-    // After an error of `poll` this waits for the child's end, as the message would.
+    // If `poll` failed, this read blocks until the child ends.
     guard let message = try? pipe.readAll("the child's error") else { return .ended }
     child.waitForEnd()
     return NetlinkError(message: message, request.attempt).map { .refused($0) } ?? .ended

@@ -16,7 +16,7 @@ public struct Undo: ~Copyable {
     /// Requests for the node, unless a port of the bridge belongs to the network: another ADD may have
     /// come to rely on it.
     case nodeUnlessUsed(NetworkName, bridge: LinkIndex, [Request])
-    /// What a kernel object of one stage needs beyond requests. It is a function so that the other stages do
+    /// Steps that no list of requests expresses. It is a function so that the other stages do
     /// not carry its code.
     case call((_ node: borrowing Kernel, _ pod: borrowing Kernel) -> Void)
   }

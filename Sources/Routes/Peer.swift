@@ -18,7 +18,7 @@ public final class Peer {
   /// In bytes.
   public let mtu: UInt32?
 
-  /// A message to the kernel has room for some thousand next hops; a node has a handful of addresses.
+  /// Far more than a node has addresses, and far fewer than a message to the kernel has room for.
   public static let mostNextHops = 64
 
   /// - Parameter takesAnyFamily: whether the addresses may be of another family than the subnet, as an

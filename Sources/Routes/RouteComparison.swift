@@ -31,7 +31,7 @@ extension NodeRoutes {
     public let route: Route
     /// A sentence for a person; empty where the route is right.
     public let message: String
-    /// The request that repairs it; nil where none of ours does.
+    /// The request that repairs it; nil where we cannot or must not repair it.
     let repair: Request?
 
     public init(

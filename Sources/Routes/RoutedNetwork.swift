@@ -23,7 +23,7 @@ public struct RoutedNetwork {
   /// Whether traffic that leaves the network is masqueraded.
   public let ipMasq: Bool
 
-  /// Each prefix has its rules in every firewall, and a batch of rules has one message.
+  /// With so many, the rules of all prefixes still fit into one message to the kernel.
   public static let mostPrefixes = 128
 
   /// - Throws: error 7 naming the key.

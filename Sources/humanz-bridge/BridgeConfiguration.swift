@@ -4,7 +4,7 @@ import CNI
 import Netlink
 import Node
 
-/// The keys of `humanz-bridge`, read once. They are the reference `bridge`'s, with its meanings and
+/// The keys of `humanz-bridge`, read once. Most are the reference `bridge`'s, with its meanings and
 /// defaults.
 struct BridgeConfiguration {
   /// The bridge's name.

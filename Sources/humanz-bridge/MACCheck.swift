@@ -83,7 +83,7 @@ struct MACCheck {
 
   private static func noteUse() {
     if isUsed { return }
-    // The lock's folder: an ADD that installs a rule holds the lock.
+    // The folder exists: the ADD holds the node's lock, which is in it.
     _ = try? FileDescriptor(path: mark, flags: O_WRONLY | O_CREAT | O_NOFOLLOW)
   }
 }

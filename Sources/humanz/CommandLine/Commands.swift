@@ -163,7 +163,7 @@ var toolHelp: [String] {
   var lines = overviewCommand.usage + ["       humanz COMMAND [OPTION]...", ""]
   lines += ["\(overviewCommand.summary). The commands:", ""]
   for command in commands {
-    let gap = String(repeating: " ", count: 11 - command.name.utf8.count)
+    let gap = String(repeating: " ", count: max(1, 11 - command.name.utf8.count))
     lines.append("  \(command.name)\(gap)\(command.summary)")
   }
   return lines + [

@@ -12,7 +12,7 @@ import System
 struct NetworkRemoval {
   private let configured: ConfiguredNetworks
 
-  /// - Throws: error 11 while a pod has a port, for its ADD relies on all that.
+  /// - Throws: error 11 while a pod has a port: the pod still uses all that.
   init(_ configured: ConfiguredNetworks) throws(CNIError) {
     self.configured = configured
     let held = try PortReport(configured).ports.compactMap { $0.attachment }

@@ -108,7 +108,7 @@ struct ClusterFollower: Watcher {
       }
       if firstChange != nil, let deadline, Clock.microseconds() >= deadline { try applyChange() }
     } catch {
-      // A supervisor starts anew who feeds stdin; kubectl is started anew here.
+      // What feeds stdin is restarted by its supervisor; kubectl is restarted here.
       guard !source.isStdin else { throw error }
       firstChange = nil
       source.fail(named(error).message)
@@ -166,7 +166,7 @@ struct ClusterFollower: Watcher {
   mutating func look() {
     guard firstChange == nil else { return }
     do throws(CNIError) { complaints.update(try apply()) } catch {
-      // Said when the source said it.
+      // Reported already when the nodes were read.
     }
   }
 

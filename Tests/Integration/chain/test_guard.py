@@ -24,8 +24,7 @@ pytestmark = pytest.mark.skipif(
 
 PROGRAMS = ["humanz-bridge", "humanz-ipam", "humanz-route"]
 
-# Of each program, in bytes. The aim is 400,000: the overlay, the checks of subnets and the DEL that does not
-# wait have taken each stage above it.
+# Of each program, in bytes.
 SIZE = 380_000
 
 # System calls and netlink messages. STATUS of humanz-ipam looks whether the gateways of its subnets fit on
