@@ -11,10 +11,7 @@ struct TimeMark: Equatable {
 
   /// The fingerprint of the bytes: FNV-1a.
   init(_ bytes: some Sequence<UInt8>) {
-    let hash = bytes.reduce(0xcbf2_9ce4_8422_2325 as UInt64) {
-      ($0 ^ UInt64($1)) &* 0x100_0000_01b3
-    }
-    nanoseconds = Int(hash % 999_999_999) + 1
+    nanoseconds = Int(fnv1a(Array(bytes)) % 999_999_999) + 1
   }
 
   func isOn(_ file: stat?) -> Bool { file?.st_mtim.tv_nsec == nanoseconds }

@@ -15,10 +15,7 @@ public struct HostInterface: Equatable {
   private let hash: UInt64
 
   public init(of attachment: Attachment, on network: NetworkName) {
-    var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-    for byte in "\(attachment.containerID):\(attachment.interface)".utf8 {
-      hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3
-    }
+    var hash = fnv1a(Array("\(attachment.containerID):\(attachment.interface)".utf8))
     // FNV-1a alone gives similar high bits for similar input. The finalizer of MurmurHash3 mixes them.
     hash = (hash ^ hash >> 33) &* 0xff51_afd7_ed55_8ccd
     hash = (hash ^ hash >> 33) &* 0xc4ce_b9fe_1a85_ec53

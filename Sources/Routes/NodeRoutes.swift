@@ -262,22 +262,3 @@ extension NodeRoutes {
     return (route, link)
   }
 }
-
-extension NodeRoutes {
-  /// The routes to the peers of a cluster file, as an ADD of the network that names the file makes them.
-  /// - Parameters:
-  ///   - old: the file before; routes of ours to peers that only it names are stale.
-  ///   - networks: of the node's configurations. Without one that names the file peers are reached
-  ///     without an overlay.
-  public init(
-    to file: ClusterFile, at path: String, after old: ClusterFile?, of networks: [RoutedNetwork],
-    _ node: borrowing Node
-  ) throws(CNIError) {
-    let network = networks.first { $0.clusterFile.map { $0.isSame(as: path) } ?? false }
-    let subnets = file.peers.map { $0.subnet }
-    try self.init(
-      PeerList(file.peers.map { Peer($0) }, within: network?.network ?? []),
-      staleWithin: old?.peers.map { $0.subnet }.filter { !subnets.containsSorted($0) } ?? [],
-      of: network, node)
-  }
-}

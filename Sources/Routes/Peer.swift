@@ -75,7 +75,7 @@ public struct PeerList {
 
   /// The peers of a network; those outside of it get no route.
   /// - Parameter network: empty where the configuration names none.
-  init(_ peers: [Peer], within network: [IPPrefix]) {
+  public init(_ peers: [Peer], within network: [IPPrefix]) {
     self.peers = []
     for peer in peers {
       if network.isEmpty || network.contains(where: { $0.contains(peer.subnet) }) {

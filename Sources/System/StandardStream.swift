@@ -38,17 +38,9 @@ public enum StandardStream {
         return count == 0 ? nil : bytes
       } catch {
         guard error == .wouldBlock else { throw SystemError("read stdin", error) }
-        _ = hasInput(milliseconds: -1)
+        _ = readable(among: [STDIN_FILENO], milliseconds: -1)
       }
     }
-  }
-
-  /// Whether something arrives on stdin, the end of the stream included. The corresponding C function
-  /// is `poll`.
-  /// - Parameter milliseconds: how long to wait; below zero without end.
-  public static func hasInput(milliseconds: Int32) -> Bool {
-    var stdin = pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0)
-    return poll(&stdin, 1, milliseconds) > 0
   }
 
   /// Prints a line on stdout.

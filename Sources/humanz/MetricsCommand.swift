@@ -113,7 +113,7 @@ struct Metrics {
         let mark = "error="
         guard words.count > 2, let error = words.first(where: { $0.begins(with: mark) })
         else { continue }
-        let code = String(decoding: Array(error.utf8)[mark.utf8.count...])
+        let code = error.dropping(bytes: mark.utf8.count)
         counts.count([words[1], code])
       }
     }

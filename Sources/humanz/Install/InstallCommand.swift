@@ -150,9 +150,7 @@ struct Installation {
 
   /// FNV-1a of 64 bits, and the length.
   private func fingerprint(_ bytes: [UInt8]) -> String {
-    var value: UInt64 = 0xcbf2_9ce4_8422_2325
-    for byte in bytes { value = (value ^ UInt64(byte)) &* 0x100_0000_01b3 }
-    return "\(String(value, digits: 16, radix: 16)).\(bytes.count)"
+    "\(String(fnv1a(bytes), digits: 16, radix: 16)).\(bytes.count)"
   }
 }
 

@@ -28,7 +28,7 @@ struct Lint {
     let network = ConfiguredNetwork(list, file: "", &complaints)
     // A sentence begins with the file, which is named already.
     for complaint in complaints {
-      add(true, String(decoding: Array(complaint.utf8)[2...]))
+      add(true, complaint.dropping(bytes: 2))
     }
     if network.usesBridgeNetfilter, !BridgeNetfilter.isLoaded {
       add(true, BridgeNetfilter.advice)

@@ -209,9 +209,12 @@ struct ClusterFollower: Watcher {
     }
     let wrong = enableForwarding(families, node)
     let subnets = file.peers.map { $0.subnet }
-    let hasDeparted = old?.peers.contains { !subnets.containsSorted($0.subnet) } ?? false
-    guard networks.isEmpty || hasDeparted else { return wrong }
-    let routes = try NodeRoutes(to: file, at: path, after: old, of: networks, node)
+    let departed = old?.peers.map { $0.subnet }.filter { !subnets.containsSorted($0) } ?? []
+    guard networks.isEmpty || !departed.isEmpty else { return wrong }
+    // As an ADD of the network that names the file makes them; without one, without an overlay.
+    let network = networks.first
+    let peers = PeerList(file.peers.map { Peer($0) }, within: network?.network ?? [])
+    let routes = try NodeRoutes(peers, staleWithin: departed, of: network, node)
     return wrong + routes.repair(on: node)
   }
 }

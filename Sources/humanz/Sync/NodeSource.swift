@@ -64,7 +64,7 @@ struct NodeSource {
     }
   }
 
-  /// When something is due without input, in microseconds; nil where nothing is.
+  /// When to call `advance` even if nothing can be read, in microseconds of `Clock`; nil for never.
   var deadline: Int? {
     switch state {
     case .stdin, .listing: nil
@@ -74,7 +74,7 @@ struct NodeSource {
     }
   }
 
-  /// Starts or ends what is due.
+  /// Once the deadline is over, starts kubectl, or ends one whose watch took too long.
   mutating func advance() throws(CNIError) -> Event {
     guard let deadline, Clock.microseconds() >= deadline else { return .nothing }
     if case .watching = state {

@@ -32,9 +32,9 @@ func synchronize(_ arguments: Arguments) throws(CNIError) -> Int32 {
 protocol Watcher {
   /// For poll(2); below zero while there is none.
   var descriptor: Int32 { get }
-  /// When something is due without input, in microseconds; nil where nothing is.
+  /// When to call `advance` even if nothing can be read, in microseconds of `Clock`; nil for never.
   var deadline: Int? { get }
-  /// Takes in what can be read, where `isReadable`, and does what is due.
+  /// Reads the input if `isReadable`, and acts on it once the deadline is over.
   mutating func advance(isReadable: Bool) throws(CNIError)
   /// Compares the node's routes with what they must be, and repairs them.
   mutating func look()

@@ -67,7 +67,7 @@ struct SyncNode {
 }
 
 extension SyncNode: Equatable {
-  /// Whether both make the same routes, whoever told of them.
+  /// Whether both make the same routes; `isRemembered` does not count.
   static func == (left: SyncNode, right: SyncNode) -> Bool {
     left.name == right.name && left.subnets == right.subnets && left.addresses == right.addresses
       && left.problems == right.problems
