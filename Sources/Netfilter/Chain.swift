@@ -82,6 +82,14 @@ extension Request {
     return request
   }
 
+  static func getChain(_ family: TableFamily, _ name: String) -> Request {
+    var request = Request(
+      "read nftables chain \(family.name) \(tableName) \(name)", NFT_MSG_GETCHAIN, family: family)
+    request.put(NFTA_CHAIN_TABLE, tableName)
+    request.put(NFTA_CHAIN_NAME, name)
+    return request
+  }
+
   static func getChains() -> Request {
     Request("list nftables chains", NFT_MSG_GETCHAIN, family: .all)
   }
@@ -97,6 +105,17 @@ extension Socket where Family == NetfilterFamily {
       return try dump(.getChains(), Chain.init)
     } catch {
       if error.isUnsupported { return [] }
+      throw error
+    }
+  }
+
+  /// Whether there is a chain of ours.
+  ///
+  /// Equivalent to: `nft list chain inet humanz NAME`. Message: NFT_MSG_GETCHAIN.
+  borrowing func has(chain name: String, _ family: TableFamily) throws(NetlinkError) -> Bool {
+    do throws(NetlinkError) { return try get(.getChain(family, name)) { _ in true } ?? false } catch
+    {
+      if error.isMissing || error.isUnsupported { return false }
       throw error
     }
   }

@@ -98,6 +98,13 @@ public struct Masquerade: Sendable {
     }
   }
 
+  /// Whether a network has a chain. The kernel needs some 10 ms to refuse the removal of one that is missing.
+  public static func isThere(
+    network: String, _ socket: borrowing NetfilterSocket
+  ) throws(NetlinkError) -> Bool {
+    try socket.has(chain: chain(of: network).name, .inet)
+  }
+
   /// Removes a network's chain; it may be gone already.
   ///
   /// Equivalent to: `nft delete chain inet humanz masquerade-NETWORK`.

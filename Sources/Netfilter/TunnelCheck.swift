@@ -152,8 +152,9 @@ public struct TunnelCheck: Sendable {
       }
     }
     for rule in try installed(socket) where rule.overlaySet(of: nil) != nil { return false }
-    try socket.remove(chain: podsChain.name, .inet)
-    try socket.remove(chain: peersChain.name, .inet)
+    for chain in [podsChain, peersChain] where try socket.has(chain: chain.name, .inet) {
+      try socket.remove(chain: chain.name, .inet)
+    }
     return true
   }
 }

@@ -5,13 +5,23 @@ import Netlink
 
 extension Kernel {
   /// Whether any attachment to a network has its host interface here.
-  /// - Parameter bridge: counts only the ports of this bridge.
+  /// - Parameters:
+  ///   - bridge: counts only the ports of this bridge.
+  ///   - others: do not count.
   public borrowing func hasAttachments(
-    to network: NetworkName, bridge: LinkIndex? = nil
+    to network: NetworkName, bridge: LinkIndex? = nil, besides others: [Link] = []
   ) throws(CNIError) -> Bool {
-    try links(master: bridge).contains { link in
-      link.alias.map { HostInterface.attachment(alias: $0, on: network) != nil } ?? false
+    try links(master: bridge).contains { $0.isAttached(to: network, besides: others) }
+  }
+}
+
+extension Link {
+  /// Whether it is the host interface of an attachment to a network, and none of some others.
+  public func isAttached(to network: NetworkName, besides others: [Link]) -> Bool {
+    guard let alias, HostInterface.attachment(alias: alias, on: network) != nil else {
+      return false
     }
+    return !others.contains { $0.index == index }
   }
 }
 

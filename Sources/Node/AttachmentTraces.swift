@@ -41,13 +41,11 @@ public struct AttachmentTraces {
     addresses = []
   }
 
-  /// The neighbours that are the attachment's.
-  fileprivate func own(_ neighbours: [Neighbour]) -> [Neighbour] {
-    neighbours.filter { neighbour in
-      !neighbour.isPermanent
-        && (addresses.contains(neighbour.address)
-          || neighbour.mac.map { macs.contains($0) } ?? false)
-    }
+  /// Whether a neighbour entry is the attachment's.
+  public func owns(_ neighbour: Neighbour) -> Bool {
+    !neighbour.isPermanent
+      && (addresses.contains(neighbour.address)
+        || neighbour.mac.map { macs.contains($0) } ?? false)
   }
 
   /// The attachment's addresses, with those of its neighbour entries.
@@ -63,15 +61,18 @@ extension Node {
   public borrowing func forget(
     _ traces: [AttachmentTraces], among neighbours: [Neighbour], connections: Bool = true
   ) throws(CNIError) {
-    var own: [Neighbour] = []
+    try forget(neighbours.filter { neighbour in traces.contains { $0.owns(neighbour) } })
+    if connections { try Node.forgetConnections(of: traces, among: neighbours) }
+  }
+
+  /// Deletes the tracked connections of attachments.
+  public static func forgetConnections(
+    of traces: [AttachmentTraces], among neighbours: [Neighbour]
+  ) throws(CNIError) {
     var addresses: [IPAddress] = []
     for trace in traces {
-      let neighbours = trace.own(neighbours)
-      own += neighbours
-      addresses += trace.addresses(with: neighbours)
+      addresses += trace.addresses(with: neighbours.filter { trace.owns($0) })
     }
-    try forget(own)
-    guard connections else { return }
     try kernelSteps { () throws(NetlinkError) in try ConnectionTracking.forget(addresses) }
   }
 

@@ -106,7 +106,9 @@ public struct NetworkRules {
     do throws(NetlinkError) {
       let socket = try NetfilterSocket()
       try ForwardAccept(network: network.description, prefixes: []).remove(socket)
-      try Masquerade.remove(network: network.description, socket)
+      if try Masquerade.isThere(network: network.description, socket) {
+        try Masquerade.remove(network: network.description, socket)
+      }
     } catch {
       throw CNIError(error)
     }

@@ -76,7 +76,10 @@ public struct Overlay {
     try netfilterSteps { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
       isUnused = try TunnelCheck.remove(network: network.description, socket)
     }
-    if isUnused, try node.kernel.link(device)?.vxlan?.isOverlays == true {
+    // While links are being deleted, the kernel answers a question about one only after that, and this at once.
+    if isUnused, Sysctl.read("net/ipv4/conf/\(device)/forwarding") != nil,
+      try node.kernel.link(device)?.vxlan?.isOverlays == true
+    {
       try node.kernel.performIfPresent([.deleteLink(.name(device))])
     }
     lock.unlock()

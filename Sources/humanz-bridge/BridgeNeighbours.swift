@@ -17,19 +17,29 @@ enum BridgeNeighbours {
     return neighbours
   }
 
-  /// Deletes the entries whose MAC address is behind no port: pods whose links went with their namespace. The
-  /// next packet makes a valid entry again.
-  static func removeOrphans(
-    _ references: BridgeReferences, of node: borrowing Node
-  ) throws(CNIError) {
-    guard let bridge = try node.kernel.link(references.bridge), bridge.kind == "bridge" else {
-      return
+  /// The same, on links that are known already.
+  static func all(
+    on names: [InterfaceName], among links: [Link], of node: borrowing Node
+  ) throws(CNIError) -> [Neighbour] {
+    var neighbours: [Neighbour] = []
+    for link in links where names.contains(link.name) {
+      neighbours += try node.kernel.neighbours(of: link.index)
     }
-    let reachable = try node.kernel.forwardingEntries(of: bridge.index).map { $0.mac }
-    let neighbours = try all(on: references.links, of: node)
-    try node.forget(
-      neighbours.filter { neighbour in
-        !neighbour.isPermanent && !(neighbour.mac.map { reachable.contains($0) } ?? false)
-      })
+    return neighbours
+  }
+
+  /// The entries whose MAC address is behind no port: of pods whose links went with their namespace. The next
+  /// packet makes a valid entry again.
+  /// - Parameter ports: count as gone.
+  static func orphans(
+    among neighbours: [Neighbour], besides ports: [Link], _ bridge: Link, of node: borrowing Node
+  ) throws(CNIError) -> [Neighbour] {
+    let entries = try node.kernel.forwardingEntries(of: bridge.index)
+    return neighbours.filter { neighbour in
+      !neighbour.isPermanent
+        && !entries.contains { entry in
+          entry.mac == neighbour.mac && !ports.contains { $0.index == entry.index }
+        }
+    }
   }
 }

@@ -137,36 +137,30 @@ struct BridgePlugin: Plugin {
     try errors.throwAny()
   }
 
+  /// The kernel holds its lock of links until the end of a deletion, for a tenth of a second where pods are many.
+  /// So what asks for links or changes them comes before it.
   func gc(keeping valid: [Attachment]) throws(CNIError) {
     let references = BridgeReferences(invocation)
     let node = try Node()
     var errors = CollectedErrors()
-    errors.collect { () throws(CNIError) in try removeStale(valid, references, node) }
-    errors.collect { () throws(CNIError) in try MACCheck.removeOrphans(on: node) }
-    errors.collect { () throws(CNIError) in try BridgeNeighbours.removeOrphans(references, of: node)
-    }
+    let stale =
+      errors.collect { () throws(CNIError) in
+        try StaleAttachments(of: network, keeping: valid, references, on: node)
+      } ?? StaleAttachments()
+    errors.collect { () throws(CNIError) in try node.forget(stale.neighbours) }
     errors.collect { () throws(CNIError) in
-      try NetworkMasquerade.removeUnused(network, on: node.kernel)
+      if !stale.haveOthers {
+        try NetworkMasquerade.collect(network, besides: stale.links, on: node.kernel)
+      }
     }
+    let deletion = stale.startDeletion(in: node.kernel, waits: references.waitForDelete)
     errors.collect { () throws(CNIError) in try references.ipam?.gc() }
+    errors.collect { () throws(CNIError) in
+      try deletion.wait(node.kernel)
+      try stale.forgetConnections()
+    }
+    errors.collect { () throws(CNIError) in try MACCheck.removeOrphans(on: node) }
     try errors.throwAny()
-  }
-
-  /// Deletes the pairs of attachments that are not valid any more, all at once, and what the node remembers
-  /// of them.
-  private func removeStale(
-    _ valid: [Attachment], _ references: BridgeReferences, _ node: borrowing Node
-  ) throws(CNIError) {
-    let links = try node.kernel.links()
-    let stale = AttachmentPair.stale(among: links, of: network, keeping: valid)
-    if stale.isEmpty { return }
-    let neighbours = try BridgeNeighbours.all(on: references.links, of: node)
-    let deletion = LinkDeletion(
-      of: stale.map { $0.link }, group: LinkDeletion.privateGroup(besides: links),
-      in: node.kernel, waits: references.waitForDelete)
-    try deletion.wait(node.kernel)
-    try node.forget(
-      stale.map { AttachmentTraces(of: $0.attachment, on: network) }, among: neighbours)
   }
 
   // MARK: - CHECK and STATUS

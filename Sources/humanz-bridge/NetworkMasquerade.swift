@@ -47,12 +47,26 @@ struct NetworkMasquerade {
     }
   }
 
+  /// GC: removes the rules of a network without attachments.
+  /// - Parameter stale: do not count.
+  static func collect(
+    _ network: NetworkName, besides stale: [Link], on node: borrowing Kernel
+  ) throws(CNIError) {
+    var hasRules = false
+    try netfilterSteps { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
+      hasRules = try Masquerade.isThere(network: network.description, socket)
+    }
+    if hasRules { try removeUnused(network, besides: stale, on: node) }
+  }
+
   /// Removes the rules of a network without attachments.
-  static func removeUnused(_ network: NetworkName, on node: borrowing Kernel) throws(CNIError) {
+  static func removeUnused(
+    _ network: NetworkName, besides stale: [Link] = [], on node: borrowing Kernel
+  ) throws(CNIError) {
     // Looked at twice: a network in use must not wait for the lock.
-    if try node.hasAttachments(to: network) { return }
+    if try node.hasAttachments(to: network, besides: stale) { return }
     let lock = try NodeLock(.exclusive)
-    if try !node.hasAttachments(to: network) {
+    if try !node.hasAttachments(to: network, besides: stale) {
       try netfilterSteps { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
         try Masquerade.remove(network: network.description, socket)
       }

@@ -74,6 +74,14 @@ import Testing
     #expect(
       Array(Request.getChains().bytes) == bytes("14000000 040a 0100 00000000 00000000 00000000"))
     #expect(
+      Array(Request.getChain(.inet, "overlay").bytes)
+        == bytes(
+          """
+          2c000000 040a 0100 00000000 00000000 01000000
+          0b00 0100 68756d616e7a0000
+          0c00 0300 6f7665726c617900
+          """))
+    #expect(
       Array(Request.getGeneration().bytes) == bytes("14000000 100a 0100 00000000 00000000 01000000")
     )
   }
