@@ -55,7 +55,10 @@ if let staticLibraries {
     + (replaced + missing + unreached).map { "--defsym=" + $0 }
   // Two segments instead of four are two mappings and three page faults less a start. (musl protects no
   // relocated data in such a program: there is none.)
-  let segments = ["-z", "norelro", "--no-rosegment"]
+  let segments = [
+    "-z", "norelro", "--no-rosegment",
+    Context.packageDirectory + "/Scripts/unneeded-sections.ld",
+  ]
   staticLinking =
     ["-nostdlib", "-static"].flatMap { ["-Xclang-linker", $0] }
     + (linker + segments).flatMap { ["-Xlinker", $0] }
