@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What all rooms share: nodes, and the tables at the end of the output."""
+"""Fixtures that all test folders share, and the tables at the end of pytest's output."""
 
 import pytest
 
-# What should have been is in the message of what is not, in the rooms' helpers too.
+# pytest shows the compared values of a failed assertion in these modules too.
 pytest.register_assert_rewrite("lab", "route.daemons")
 
 from lab.isolated_node import Node  # noqa: E402
@@ -19,7 +19,7 @@ def node():
 
 @pytest.fixture(scope="module")
 def shared_node():
-    """A node for tests that each keep to a place of their own, with a neighbour to route by."""
+    """A node for tests that use names and subnets of their own, with an uplink to route through."""
     with Node("shared") as node:
         node.run("ip", "link", "add", "uplink", "type", "veth", "peer", "name", "far")
         for link in ("uplink", "far"):
@@ -48,7 +48,7 @@ def host(version, node):
     return Uplinked(node, version)
 
 
-# The tables at the end
+# Tables at the end of the output
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "spec(number): a point of what the specification asks")
@@ -68,7 +68,7 @@ def pytest_terminal_summary(terminalreporter):
 
 
 def print_properties(terminalreporter):
-    """Prints what tests counted or measured, one a line: what they gave to `record_property`."""
+    """Prints what tests passed to `record_property`, one value a line."""
     reports = terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
     properties = [(report.nodeid, *pair) for report in reports for pair in report.user_properties]
     if properties:
@@ -78,12 +78,12 @@ def print_properties(terminalreporter):
 
 
 def print_spec(terminalreporter):
-    """Prints what became of each point of the specification, for each plugin and version."""
+    """Prints the outcome of each point of the specification, for each plugin and version."""
     outcomes = {}
     for outcome in ("passed", "skipped", "failed", "error"):
         for report in terminalreporter.stats.get(outcome, []):
             if hasattr(report, "spec") and (outcome != "passed" or report.when == "call"):
-                # The worst comes last and stays.
+                # The worst outcome comes last and wins.
                 outcomes[report.spec] = outcome
     if not outcomes:
         return

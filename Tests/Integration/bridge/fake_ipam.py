@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An IPAM plugin of a test's own, which answers what the test says."""
+"""A fake IPAM plugin that prints what the test tells it to."""
 
 
 def fake_ipam(node, *answers):
-    """An IPAM plugin of the test's own: what it prints for ADD, and `/run/calls` with its verbs."""
+    """Installs an IPAM plugin that prints this answer to ADD and appends each verb to `/run/calls`."""
     script = node.path("/run/tmp/fake-ipam")
     script.write_text(
         "#!/bin/sh\necho $CNI_COMMAND >>/run/calls\ncat >/dev/null\n"

@@ -88,7 +88,7 @@ def test_the_routes_of_ipam_are_the_pods(node):
     assert routes["203.0.113.0/24"] == "10.77.0.254"
 
 
-# An address that the bridge has already
+# An address that the bridge already has
 
 @pytest.mark.parametrize("present", ["10.77.0.254/24", "10.77.0.1/16", "192.168.7.1/24"])
 def test_another_address_of_the_bridge_is_an_error_that_names_it(node, present):
@@ -246,7 +246,7 @@ def test_a_delegate_starts_with_no_signal_ignored(node):
     script.write_text(script.read_text().replace(
         "cat >/dev/null", "cat >/dev/null\ngrep SigIgn /proc/self/status >/run/signals"))
     network.add("pod")
-    # Signals 32 and 33 are the C library's own, which every program starts with as it will.
+    # The C library uses signals 32 and 33 itself; their disposition is not ours to set.
     assert int(node.path("/run/signals").read_text().split()[1], 16) & 0x7fffffff == 0
 
 
@@ -288,6 +288,6 @@ def test_check_names_what_the_node_has_lost(node, change, words):
     node.run(*change)
     with pytest.raises(Refused) as refused:
         network.check("pod")
-    if words != "host-local":  # whose error has a code and words of its own
+    if words != "host-local":  # its error has its own code and message
         assert refused.value.error["code"] == 102
         assert words in refused.value.error["msg"]

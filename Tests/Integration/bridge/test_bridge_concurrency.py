@@ -9,9 +9,9 @@ PODS = [f"pod{number}" for number in range(12)]
 
 
 def at_once(network, calls):
-    """Makes calls of a verb for pods together; keeps the results of ADDs."""
+    """Runs these calls at the same time; stores the results of ADDs."""
     started = [network.start(verb, pod) for verb, pod in calls]
-    # Each waits for its configuration: they come as close together as can be.
+    # Every process is started before any gets its configuration, so they run as close together as possible.
     for (verb, pod), plugin in zip(calls, started):
         previous = {"prevResult": network.results[pod]} if verb == "DEL" else {}
         plugin.give({**network.configuration, **previous})
@@ -46,7 +46,7 @@ def test_first_adds_that_come_at_once_share_one_bridge_and_one_masquerade(node, 
 
 
 def test_what_a_network_shares_stays_while_attachments_come_and_go(node, network):
-    """The last DELs come with the first ADDs: none takes away what another has just looked for."""
+    """The last DELs run beside the first ADDs: a DEL must not remove what an ADD has just found."""
     old, new = PODS[:6], PODS[6:]
     at_once(network, [("ADD", pod) for pod in old])
     for _ in range(4):

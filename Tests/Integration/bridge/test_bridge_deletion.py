@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""humanz-bridge: DEL, GC and the undo of ADD do not wait for the kernel's end of a deletion."""
+"""humanz-bridge: DEL, GC and the undo of ADD return before the kernel has finished deleting links."""
 
 import os
 import re
@@ -22,7 +22,7 @@ def network(node):
 
 
 def plugins(node):
-    """The processes of the node that are a plugin, zombies too."""
+    """The node's processes that run a plugin, zombies too."""
     found = []
     for folder in node.path("/proc").glob("[0-9]*"):
         try:
@@ -38,12 +38,12 @@ def assert_gone(node, *pods):
         assert [link["ifname"] for link in node.ip("link", pod=pod)] == ["lo"]
 
 
-# strace names the type where it can tell what kind of socket it is.
+# strace prints the type's name only if it can tell the kind of socket.
 _DELETION = re.compile(r"\(\d+, \[\{nlmsg_len=\d+, nlmsg_type=(RTM_DELLINK|0x11\b)")
 
 
 def deletions(lines):
-    """The calls that send RTM_DELLINK, alone in its datagram."""
+    """The calls that send a datagram with a single RTM_DELLINK."""
     return [line for line in lines if _DELETION.search(line)]
 
 
@@ -51,7 +51,7 @@ def strace(*options):
     return ["strace", "-o", "/dev/null", *options]
 
 
-# What has happened when DEL returns
+# What is gone when DEL returns
 
 def test_del_returns_when_both_ends_are_gone_and_their_names_are_free(node, network):
     node.add_pod("pod")
@@ -72,10 +72,10 @@ def test_del_sends_no_deletion_itself(node, network):
 
 
 def test_nothing_of_the_caller_is_open_in_the_child(node, network):
-    """The caller reads to the end of stdout, of stderr and of whatever else it has passed on."""
+    """The caller reads stdout, stderr and any other pipe that it passed on until end of file."""
     network.add("pod")
     reader, writer = os.pipe()
-    # The child's first call is held up, as if the machine were busy.
+    # The child's first call is delayed, as on a busy machine.
     start = time.monotonic()
     deleting = network.start("DEL", "pod", pass_fds=[writer], under=strace(
         "-f", "-e", "trace=chdir", "-e", "inject=chdir:delay_enter=1500000"))
@@ -85,7 +85,7 @@ def test_nothing_of_the_caller_is_open_in_the_child(node, network):
     os.close(reader)
     deleting.process.wait()
     assert printed == b""
-    assert time.monotonic() - start > 1, "the child was not held up"
+    assert time.monotonic() - start > 1, "the child was not delayed"
     assert_gone(node, "pod")
 
 
@@ -112,7 +112,7 @@ def test_the_child_keeps_nothing_open_while_it_waits(node, network):
     deleting.end()
 
 
-# What goes wrong
+# Failures
 
 @pytest.mark.parametrize("keys", [{}, {"waitForDelete": True}], ids=["child", "waiting"])
 def test_a_refusal_of_the_kernel_reaches_the_caller(node, network, keys):
@@ -130,7 +130,7 @@ def test_a_deletion_that_the_kernel_does_not_tell_of_is_asked_for(node, network)
     network.add("pod")
     lines = traced(network, "DEL", "pod", "-e", "trace=recvfrom",
                    "-e", "inject=recvfrom:error=ENOBUFS")
-    assert any("ENOBUFS" in line for line in lines), "no notification was read by this call"
+    assert any("ENOBUFS" in line for line in lines), "no notification was lost in this call"
     assert_gone(node, "pod")
 
 
@@ -145,7 +145,7 @@ def test_where_a_step_fails_del_waits_itself(node, network, name, error):
     finally:
         network.call("DEL", "pod")
     if name in ("fork", "clone") and not any(error in line for line in lines):
-        pytest.skip(f"the C library forks by another system call than {name}")
+        pytest.skip(f"the C library does not fork by {name}")
     assert any(error in line for line in lines)
     assert_gone(node, "pod")
 
@@ -211,7 +211,7 @@ def test_links_that_a_killed_gc_left_in_a_group_are_found_by_the_next(node, netw
 def test_the_undo_of_an_add_does_not_wait_either(node, network):
     node.add_pod("pod")
     network.configuration["macspoofchk"] = True
-    # The last socket is that for the rule, after the pair was made.
+    # The last socket is the one for the nftables rule, opened after the pair was made.
     last = [call for call in system_calls(network, "ADD", "pod") if call.name == "socket"][-1]
     network.call("DEL", "pod")
     log = "/run/tmp/undo"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""humanz-bridge and the chain: the gateway on the node, on bridges and nodes as others leave them."""
+"""humanz-bridge and the chain: the gateway, on bridges and nodes as other programs configured them."""
 
 import pytest
 
@@ -14,11 +14,11 @@ def sysctl(node, key, pod=None):
     return node.run("sysctl", "-n", key, pod=pod).stdout.strip()
 
 
-# A bridge that others made
+# Bridges that another program made
 
 @pytest.fixture
 def plain_bridge(node):
-    """A bridge as `ip link add` makes it: its MAC address is the lowest one of its ports'."""
+    """A bridge from `ip link add`: its MAC address is the lowest of its ports' MAC addresses."""
     node.run("ip", "link", "add", "cni0", "type", "bridge")
     node.run("ip", "link", "set", "cni0", "up")
 
@@ -70,7 +70,7 @@ def accepts(node, name):
 
 @pytest.mark.parametrize("keys", [{}, {"isGateway": True, "ipam": subnets(V4)}])
 def test_a_bridge_whose_add_was_killed_before_it_was_prepared_is_prepared_by_the_next(node, keys):
-    # As the killed one left it: made, and down.
+    # The state that the killed ADD leaves: the bridge exists and is down.
     node.run("ip", "link", "add", "cni0", "address", "02:00:00:00:00:99", "type", "bridge")
     assert accepts(node, "cni0")
     Network(node, **keys).add("pod")
@@ -110,14 +110,14 @@ def test_an_uplink_that_may_still_learn_a_route_goes_on_accepting_them(uplinked,
     network.add("pod")
     assert sysctl(node, "net.ipv6.conf.all.forwarding") == "1"
     assert sysctl(node, "net.ipv6.conf.uplink.accept_ra") == "2"
-    # A pod is no router.
+    # A pod is not a router.
     name = next(entry["name"] for entry in network.results["pod"]["interfaces"]
                 if entry["name"].startswith("veth"))
     for name in ("cni0", name, "far"):
         assert sysctl(node, f"net.ipv6.conf.{name}.accept_ra") != "2"
 
 
-# IPv6 that is off
+# IPv6 is disabled
 
 def turn_off(node, pod=None):
     node.run("sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1",
@@ -174,14 +174,14 @@ def test_an_interface_that_was_down_has_its_addresses_of_both_families(node, cha
 # A port in a third namespace
 
 def test_a_veth_whose_peer_is_in_a_third_namespace_gets_no_other_pods_port(node):
-    """The index of the peer there is that of another pod's port here."""
+    """In the third namespace the peer has the same index as another pod's port on the node."""
     network = Chain(node, {"type": "humanz-bridge"}, {"type": "humanz-ipam", "subnet": V4})
     for pod in ("pod", "third", "other"):
         node.add_pod(pod)
     node.run("ip", "link", "add", "eth0", "index", "7", "type", "veth",
              "peer", "name", "peer", "index", "77", "netns", "third", pod="pod")
     inside = link(node, "eth0", "pod")
-    # Another pod's pair, a plugin's without aliases, with the same indices on both sides.
+    # Another pod's pair, from a plugin that sets no alias, with the same indices on both ends.
     node.run("ip", "link", "add", "cni0", "type", "bridge")
     node.run("ip", "link", "add", "foreign", "index", inside["link_index"], "type", "veth",
              "peer", "name", "eth0", "index", inside["ifindex"], "netns", "other")
@@ -200,7 +200,7 @@ def test_the_port_of_a_plugin_without_aliases_is_found(node):
     assert addresses(node, "cni0") == ["10.77.0.1/24"]
 
 
-# Subnets of other links
+# Subnets on other links
 
 @pytest.mark.parametrize("present", ["10.77.0.1/24", "10.77.0.254/24", "10.77.0.9/16", "10.77.0.7/32"])
 def test_a_subnet_that_another_link_has_is_an_error_that_names_the_link(node, present):
@@ -289,7 +289,7 @@ def test_a_plugin_that_delegates_to_itself_does_so_once(node, verb):
     trace = ["strace", "-f", "-qq", "-e", "trace=execve", "-e", "signal=none", "-o", "/run/tmp/trace"]
     ended = network.end(verb, pod, under=trace, **keys)
     calls = node.path("/run/tmp/trace").read_text().count("execve(")
-    assert 1 <= calls <= 4, "each process is one, and ADD is followed by DEL"
+    assert 1 <= calls <= 4, "one call per process; a failed ADD is followed by DEL"
     if verb in ("DEL", "GC"):
         ended.succeeded()
     else:
@@ -306,7 +306,7 @@ def test_a_caller_that_ignores_its_childrens_ends_changes_nothing(node, verb):
     assert node.leases() == set()
 
 
-# The way back from the pod's namespace
+# Returning from the pod's namespace
 
 @pytest.mark.parametrize("calls", ["2", "2+"], ids=["once", "for good"])
 def test_a_return_from_the_pods_namespace_that_fails_has_an_answer(node, calls):

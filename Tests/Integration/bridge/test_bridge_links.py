@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""humanz-bridge: the links it makes, and what the keys ask of them."""
+"""humanz-bridge: the links it makes, and the keys that configure them."""
 
 import pytest
 
@@ -71,7 +71,7 @@ def test_the_bridge_keeps_its_mac_address_when_ports_come_and_go(node):
     assert link(node, "cni0")["address"] == before
 
 
-# The way back to the pod itself
+# Frames that go back to the pod that sent them
 
 @pytest.mark.parametrize("hairpin", [True, False])
 def test_a_frame_goes_back_to_the_pod_it_came_from_only_with_hairpin_mode(node, hairpin):
@@ -87,7 +87,7 @@ def test_the_bridge_takes_frames_for_other_addresses_only_in_promiscuous_mode(no
     network = Network(node, promiscMode=promiscuous)
     network.add("first")
     second = mac_of(network.add("second"))
-    # So that the bridge knows behind which port the second pod is, and has no cause to flood.
+    # The bridge learns the second pod's port and does not flood its frames.
     send_frame(node, "second", source=second)
     with Listener(node, "cni0") as listener:
         send_frame(node, "first", to=second)
@@ -135,7 +135,7 @@ def test_isolated_ports_reach_the_bridge_and_others_but_not_each_other(node):
     assert reaches(node, "first", "10.77.0.1")
 
 
-# The pod's end
+# The pod's end of the pair
 
 def test_the_pods_end_stays_down_on_request(node):
     network = Network(node, disableContainerInterface=True)
@@ -177,7 +177,7 @@ def test_without_the_key_the_mtu_is_that_of_the_bridge_that_is_there(node):
     result = Network(node).add("pod")
     assert link(node, "cni0")["mtu"] == 1380
     assert link(node, "eth0", "pod")["mtu"] == 1380
-    assert all("mtu" not in entry for entry in result["interfaces"]), "1.0.0 knows no mtu"
+    assert all("mtu" not in entry for entry in result["interfaces"]), "1.0.0 has no mtu"
 
 
 @pytest.mark.parametrize("mtu", [-1, 65536, 1500.5, "1500"])
@@ -230,7 +230,7 @@ def test_an_mtu_that_is_too_small_for_ipv6_is_no_error(node):
     assert link(node, "eth0", "pod")["mtu"] == 1000
 
 
-# An attachment that was not deleted
+# A second ADD without a DEL
 
 def test_a_second_add_changes_nothing_of_the_first_on_whatever_network(node):
     first = Network(node, name="blue")

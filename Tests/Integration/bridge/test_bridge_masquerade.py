@@ -17,7 +17,7 @@ SERVERS = {4: "192.0.2.2", 6: "2001:db8::2"}
 
 @pytest.fixture
 def far(node):
-    """A host outside the pods' networks, which knows the way back to them."""
+    """A host outside the pods' networks that has a route to them."""
     with Segment() as segment, Node("far") as far:
         segment.join(node, "uplink", "192.0.2.1/24", "2001:db8::1/64")
         segment.join(far, "uplink", "192.0.2.2/24", "2001:db8::2/64")
@@ -137,7 +137,7 @@ def test_masquerade_needs_addresses_to_masquerade(node):
 
 def test_the_second_add_of_a_network_costs_one_question_more_with_ipMasq(
         node, record_property):
-    """Counted, as a machine's load is not: one netfilter socket, one message each way."""
+    """Counts calls, since times depend on the machine's load: one netfilter socket, one message each way."""
     def calls(**keys):
         network = Network(node, name="masq" if keys else "plain", bridge="br-" + str(len(keys)),
                           isGateway=True, ipam=subnets(f"10.{len(keys)}.0.0/24"), **keys)
@@ -155,8 +155,10 @@ def test_the_second_add_of_a_network_costs_one_question_more_with_ipMasq(
 
 
 def test_ipMasq_adds_no_measurable_time_to_the_second_add(node, record_property):
-    """By the plugin's own clock, the two kinds in turn: at most a tenth more. The quickest of each are
-    compared, which other programs have held up least, and there are five rounds to show it in."""
+    """Compares the durations that the plugin logs, the two kinds in turn: at most 10 % more.
+
+    Uses the fastest run of each, which other programs delayed least; one of five rounds must pass.
+    """
     networks = {}
     for name, number in [("plain", 1), ("masquerading", 2)]:
         networks[name] = Network(

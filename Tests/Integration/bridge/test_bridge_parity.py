@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""humanz-bridge beside the reference bridge: one configuration, two results, and what differs."""
+"""humanz-bridge beside the reference bridge: the results for the same configuration, and the differences."""
 
 import re
 
@@ -10,7 +10,7 @@ from lab.conflist import Conflist
 from lab.isolated_node import Node
 from lab.traffic import WORLD, add_world
 
-# What Debian's reference plugin speaks, which is all that it can be compared in.
+# The versions that Debian's reference plugin supports: only these can be compared.
 VERSIONS = ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0"]
 
 CONFIGURATIONS = {
@@ -32,7 +32,7 @@ CONFIGURATIONS = {
 }
 
 
-# What the reference plugin refuses, and leaves an interface behind.
+# The reference plugin refuses these, and leaves an interface behind.
 REFUSED = {
     ("link only", version): {"code": 999, "msg": "cannot convert: no valid IP addresses"}
     for version in ["0.1.0", "0.2.0"]
@@ -40,8 +40,8 @@ REFUSED = {
 
 
 def comparable(result):
-    """A result without what is each plugin's own choice: the hardware addresses and the name of the
-    node's end of the pair. A hardware address that was asked for stays."""
+    """The result without the values that each plugin chooses: MAC addresses and the name of the node's
+    end of the pair. A MAC address that was asked for stays."""
     for entry in result.get("interfaces", []):
         assert re.fullmatch("([0-9a-f]{2}:){5}[0-9a-f]{2}", entry["mac"])
         if entry["mac"] != "02:00:00:00:00:09":
@@ -69,14 +69,14 @@ def test_result_and_addresses_are_the_reference_plugins(nodes, keys, version):
         assert "code" not in ours
         return
     if keys == "static":
-        # Debian's 1.1.1 drops what the delegate says of DNS; later ones pass it on, and so do we.
+        # Debian's 1.1.1 drops the delegate's DNS; later releases pass it on, and so do we.
         assert theirs["dns"] == {}
         theirs["dns"] = CONFIGURATIONS[keys]["ipam"]["dns"]
     assert ours == theirs
 
 
 def outcome(network):
-    """The result of an ADD with what the kernel has then, or its error; nothing is left of it."""
+    """The result of an ADD and the kernel's state after it, or the error; then removes the attachment."""
     node, bridge = network.node, network.configuration.get("bridge", "cni0")
     try:
         result = comparable(network.add("pod"))
@@ -110,7 +110,7 @@ def test_a_default_route_of_ipam_and_of_the_bridge_are_one(node):
     assert reaches(node, "ours", "10.77.0.1")
 
 
-# Conflists as others ship them, of which nothing but the type is changed
+# Conflists that other projects publish; only the type is changed
 
 PORTMAP = {"type": "portmap", "capabilities": {"portMappings": True}}
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""humanz-bridge: what passes a port: the pod's own hardware address alone, and VLANs."""
+"""humanz-bridge: the frames that a port accepts: the source MAC address, and VLANs."""
 
 import json
 
@@ -12,7 +12,7 @@ FOREIGN = "02:00:00:00:00:66"
 
 
 def chains(node):
-    """The chains of ours that see a port's frames."""
+    """Our chains that filter a port's frames."""
     listed = json.loads(node.run("nft", "-j", "list", "chains").stdout)["nftables"]
     return [entry["chain"]["name"] for entry in listed
             if entry.get("chain", {}).get("family") == "netdev"]
@@ -64,7 +64,7 @@ def test_gc_removes_the_check_of_a_port_that_went_with_its_namespace(node):
 
 @pytest.mark.parametrize("verb", ["DEL", "GC"])
 def test_the_table_goes_with_its_last_port_where_the_kernel_removes_the_chain(node, verb):
-    """As Linux does before 6.16 when the port goes, and leaves the table."""
+    """Before 6.16 Linux removes the chain with the port but keeps the table."""
     network = Network(node, version="1.1.0", macspoofchk=True)
     result = network.add("pod")
     node.run("nft", "delete", "chain", "netdev", "humanz", port(result))
@@ -104,7 +104,7 @@ def test_the_check_goes_though_the_key_was_taken_away_before_del(node):
     assert reaches(node, "pod", "10.77.0.1")
 
 
-# VLANs: this kernel filters none, so what is asked of one that does is in NetlinkTests, as bytes
+# VLANs on a kernel without VLAN filtering; the requests for one that has it are compared in NetlinkTests
 
 def filters_vlans(node):
     node.run("ip", "link", "add", "try", "type", "bridge")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""humanz-bridge: an address that was another pod's, and attachments whose namespace is gone."""
+"""humanz-bridge: an address that another pod had before, and attachments whose namespace is gone."""
 
 import pytest
 
@@ -18,13 +18,13 @@ def result_of(prefix):
 
 
 def neighbour(node, address, pod=None):
-    """The hardware address that a host has in its cache for an address."""
+    """The MAC address for an IP address in a host's neighbour table."""
     entries = [entry.get("lladdr") for entry in node.ip("neigh", "show", address, pod=pod)]
     return entries[0] if entries else None
 
 
 def learn(node, address, mac, link, pod=None):
-    """Makes a host believe that an address is at a hardware address."""
+    """Sets a neighbour entry of a host."""
     node.run("ip", "neigh", "replace", address, "lladdr", mac, "dev", link, "nud", "reachable",
              pod=pod)
 
@@ -35,7 +35,7 @@ STALE = "02:00:00:00:00:99"
 @pytest.mark.parametrize("prefix", [V4, V6])
 @pytest.mark.parametrize("keys", [{}, {"macspoofchk": True}, {"hairpinMode": True}])
 def test_pods_node_and_other_hosts_learn_the_new_owner_of_an_address_at_once(node, prefix, keys):
-    """The far host is on another port of a switch, whose other port is one of the bridge's."""
+    """The node's uplink is a port of the bridge; a switch connects it to the far host."""
     own = prefix.split("/")[0]
     flag = ["nodad"] if ":" in own else []
     with Segment() as segment, Node("far") as far:
@@ -56,7 +56,7 @@ def test_pods_node_and_other_hosts_learn_the_new_owner_of_an_address_at_once(nod
         for host, link, pod, _ in places:
             eventually(lambda: neighbour(host, own, pod) == mac, seconds=1,
                        what=f"{host.name} {link} {pod}")
-        # The switch knows the way too: nothing has to be flooded.
+        # The switch has learned the port too, so it does not flood.
         fdb = segment.node.run("bridge", "fdb", "show").stdout
         assert any(mac in line and "to-node" in line for line in fdb.splitlines())
         assert comes_to_reach(far, None, own) and comes_to_reach(node, "peer", own)
@@ -66,7 +66,7 @@ def test_pods_node_and_other_hosts_learn_the_new_owner_of_an_address_at_once(nod
 def test_in_a_chain_the_new_owner_of_an_address_is_known_at_once_too(node, subnet, own):
     network = Conflist(node, {"type": "humanz-bridge"}, {
         "type": "humanz-ipam", "subnet": subnet, "rangeStart": own, "rangeEnd": own})
-    Network(node, name="other").add("stays")  # a bridge that loses its last port forgets all
+    Network(node, name="other").add("stays")  # without a port the bridge goes down and its neighbours are lost
     network.add("first")
     network.delete("first")
     learn(node, own, STALE, "cni0")
@@ -104,7 +104,7 @@ def test_del_forgets_the_neighbour_and_the_connections_of_the_address(node, netw
 
 
 def connections(node, address):
-    """What connection tracking knows of an address."""
+    """The tracked connections of an address."""
     import ipaddress
     full = ipaddress.ip_address(address).exploded
     return [line for line in node.run("cat", "/proc/net/nf_conntrack").stdout.splitlines()
@@ -125,6 +125,6 @@ def test_gc_with_an_empty_list_leaves_nothing_of_pods_whose_namespaces_are_gone(
         node.remove_pod(pod)
     network.collect()
     after = node.traces()
-    # The bridge stays, with its gateway's address, as the reference leaves it.
+    # The bridge stays, with its gateway's address, as with the reference plugin.
     assert {**after, "routes": None} == {**before, "routes": None}
     assert node.leases() == set()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""humanz-bridge: each system call of a verb failing, or being its last, and what is left then."""
+"""humanz-bridge: each system call of a verb fails, or the process is killed there; what is left then."""
 
 import pytest
 
@@ -14,12 +14,12 @@ KEYS = {
              "ranges": [[{"subnet": "10.77.0.0/24"}], [{"subnet": "fd77::/64"}]]},
 }
 
-# What fails at the end of a process, or for want of nothing that a test could see.
+# Calls at the end of a process, and calls whose failure has no effect that a test can see.
 HARMLESS = {"close", "munmap", "exit_group", "brk", "mmap", "mprotect", "futex", "getrandom"}
 
 
 def network_on(node, is_new):
-    """A network whose first attachment is yet to come, or that has one."""
+    """A network without an attachment yet, or with one."""
     network = Network(node, version="1.1.0", logFile="", **KEYS)
     if not is_new:
         network.add("stays")
@@ -28,7 +28,7 @@ def network_on(node, is_new):
 
 
 def forget_the_bridge(node):
-    """Takes away what an attachment leaves for the next one, and the reference does too."""
+    """Removes what an attachment leaves for the next one, as the reference plugin does too."""
     node.run("ip", "link", "delete", "cni0", check=False)
     node.run("rm", "-rf", "/run/humanz/macspoofchk")
     node.run("sysctl", "-qw", "net.ipv4.ip_forward=0", "net.ipv6.conf.all.forwarding=0", *(
@@ -36,7 +36,7 @@ def forget_the_bridge(node):
 
 
 def steps(network, verb, is_new):
-    """The system calls of a verb that could go wrong."""
+    """The system calls of a verb whose failure matters."""
     calls = system_calls(network, verb, "pod")
     if verb == "ADD":
         network.call("DEL", "pod")
@@ -48,7 +48,7 @@ def steps(network, verb, is_new):
 @pytest.mark.parametrize("is_new", [True, False], ids=["first", "second"])
 def test_an_add_that_fails_at_any_system_call_leaves_nothing(node, is_new, record_property):
     network = network_on(node, is_new)
-    if is_new:  # so that forwarding, which stays on, is as it is before each try
+    if is_new:  # forwarding stays on: start each try from the same state
         network.add("other")
         network.delete("other")
         forget_the_bridge(node)
@@ -62,10 +62,10 @@ def test_an_add_that_fails_at_any_system_call_leaves_nothing(node, is_new, recor
         except Refused as refused:
             failed += 1
             if call.name == "write" and is_new:
-                # What made the attachment unmakes it as DEL does.
+                # The ADD succeeded and only printing failed: it is undone as DEL does.
                 forget_the_bridge(node)
             if refused.error is None:
-                # A thread that cannot come back from the pod's namespace ends the process.
+                # A thread that cannot return from the pod's namespace ends the process.
                 assert call.name == "setns", call
                 network.call("DEL", "pod")
                 if is_new:
@@ -92,7 +92,7 @@ def test_del_and_gc_remove_all_of_an_add_that_was_killed_at_any_system_call(
     for call in calls:
         try:
             network.call("ADD", "pod", under=["strace", "-o", "/dev/null", *killing(call)])
-            pytest.fail(f"ADD does not come to {call}: {call.line}")
+            pytest.fail(f"ADD does not reach {call}: {call.line}")
         except Refused as refused:
             assert refused.error is None, call
         if verb == "DEL":
@@ -104,7 +104,7 @@ def test_del_and_gc_remove_all_of_an_add_that_was_killed_at_any_system_call(
         assert node.traces() == before, call
         assert node.ip("link", pod="pod")[1:] == [], call
     record_property("system calls killed at", len(calls))
-    # Nothing that was left would disturb the next one.
+    # The next attachment works.
     result = network.add("pod")
     assert reaches(node, "pod", "10.77.0.1") and reaches(node, "pod", address(result, 1))
 

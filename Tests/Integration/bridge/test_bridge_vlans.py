@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""humanz-bridge's VLANs by traffic, on a kernel that filters them."""
+"""humanz-bridge's VLANs tested with traffic, on a kernel with VLAN filtering."""
 
 import json
 

@@ -34,7 +34,7 @@ def test_pods_reach_their_gateway_which_is_in_their_vlan_alone(node):
     assert reaches_its_gateway(node, "pod", 100)
     assert addresses(node, "cni0.100") == ["10.100.0.1/24", "fd00:100::1/64"]
     assert addresses(node, "cni0") == []
-    # Nobody outside the VLAN reaches it by the bridge.
+    # Hosts outside the VLAN cannot reach it through the bridge.
     Network(node, name="plain", ipam=subnets("10.100.0.0/24")).add("plain")
     node.run("ip", "address", "flush", "dev", "eth0", pod="plain")
     node.run("ip", "address", "add", "10.100.0.99/24", "dev", "eth0", pod="plain")

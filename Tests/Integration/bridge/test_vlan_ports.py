@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""humanz-bridge: `vlan`, `vlanTrunk` and `preserveDefaultVlan`, by the frames that arrive."""
+"""humanz-bridge: `vlan`, `vlanTrunk` and `preserveDefaultVlan`, tested by the frames that arrive."""
 
 import contextlib
 
@@ -18,13 +18,13 @@ def vlans(node):
 
 
 def attach(node, **pods):
-    """Gives each pod its port on the one bridge, with these keys."""
+    """Attaches each pod to the bridge with its keys."""
     for pod, keys in pods.items():
         Network(node, name=f"net-{pod}", **keys).add(pod)
 
 
 def hearers(node, sender, *others, vlan=None):
-    """Who hears a broadcast of a pod, and in which VLAN's tag; 0 is none."""
+    """Who receives a pod's broadcast, and with which VLAN tag; 0 is no tag."""
     with contextlib.ExitStack() as stack:
         listeners = {pod: stack.enter_context(Listener(node, "eth0", pod)) for pod in others}
         send_frame(node, sender, vlan=vlan)
@@ -54,7 +54,7 @@ def test_a_pod_in_a_vlan_hears_nothing_of_vlan_1(node, keys):
 def test_preserve_default_vlan_has_a_pod_hear_vlan_1_too(node):
     attach(node, one={"vlan": 100, "preserveDefaultVlan": True}, two={"vlan": 100}, plain={})
     assert hearers(node, "plain", "one") == {"one": 0}
-    # What it sends itself is in its own VLAN all the same.
+    # Frames it sends are still in its own VLAN.
     assert hearers(node, "one", "two", "plain") == {"two": 0}
 
 
@@ -86,7 +86,7 @@ def test_beside_a_trunk_a_pods_untagged_frames_are_in_its_vlan(node):
     attach(node, both={"vlan": 100, "vlanTrunk": TRUNK}, first={"vlan": 100}, last={"vlan": 200})
     assert hearers(node, "both", "first", "last") == {"first": 0}
     assert hearers(node, "both", "first", "last", vlan=200) == {"last": 0}
-    # 100 is in the trunk too, but `vlan` has its frames untagged.
+    # 100 is in the trunk too, but `vlan` makes its frames untagged.
     assert hearers(node, "first", "both") == {"both": 0}
     assert hearers(node, "last", "both") == {"both": 200}
 

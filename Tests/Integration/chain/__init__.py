@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The three stages together: the shipped files, and what a call may cost."""
+"""The three stages together: the shipped conflists, and what a call may cost."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A node whose firewall sees the frames between its pods (br_netfilter), as Kubernetes' kube-proxy asks."""
+"""A node whose firewall filters frames between its pods (br_netfilter), as kube-proxy requires."""
 
 import pytest
 
@@ -29,7 +29,7 @@ def add_pods(node, *pods, **keys):
 
 
 def drop(node, backend):
-    """Makes the node drop what it forwards."""
+    """Sets the node's forward policy to drop."""
     if backend == "nft":
         node.run("nft", "add table inet wall; add chain inet wall passing "
                         "{ type filter hook forward priority 0; policy drop; }")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The shipped chain: both families, many pods at once, and what a start takes."""
+"""The shipped chain: both families, many pods at once, and the time a start takes."""
 
 import json
 import os
@@ -20,13 +20,13 @@ V6 = {"subnet": "fd00:100:100::/64", "network": "fd00:100::/32"}
 
 
 def chain(node, *families, version="1.0.0"):
-    """The shipped conflist with the subnets and networks of these families, on a node alone."""
+    """The shipped conflist with the subnets and networks of these families, on a single node."""
     shipped = json.loads((ROOT / "conflists/10-humanz.conflist").read_text())
     bridge, ipam, route = shipped["plugins"]
     del ipam["subnet"]
     ipam["ranges"] = [[{"subnet": family["subnet"]}] for family in families]
     route["network"] = [family["network"] for family in families]
-    # A node has peers on a segment of its own, as the demo shows; here there is one node.
+    # The demo tests peers; here there is one node.
     del route["peers"]
     return Conflist(node, bridge, ipam, route, name=shipped["name"], version=version)
 
@@ -44,7 +44,7 @@ def answers(node, address, pod=None):
 def test_pods_reach_each_other_and_the_node_in_each_family_at_once(node, families):
     network = chain(node, *families)
     first = network.add("first")
-    # The very first thing that happens after ADD: no waiting, no second try.
+    # Right after ADD, without waiting or trying again.
     for address in pod_addresses(first):
         assert answers(node, address)
     tentative = node.run("ip", "address", "show", "tentative", pod="first").stdout
@@ -85,7 +85,7 @@ def test_64_adds_at_once_into_an_empty_node_and_64_dels(node, families):
     after = node.traces()
     bridge = "humanz-cni0"
     assert sorted(set(after["links"]) - {bridge}) == before["links"]
-    # The bridge with the gateway's addresses and the network's own routes stay for the next pod.
+    # The bridge with the gateway addresses and the network's own routes stay for the next pod.
     own = [route for route in after["routes"] if route not in before["routes"]]
     assert all(f" {bridge} " in route or "None None" in route or " lo " in route for route in own)
     assert after["leases"] == [] and after["neighbours"] == []
@@ -114,7 +114,7 @@ def test_adds_and_dels_that_cross_give_no_address_twice(node):
     assert node.leases() == set()
 
 
-# What a start takes
+# The time a start takes
 
 @pytest.mark.skipif(os.environ.get("HUMANZ_EMBEDDED") == "0",
                     reason="the bound is that of the plugins in Embedded Swift")
@@ -127,7 +127,7 @@ def test_version_takes_at_most_half_of_what_the_reference_bridge_takes(program):
         subprocess.run([path], env=environment, stdin=subprocess.DEVNULL,
                        stdout=subprocess.DEVNULL, check=True)
         return time.perf_counter() - start
-    # By turns, so that whatever else the machine does meets both.
+    # In turn, so that other load affects both alike.
     ours, theirs = [], []
     for _ in range(150):
         ours.append(microseconds(OURS / program))

@@ -35,8 +35,7 @@ def two_nodes(uplink, *addresses):
 
 
 def for_node2(configuration):
-    """The chain's file as a second node has it: the subnets of node 2 are its own, and node 1 is its
-    peer by those that the file has."""
+    """The chain's configuration on node 2: the two nodes' subnets swapped, and node 1 as its peer."""
     _, ipam, route = configuration["plugins"][:3]
     own = [ipam] if "subnet" in ipam else [ranges[0] for ranges in ipam["ranges"]]
     peers = [peer for peer in route["peers"] if peer["name"] == "node2"]
@@ -48,8 +47,8 @@ def for_node2(configuration):
 
 
 def run_the_chain(path):
-    """As it is shipped on node 1, as node 2 changes it there: pods reach each other across nodes by
-    each of their addresses."""
+    """Node 1 runs the shipped file, node 2 its variant: pods reach each other across nodes by each of
+    their addresses."""
     with two_nodes("eth0", "200.0.0.{}/24", "fd00:200::{}/64") as (_, first, second):
         networks = [network(first, read(path)), network(second, for_node2(read(path)))]
         offer = {"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}],
@@ -72,7 +71,7 @@ def run_the_chain(path):
             assert "tbf" in first.run("tc", "qdisc").stdout
             assert address(results["pod1"]) in first.run("iptables", "-S", "CNI-FORWARD").stdout
         for number, one in enumerate(networks, 1):
-            # Debian's portmap looks for an IPv6 rule of each port where there is no IPv6.
+            # Debian's portmap checks for an IPv6 rule of each port even without IPv6.
             one.without("portmap").check(f"pod{number}", *options)
             one.delete(f"pod{number}", *options)
             assert one.node.leases() == set()
@@ -86,14 +85,14 @@ def run_dual_stack(path):
 
 
 def run_bridge_behind_its_node(path):
-    """Pods reach each other and, with the node's address, what is beyond it."""
+    """Pods reach each other, and hosts beyond the node with the node's address."""
     with Node("node") as node:
         add_world(node)
         serve(node, "world", "the page of the world")
         pods = network(node, read(path))
         first, second = (address(pods.add(pod)) for pod in ("first", "second"))
         assert first.startswith("10.88.") and first != second
-        # The world has no route to the pods: it can only answer to the node.
+        # The world has no route to the pods: it can answer only to the node.
         assert fetch(node, "http://192.0.2.1/", pod="first") == "the page of the world"
         assert reaches(node, "first", second)
         assert reaches(node, "second", NODE)
@@ -105,8 +104,8 @@ def run_bridge_behind_its_node(path):
 
 
 def run_with_published_ports(path):
-    """A pod's port is the node's, for the world, for the node and for the pod itself; a pod reaches the
-    world with the node's address."""
+    """The node publishes a pod's port to the world, to itself and to the pod; a pod reaches the world
+    with the node's address."""
     offer = {"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]}
     options = ["--capability-args", json.dumps(offer)]
     with Node("node") as node:
@@ -119,7 +118,7 @@ def run_with_published_ports(path):
         assert fetch(node, f"http://{NODE}:8080/", pod="world") == "the page of the pod"
         for pod in (None, "other", "web"):
             assert fetch(node, f"http://{NODE}:8080/", pod=pod) == "the page of the pod", pod
-        # The world has no route to the pods: it can only answer to the node.
+        # The world has no route to the pods: it can answer only to the node.
         assert fetch(node, "http://192.0.2.1/", pod="other") == "the page of the world"
         assert reaches(node, "web", other)
         for pod in ("web", "other"):
@@ -130,7 +129,7 @@ def run_with_published_ports(path):
 
 
 def run_macvlan_on_the_lan(path):
-    """Pods of two nodes are hosts of one LAN, whose router is their way out."""
+    """Pods of two nodes are hosts on one LAN; the LAN's router is their default gateway."""
     with two_nodes("eth0", "192.168.1.{}/24") as (lan, first, second):
         lan.run("ip", "address", "add", "192.168.1.1/24", "dev", "lan")
         lan.run("ip", "address", "add", "198.51.100.1/32", "dev", "lo")
@@ -150,7 +149,7 @@ def run_macvlan_on_the_lan(path):
 
 
 def run_as_a_cluster_has_it(path):
-    """The same file on three nodes: each has its subnet and its peers from what Kubernetes tells."""
+    """The same file on three nodes: `humanz sync` gets each node's subnet and peers from Kubernetes."""
     with Cluster(["4"], functools.partial(from_kubernetes, path=path)) as cluster:
         for member in cluster:
             member.sync(*(told(number, ["4"]) for number in (1, 2, 3)))
@@ -188,6 +187,6 @@ def test_the_file_can_be_read_by_runtimes_of_1_0_0_and_is_in_the_readme(name):
     assert configuration["cniVersion"] == "1.0.0"
     others = {plugin["type"] for plugin in configuration["plugins"]
               if not plugin["type"].startswith("humanz-")}
-    # The reference plugins of distributions know no 1.1.0.
+    # The reference plugins that distributions ship do not support 1.1.0.
     assert not others or "cniVersions" not in configuration
     assert f"| [`{name}`]({name}) |" in (FOLDER / "README.md").read_text()

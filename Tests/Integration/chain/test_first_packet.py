@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A pod can be spoken to as soon as its ADD is through, however busy the kernel is with links."""
+"""A pod is reachable as soon as its ADD returns, even while the kernel is busy with links."""
 
 import re
 
@@ -10,7 +10,7 @@ from lab.conflist import Conflist
 from lab.isolated_node import Node
 from lab.mixed_plugins import CHAIN, DELEGATING
 
-# Every step holds the lock under which the kernel also notices carriers.
+# Each of these commands takes the RTNL lock, which the kernel also needs to notice a carrier.
 _CHURN = """
 while :; do
   for i in 1 2 3 4 5 6 7 8; do
@@ -35,7 +35,7 @@ def busy_kernel():
     pytest.param([DELEGATING["humanz-bridge with humanz-ipam"]], id="with a delegate"),
 ])
 def test_the_first_packet_to_a_pod_arrives(node, plugins):
-    """The bridge has its first port each time. A packet that is lost is sent again after 1 s."""
+    """The bridge gets its first port each time. A lost packet is sent again after 1 s."""
     network = Conflist(node, *plugins)
     for _ in range(40):
         pod = address(network.add("pod"))

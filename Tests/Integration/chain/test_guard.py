@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the programs are made of and what a call of each may cost, held to bounds.
+"""Limits on the size of the programs and on the cost of a call.
 
-Counts, which a machine's load does not change, of what a program does from where it reads its stdin
-on: what comes before is the C library's, and the loader's of a dynamic program. Nor are
-rounds of waiting counted; see `system_calls.counted`. A bound is what was counted, the same in each
-of many fresh nodes.
-Who makes a verb cheaper lowers its bound; who has good reason to make it dearer raises it, and says
-why in the commit.
+The cost is a count of system calls and netlink messages, which does not depend on the machine's load. It starts
+where the program reads its stdin: before that, the calls are the C library's and the dynamic loader's. Rounds of
+waiting are not counted; see `system_calls.counted`. Each limit is the count measured on many fresh nodes.
+If a change makes a verb cheaper, lower its limit; if it must make one dearer, raise the limit and give the reason
+in the commit.
 """
 
 import functools
@@ -27,8 +26,8 @@ PROGRAMS = ["humanz-bridge", "humanz-ipam", "humanz-route"]
 # Of each program, in bytes.
 SIZE = 380_000
 
-# System calls and netlink messages. STATUS of humanz-ipam looks whether the gateways of its subnets fit on
-# the node: a subnet that another link has would fail each ADD.
+# System calls and netlink messages. STATUS of humanz-ipam checks that no other link has one of its subnets:
+# each ADD would fail.
 VERSION = (4, 0)
 BOUNDS = {
     ("the chain", "humanz-bridge"): {
@@ -60,7 +59,7 @@ def test_a_plugin_is_small(program, record_property):
 # What a call costs
 
 def peers(count):
-    """So many other nodes, whose next hops are on the link, and never asked."""
+    """The given number of other nodes. Their next hops are on the link, and nothing is sent to them."""
     return [{"name": f"node{n}", "subnet": f"10.{128 + n // 256}.{n % 256}.0/24",
              "via": f"192.0.2.{20 + n % 200}"} for n in range(count)]
 
@@ -86,7 +85,7 @@ CASES = {
 
 @functools.cache
 def costs(case):
-    """The costs of a case by stage and verb, for the second pod: the first pays for what they share."""
+    """The costs of a case by stage and verb, for the second pod: the first also makes what pods share."""
     with Node("counted") as node:
         node.run("ip", "link", "add", "uplink", "type", "veth", "peer", "name", "far")
         for link in ("uplink", "far"):
@@ -97,7 +96,7 @@ def costs(case):
         network = Chain(node, *CASES[case])
         network.add("first")
         node.add_pod("second")
-        # Where connections are tracked there is now one for half a minute, which DEL has to look at.
+        # With connection tracking, DEL now has one connection to check; it lasts half a minute.
         node.run("ping", "-c", "1", "192.0.2.10")
 
         result, found = {}, {}
@@ -115,7 +114,7 @@ def costs(case):
 
 
 def excess(record_property, name, found, bound):
-    """Records a cost beside its bound; gives words for one that is over it, else None."""
+    """Records a cost beside its limit; returns a message if the cost is over it, else None."""
     words = "{} of {} system calls, {} of {} netlink messages".format(
         found.calls, bound[0], found.messages, bound[1])
     record_property(name, words)
@@ -143,7 +142,7 @@ def test_humanz_route_sends_as_many_messages_with_1000_peers_as_with_3(verb):
     assert many["humanz-route", verb].messages == few["humanz-route", verb].messages
 
 
-# How it is counted
+# How the cost is counted
 
 _START = """\
 execve("/run/cni/bin/humanz-route", ["humanz-route"], 0x7ffd /* 9 vars */) = 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""DEL and GC of every stage with what ADD refuses: a pod can always be deleted, and its lease is freed."""
+"""DEL and GC of every stage with input that ADD refuses: a pod can always be deleted, and its lease is freed."""
 
 import copy
 
@@ -12,7 +12,7 @@ PLUGINS = [{"type": "humanz-bridge"}, {"type": "humanz-ipam", "subnet": "10.77.0
 
 
 def with_route(**route):
-    """What a later plugin makes of a result."""
+    """A change that a later plugin makes to the result."""
     def change(result):
         result.setdefault("routes", []).append({"dst": "192.168.7.0/24", **route})
     return change

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The log: what a call writes, to which place, and how the place is kept small."""
+"""The log: what a call writes, where, and how the log stays small."""
 
 import re
 import subprocess
@@ -88,7 +88,7 @@ def test_a_call_succeeds_without_journald(node):
 def test_logrotate_keeps_the_log_small_and_roots_alone(node):
     one = stage(node)
     one.add("pod")
-    # As root's own file in root's own folder: logrotate takes no other.
+    # logrotate reads only root's own file in root's own folder.
     node.path("/run/tmp/rules").write_text((ROOT / "deploy" / "humanz.logrotate").read_text())
     rotate = ["logrotate", "--force", "--state", "/run/tmp/state", "/run/tmp/rules"]
     for _ in range(7):

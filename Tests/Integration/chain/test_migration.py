@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """From flannel and kindnet to the chain and back, node by node, as Documentation/migration.md says.
 
-What their daemons make of a node is made here by `ip` and the reference plugins that they call.
+`ip` and the reference plugins set up the nodes here as the daemons would.
 """
 
 import pytest
@@ -26,7 +26,7 @@ class Flannel:
         return f"0e:00:00:00:00:{number:02x}"
 
     def start(self, numbers):
-        """What flanneld does when it starts."""
+        """Does what flanneld does at its start."""
         self.node.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
         self.node.run("ip", "link", "add", "flannel.1", "address", self.hardware(self.number), "type", "vxlan",
                       "id", "1", "local", uplink(self.number, "4"), "dev", "uplink", "dstport", "8472", "nolearning")
@@ -43,13 +43,13 @@ class Flannel:
                               "dev", "flannel.1", "onlink")
 
     def leave(self):
-        """What is removed once all nodes have moved."""
+        """After all nodes have moved: removes flannel.1."""
         self.node.run("ip", "link", "delete", "flannel.1")
 
     def clean(self):
-        """What is removed when the node's last pod is gone."""
+        """After the node's last pod is gone: removes the bridge and the VXLAN device's address."""
         self.node.run("ip", "link", "delete", "cni0")
-        # It is in the pods' subnet.
+        # The link is in the pods' subnet.
         self.node.run("ip", "-4", "address", "flush", "dev", "flannel.1")
 
 
@@ -93,7 +93,7 @@ def test_nodes_move_one_by_one_and_back_and_pods_of_both_networks_reach_each_oth
             other.pods.add("old")
 
         def all_reach_all(*pods):
-            """Each pod that is there now, named by its node, from each other one."""
+            """Each of these pods reaches each other one."""
             for member, pod, _ in pods:
                 for _, _, there in pods:
                     assert comes_to_reach(member.node, pod, there), (member.name, pod, there)
@@ -115,7 +115,7 @@ def test_nodes_move_one_by_one_and_back_and_pods_of_both_networks_reach_each_oth
             moved.chain.add("new")
             all_reach_all(new(moved), standing or new(one))
 
-        # The daemon goes, and what it leaves is right as it is or made anew.
+        # The daemon is removed; its routes are either right already or made again.
         for member in cluster:
             others[member.number].leave()
             member.sync(*(told(number, ["4"]) for number in NUMBERS))
@@ -123,7 +123,7 @@ def test_nodes_move_one_by_one_and_back_and_pods_of_both_networks_reach_each_oth
         for member in cluster:
             member.chain.check("new")
 
-        # Back: the daemon first, then node by node.
+        # Moving back: the daemon first, then node by node.
         for moved, standing in ((one, new(two)), (two, None)):
             moved.chain.delete("new")
             moved.node.run("ip", "link", "delete", "humanz-cni0")
@@ -131,7 +131,7 @@ def test_nodes_move_one_by_one_and_back_and_pods_of_both_networks_reach_each_oth
             others[moved.number].start(NUMBERS)
             others[moved.number].pods.add("old")
             if standing and kind is Flannel:
-                # A node that has no flannel.1 hears no VXLAN: it gets the daemon with the manifest.
+                # A node without flannel.1 receives no VXLAN; it gets the daemon with the manifest.
                 others[two.number].start(NUMBERS)
             all_reach_all(old(moved), standing or old(one))
             if standing and kind is Flannel:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Services on the shipped file for Kubernetes: kube-proxy's kinds of rules, and everybody who may call one."""
+"""Services with the shipped conflist for Kubernetes: kube-proxy's kinds of rules, and every kind of caller."""
 
 import json
 
@@ -73,12 +73,12 @@ MODES = {"iptables": with_iptables, "nftables": with_nftables}
 
 
 def ask(machine, address, port=PORT, pod=None):
-    """As whom the server sees the caller; empty where nobody answers."""
+    """The caller's address as the server sees it; empty if nobody answers."""
     return machine.run("busybox", "nc", "-w", "2", address, port, pod=pod, check=False).stdout
 
 
 class Services:
-    """A cluster of two nodes: the server's with a neighbour beside it, and the other one's."""
+    """A cluster of two nodes: the first has the server and a neighbour, the second a far pod."""
 
     def __init__(self, cluster, mode):
         self.first, self.second = cluster
@@ -95,7 +95,7 @@ class Services:
         serve_callers(self.first.node, "server")
         for member in cluster:
             for family in FAMILIES:
-                # As a node has a default route.
+                # In place of the default route that a node has.
                 member.node.run("ip", "route", "add", SERVICES[family], "dev", "uplink")
                 MODES[mode](member.node, family, self.address("server", family))
 
@@ -103,7 +103,7 @@ class Services:
         return self.pods[pod]["ips"][FAMILIES.index(family)]["address"].split("/")[0]
 
     def row(self, family):
-        """Who reaches the server, and how: by caller, what the server saw and what it must see; None for
+        """Who reaches the server: by caller, the address that the server saw and the expected one; None means
         any address of a node."""
         service, direct = SERVICE[family], self.address("server", family)
         one, two = self.first.node, self.second.node
@@ -132,7 +132,7 @@ def set_bridge_netfilter(node, value):
 
 
 def without(member, *keys):
-    """The shipped chain less some keys of humanz-bridge."""
+    """The shipped chain without some keys of humanz-bridge."""
     configuration = json.loads(SHIPPED.read_text())
     for key in keys:
         del configuration["plugins"][0][key]
@@ -163,7 +163,7 @@ def test_everybody_reaches_a_service(cluster, mode, request, capsys):
             print(f"\n{request.node.callspec.id} IPv{family}  {words}", end="")
         wrong += [(family, caller, *row[caller]) for caller in row if not is_right(*row[caller])]
     assert not wrong
-    # The node's own settings are as they were.
+    # The node's own settings are unchanged.
     setting = services.first.node.run("sysctl", "-n", "net.bridge.bridge-nf-call-iptables").stdout.strip()
     assert setting == ("1" if "on" in request.node.callspec.id.split("-") else "0")
     services.first.chain.without("portmap").check("server")

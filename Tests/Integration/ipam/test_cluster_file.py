@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The cluster file as the stages read it: the node's own subnets for humanz-ipam."""
+"""The cluster file as humanz-ipam reads it: the node's own subnets."""
 
 import json
 

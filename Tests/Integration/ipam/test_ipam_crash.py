@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""humanz-ipam: what a kill at any system call leaves, and what the next calls make of it."""
+"""humanz-ipam: the store after a kill at any system call, and the calls that follow."""
 
 import pathlib
 import shutil
@@ -11,7 +11,7 @@ from lab.isolated_node import OURS, Node
 from lab.lease_store import Calls, checked
 
 RANGES = [[{"subnet": "10.0.0.0/24"}], [{"subnet": "fd00::/64"}]]
-# More system calls than any of these calls makes, and how many are tried at once.
+# The limit is above the number of system calls of any of these calls. STEP kills are tried at once.
 LIMIT = 1000
 STEP = 40
 
@@ -24,7 +24,7 @@ def calls(tmp_path_factory):
 
 @pytest.fixture
 def folder(request, calls):
-    """Where the stores are: the node's /run, or the disk that the project is on."""
+    """The folder of the stores: in the node's /run, or on the project's disk."""
     if request.param == "tmpfs":
         yield pathlib.Path("/run/leases")
         return
@@ -35,7 +35,7 @@ def folder(request, calls):
 
 
 def left_by_host_local(directory):
-    """What host-local leaves where it is killed: leases, one of them empty, and no file beside them."""
+    """Writes what a killed host-local leaves: leases, one of them empty, and no attachment files."""
     directory.mkdir(parents=True)
     for index, holder in [(2, "old\r\neth0"), (3, ""), (4, "stays\r\neth0")]:
         (directory / f"10.0.0.{index}").write_text(holder, newline="")
@@ -43,8 +43,8 @@ def left_by_host_local(directory):
     (directory / "lock").touch()
 
 
-# What is called before the one that is killed; that one; what is called after it, and who holds addresses
-# then. GC has a list of those that it keeps in the place of the container.
+# The calls before the killed one; the killed one; the calls after it; the holders of addresses at the end.
+# For GC, a list of the pods to keep stands in place of the container.
 CASES = {
     "ADD": ([("ADD", "stays")], ("ADD", "pod"),
             [("ADD", "other"), ("DEL", "pod"), ("ADD", "pod")], ["stays", "other", "pod"]),
@@ -63,7 +63,7 @@ CASES = {
 def test_a_call_killed_at_any_system_call_loses_and_doubles_no_address(
         calls, folder, store, verb, record_property):
     before, victim, after, kept = CASES[verb]
-    # The leases that host-local left are of one family; `old` is one that no verb but GC frees.
+    # The leases that host-local left are of one family; only GC frees `old`.
     label = verb if store == "ours" else f"host-local-{verb}"
     expected = {pod: 2 for pod in kept}
     if store != "ours":
@@ -77,7 +77,7 @@ def test_a_call_killed_at_any_system_call_loses_and_doubles_no_address(
         return verb, who, calls.configuration(network, **keys)
 
     for first in range(1, LIMIT, STEP):
-        # A network, and so a store, for each place of the kill.
+        # Each kill gets its own network, and so its own store.
         networks = {n: f"{label}-{n}" for n in range(first, first + STEP)}
         plan = []
         for n, network in networks.items():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Leases that a fault in the middle of a call could lose: see Documentation/lease-store, "What it found"."""
+"""Faults in the middle of a call that could lose leases: see Documentation/lease-store, "What it found"."""
 
 import time
 
@@ -14,7 +14,7 @@ RANGES = [[{"subnet": "10.1.0.0/24"}], [{"subnet": "fd01::/64"}]]
 
 @pytest.mark.parametrize("added", ["10.1.0.9", "10.1.0.200", "10.1.0.77", "10.1.0.123"])
 def test_a_del_killed_between_two_leases_and_a_foreign_add_lose_no_lease(node, tmp_path, added):
-    # On a disk, which lists files in an order of its own: the older lease may come first.
+    # A disk lists files in its own order: the older lease may come first.
     network = Leases(node, version="1.1.0", ranges=RANGES, dataDir=str(tmp_path))
     network.give("pod")
     try:
@@ -23,7 +23,7 @@ def test_a_del_killed_between_two_leases_and_a_foreign_add_lose_no_lease(node, t
     except Refused as killed:
         assert killed.error is None
     assert len(network.held()) == 1
-    # host-local gives the attachment a new address of the other set, and is killed.
+    # host-local leases an address of the other set to the attachment, and is killed.
     time.sleep(0.05)
     name = added if "fd01::2" in network.held() else "fd01::9"
     (network.directory / name).write_bytes(b"pod\r\neth0")
@@ -41,7 +41,7 @@ def test_a_failed_add_that_cannot_read_its_leases_keeps_the_way_to_them(node):
             break
         opened += line.startswith(("openat(", "open("))
     network.take_back("pod")
-    # No file descriptor is available from the first lease on.
+    # Every open fails from the first lease on (ENFILE).
     error = network.refusal("ADD", "pod", under=[
         "strace", "-o", "/dev/null", "-e", "trace=openat",
         "-e", f"inject=openat:error=ENFILE:when={opened + 1}+"])

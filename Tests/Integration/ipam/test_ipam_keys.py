@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""humanz-ipam: its keys, which addresses they make it give, and what they may not say."""
+"""humanz-ipam: its keys, the addresses that they select, and invalid values."""
 
 import ipaddress
 import itertools
@@ -23,14 +23,14 @@ def shared():
 
 @pytest.fixture
 def network(shared):
-    """Makes a network of a name of its own."""
+    """Makes a network with a unique name."""
     def make(**keys):
         return Leases(shared, name=f"net{next(NUMBER)}", **keys)
     return make
 
 
 def fill(network, limit=20):
-    """ADDs until there is an error; gives the addresses of each, and the error."""
+    """Runs ADD until it fails; returns the addresses of each ADD, and the error."""
     given = []
     while len(given) < limit:
         try:
@@ -40,7 +40,7 @@ def fill(network, limit=20):
     return given, None
 
 
-# Which addresses are given
+# Which addresses are leased
 
 @pytest.mark.parametrize("keys, expected", [
     pytest.param({"subnet": "10.1.2.0/29"}, ["10.1.2.2", "10.1.2.3", "10.1.2.4", "10.1.2.5", "10.1.2.6"],
@@ -131,7 +131,7 @@ def test_what_a_result_of_an_old_version_cannot_hold_is_not_leased(network, vers
     assert net.results["pod"]["ip6"]["ip"] == "fd00::2/64"
 
 
-# Addresses that are asked for
+# Requested addresses
 
 SOURCES = {
     "CNI_ARGS": lambda net, address: {"environment": {"CNI_ARGS": f"IgnoreUnknown=1;IP={address}"}},
@@ -202,7 +202,7 @@ def test_an_address_that_cannot_be_given_is_an_error_that_says_why(network, addr
     assert net.held() == {"10.1.0.3": "other eth0"}
 
 
-# Pods of Kubernetes
+# The names of Kubernetes pods
 
 ARGUMENTS = "IgnoreUnknown=1;K8S_POD_NAMESPACE={};K8S_POD_NAME={};K8S_POD_INFRA_CONTAINER_ID=pod"
 
@@ -259,7 +259,7 @@ def test_many_ranges_are_named_by_the_first_ones(network):
         "no address is free in 10.1.0.0/30, 10.1.1.0/30, 10.1.2.0/30 and 97 more ranges")
 
 
-# What is passed on
+# Routes and DNS are passed on
 
 def test_routes_and_dns_are_passed_on(network):
     routes = [{"dst": "0.0.0.0/0"}, {"dst": "10.9.0.0/16", "gw": "10.1.0.7", "mtu": 1400}]
@@ -383,7 +383,7 @@ def test_the_name_of_a_network_never_leaves_the_store(network, name):
     assert shown.returncode == WRONG_USAGE
 
 
-# The file that humanz sync writes
+# The cluster file that humanz sync writes
 
 def test_the_nodes_subnets_come_from_the_cluster_file(network):
     net = network(clusterFile="/run/cluster.json")

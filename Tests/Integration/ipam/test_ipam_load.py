@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""humanz-ipam: many callers at once, and what a call costs however much is leased."""
+"""humanz-ipam: many callers at once, and the cost of a call with many leases."""
 
 import ipaddress
 import random
@@ -28,13 +28,13 @@ def store(calls, network):
 
 
 def first(count, network):
-    """The first addresses of a network that has its first one for the gateway."""
+    """The first addresses of a network after its gateway, which has the first one."""
     start = int(ipaddress.ip_network(network).network_address) + 2
     version = type(ipaddress.ip_network(network).network_address)
     return {str(version(start + index)) for index in range(count)}
 
 
-# Many at once
+# Many callers at once
 
 def test_2000_adds_by_32_processes_get_the_addresses_that_one_would_get(calls):
     network = calls.configuration("many", dataDir=FOLDER, ranges=RANGES)
@@ -50,7 +50,7 @@ def test_2000_adds_by_32_processes_get_the_addresses_that_one_would_get(calls):
 
 def test_after_a_third_of_2000_adds_was_killed_gc_leaves_what_the_others_have(
         calls, record_property):
-    # A third are killed at a random system call, and some of the others at a random moment.
+    # A third are killed at a random system call, and some of the others at a random time.
     seed = random.randrange(1000)
     record_property("seed", seed)
     chance = random.Random(seed)
@@ -95,7 +95,7 @@ def test_adds_dels_and_gcs_at_once_leave_each_pod_with_what_it_was_given(calls):
 # What a call costs
 
 def fill(directory, count, start="10.0.0.2"):
-    """Leases of as many pods, as host-local has them."""
+    """Writes leases of this many pods, as host-local stores them."""
     directory.mkdir(parents=True)
     start = int(ipaddress.ip_address(start))
     for n in range(count):
@@ -106,7 +106,7 @@ def fill(directory, count, start="10.0.0.2"):
 
 @pytest.fixture(scope="module")
 def filled(calls):
-    """Networks with 10, 4,000 and 60,000 leases, each of which the first call has completed."""
+    """Networks with 10, 4,000 and 60,000 leases. A first call has already added the attachment files."""
     networks = {}
     for count in [10, 4000, 60000]:
         fill(store(calls, f"with{count}"), count)
@@ -117,8 +117,8 @@ def filled(calls):
 
 
 def compared(calls, one, other, rounds):
-    """Runs two calls in turn many times, either first as often as the other; gives the medians of both in
-    milliseconds and of the ratio of each pair: what else the machine does falls on both of a pair."""
+    """Runs two calls in turn many times, each as often first as the other. Returns the medians of both in
+    milliseconds and the median ratio of the pairs: other load affects both calls of a pair."""
     plan = []
     for n in range(rounds):
         for verb in ["ADD", "DEL"]:
@@ -145,7 +145,7 @@ def test_a_call_costs_the_same_with_60000_leases_as_with_10(calls, filled, recor
 
 
 def system_calls(calls, verb, configuration):
-    """How many system calls of each kind a call makes, but for those of starting a program."""
+    """The system calls of a call by name, without those that start the program."""
     run_plugin(calls.node, "humanz-ipam", attachment(verb, "counted"), configuration.read_bytes(),
                under=["strace", "-f", "-o", "/run/trace"]).succeeded()
     lines = calls.node.path("/run/trace").read_text().splitlines()
@@ -181,7 +181,7 @@ def test_at_4000_leases_a_call_costs_a_25th_of_what_host_local_needs(
 
 
 def test_a_pool_that_is_almost_full_is_still_quick(calls, filled, record_property):
-    # 99.9 % of a /16, the free addresses just before the last one given: the longest way there is.
+    # A /16 with 99.9 % leased; the free addresses are just before the last one given: the longest search.
     directory = store(calls, "almost")
     fill(directory, 65533)
     free = [f"10.0.19.{n}" for n in range(100, 165)]
@@ -197,7 +197,7 @@ def test_a_pool_that_is_almost_full_is_still_quick(calls, filled, record_propert
         spent.append(far.nanoseconds / 1e6)
         usual.append(near.nanoseconds / 1e6)
     record_property("ADD", f"{median(spent):.1f} ms, in a pool with room {median(usual):.1f} ms")
-    # It asks for some addresses one by one, and then lists the leases instead of reading them.
+    # It tries some addresses one by one, and then lists the leases instead of reading them.
     (directory / "last_reserved_ip.0").write_text("10.0.19.200")
     names = system_calls(calls, "ADD", network)
     record_property("system calls", f"{len(names)}, {names.count('getdents64')} of them for the list")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""humanz-ipam in the place of host-local over the same store, under the reference bridge, and back."""
+"""humanz-ipam and host-local take turns on one store, under the reference bridge."""
 
 import pytest
 
@@ -37,7 +37,7 @@ class MovingNode:
         self.check()
 
     def check(self):
-        """Every pod has its addresses, nobody else has one of them, and none is held by nobody."""
+        """Every pod has its leased addresses on its interface, and no other lease exists."""
         leases = held(self.node.path(STORE) / "net")
         assert leases == {address: f"{pod} eth0"
                           for pod, addresses in self.pods.items() for address in addresses}
@@ -58,7 +58,7 @@ def test_a_node_with_running_pods_moves_from_host_local_and_back(moving):
         moving.add(pod, theirs)
     first = dict(moving.pods)
 
-    # The configuration's `type` is changed, and nothing else.
+    # Only the configuration's `type` is changed.
     moving.add("d", ours)
     moving.delete("a", ours)
     moving.add("e", ours)
@@ -67,13 +67,13 @@ def test_a_node_with_running_pods_moves_from_host_local_and_back(moving):
     assert moving.pods["b"] == first["b"] and moving.pods["c"] == first["c"]
     assert checked(moving.node.path(STORE) / "net").keys() >= {*first["b"], *first["c"]}
 
-    # And back: pods of either are deleted, and new ones made.
+    # And back: pods of both plugins are deleted, and new ones made.
     moving.delete("b", theirs)
     moving.delete("e", theirs)
     moving.add("g", theirs)
     moving.add("a", theirs)
 
-    # And once more, with what host-local did to attachments that we had files of.
+    # And once more: host-local has changed attachments that have our attachment files.
     moving.add("h", ours)
     moving.delete("g", ours)
     moving.delete("f", ours)
@@ -118,11 +118,11 @@ def test_what_host_local_leaves_when_it_is_killed_is_free(moving):
     moving.check()
 
 
-# Its oldest form: the container ID alone (before release 0.7.0)
+# host-local's oldest lease format: the container ID alone (before release 0.7.0)
 
 @pytest.fixture
 def oldest(node):
-    """A network whose store has leases in that form, beside one of ours."""
+    """A network whose store has leases in that format, beside one of ours."""
     network = Leases(node, subnet="10.1.0.0/24", dataDir=STORE)
     network.give("new")
     for name, holder in [("10.1.0.7", "old"), ("10.1.0.8", "other\n"), ("10.1.0.9", "reserved")]:

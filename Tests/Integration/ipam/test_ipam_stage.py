@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""humanz-ipam as a stage of a chain: the addresses it puts on the pod and the bridge."""
+"""humanz-ipam as a stage of a chain: the addresses it sets on the pod and the bridge."""
 
 import copy
 import json
@@ -18,7 +18,7 @@ SUBNETS = [[{"subnet": "10.1.0.0/24"}], [{"subnet": "fd01::/64"}]]
 
 
 class Chain:
-    """An interface plugin that is run without IPAM, and humanz-ipam after it."""
+    """An interface plugin without IPAM, followed by humanz-ipam."""
 
     def __init__(self, node, first="bridge", version="1.0.0", keys=None, **ipam):
         self.node = node
@@ -55,7 +55,7 @@ def test_the_addresses_are_on_the_pod_and_the_gateways_on_the_bridge(node):
     assert addresses(node, "cni0") == ["10.1.0.1/24", "fd01::1/64"]
     assert reaches(node, "one", "10.1.0.3", 3) and reaches(node, "one", "fd01::3", 3)
     assert reaches(node, "two", "10.1.0.1", 3) and reaches(node, "two", "fd01::1", 3)
-    # IPv6 addresses are usable at once.
+    # IPv6 addresses are usable at once, without duplicate address detection.
     device, = node.ip("address", "show", "dev", "eth0", pod="two")
     assert not any(entry.get("tentative") for entry in device["addr_info"] if entry["scope"] == "global")
     chain.check("one")
@@ -202,7 +202,7 @@ def test_the_pods_of_a_macvlan_are_in_the_subnet_of_its_master(node):
     chain.stage.call("STATUS")
 
 
-# An ADD that ends without its result
+# An ADD that fails after it has made its changes
 
 def test_a_result_that_cannot_be_printed_leaves_nothing(node):
     chain = Chain(node)
@@ -219,7 +219,7 @@ def test_the_gateway_of_another_pod_stays_where_a_result_cannot_be_printed(node)
     assert chain.stage.end("ADD", "two", prevResult=made, redirect=">/dev/full").status == 1
     assert chain.held() == {"10.1.0.2": "one eth0", "fd01::2": "one eth0"}
     assert addresses(node, "cni0") == ["10.1.0.1/24", "fd01::1/64"]
-    # Nor does a gateway go that another ADD found there since.
+    # A gateway that another ADD has found since also stays.
     made = chain.first.add("three")
     chain.delete("one")
     assert chain.stage.end("ADD", "three", prevResult=made, redirect=">/dev/full").status == 1
@@ -264,7 +264,7 @@ def test_of_two_adds_at_once_one_has_everything_and_the_other_is_an_error(node, 
 def test_an_address_that_the_kernel_refuses_leaves_nothing(node):
     chain = Chain(node)
     made = chain.first.add("pod")
-    # The kernel keeps IPv6 off a link that is too narrow for it (RFC 8200 section 5).
+    # The kernel disables IPv6 on a link whose MTU is below 1,280 (RFC 8200 section 5).
     node.run("ip", "link", "set", "eth0", "mtu", "1000", pod="pod")
     with pytest.raises(Refused) as refused:
         chain.stage.call("ADD", "pod", prevResult=made)
@@ -380,7 +380,7 @@ def test_an_interface_that_is_not_there_is_error_3_and_nothing_is_leased(node):
 
 @pytest.mark.parametrize("version", ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"])
 def test_every_version_s_result_is_read_and_written(node, version):
-    # humanz-bridge is the one that knows them all.
+    # humanz-bridge is used because it supports all versions.
     chain = Chain(node, "humanz-bridge", version, keys={"bridge": "cni0"})
     result = chain.add("pod")
     assert result["cniVersion"] == version
@@ -416,7 +416,7 @@ def test_a_stage_knows_the_link_by_which_it_has_an_address_back(node):
     with pytest.raises(Refused) as refused:
         chain.stage.call("ADD", "next", prevResult=made)
     assert refused.value.error["code"] == 120
-    # With the namespace the kernel takes the pair away.
+    # The kernel deletes the pair with the namespace.
     node.remove_pod("pod")
     for _ in range(100):
         if len(node.ip("link", "show", "type", "veth")) == 1:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""humanz-ipam: its store, and what each verb and command makes of it."""
+"""humanz-ipam: its store, and what each verb and command does to it."""
 
 import fcntl
 import os
@@ -23,7 +23,7 @@ def network(node):
     return Leases(node, version="1.1.0", subnet="10.1.0.0/24")
 
 
-# Its files
+# The store's files
 
 def test_a_lease_is_a_file_as_host_local_has_it(network):
     network.give("pod")
@@ -111,7 +111,7 @@ def test_a_link_that_another_user_can_have_put_on_the_way_is_not_followed(networ
 
 
 def place_what_is_no_file(path, kind):
-    """Puts something at a path that is no file, in the place of one."""
+    """Puts something other than a file at a file's path."""
     path.unlink(missing_ok=True)
     match kind:
         case "fifo": os.mkfifo(path)
@@ -191,7 +191,7 @@ def test_a_second_add_is_an_error_that_names_the_address_and_changes_nothing(net
 
 
 def test_asking_again_after_a_lost_answer_leaks_nothing(network):
-    # A runtime that has no answer deletes and asks anew.
+    # A runtime that gets no answer calls DEL and then ADD again.
     for _ in range(3):
         network.give("pod")
         assert network.refusal("ADD", "pod")["code"] == 122
@@ -223,7 +223,7 @@ def test_del_succeeds_when_repeated_and_for_what_never_was(network):
     assert checked(network.directory) == {}
 
 
-# What DEL and GC do not need, at the top or in the `ipam` section.
+# Keys that DEL and GC do not need, at the top or in the `ipam` section.
 UNREADABLE = [
     {"subnet": "nonsense"}, {"subnet": 7, "ranges": {}}, {"ranges": [[{"subnet": "10.1.0.0/24"}], 5]},
     {"rangeStart": "x", "gateway": 5, "exclude": "y"}, {"isGateway": "yes", "forceAddress": 1},
@@ -300,7 +300,7 @@ def test_gc_without_the_list_frees_nothing(network):
 def test_gc_goes_on_after_an_error_and_reports_it(network):
     for pod in ["one", "two", "three"]:
         network.give(pod)
-    # The first lease of the three that is to go.
+    # The removal of the first of three leases fails.
     error = network.refusal(
         "GC", **{"cni.dev/valid-attachments": []},
         under=["strace", "-o", "/run/trace", "-e", "inject=unlinkat:error=EIO:when=1"])
@@ -316,7 +316,7 @@ def test_gc_says_when_a_folder_could_not_be_listed_to_its_end(network, indexed):
         network.give(pod)
 
     def disturb():
-        """Makes the store one whose index is not known to be complete."""
+        """Makes the index of the store incomplete, as a change by another program does."""
         if not indexed:
             (network.directory / "foreign").touch()
             (network.directory / "foreign").unlink()
@@ -384,7 +384,7 @@ def test_status_counts_on_what_an_add_would_have_back_from_that_pool_only(networ
     assert error["code"] == 50 and "10.1.0.0/30" in error["msg"]
     forget_boot(network, "pod")
     network.call("STATUS")
-    # An old lease of the other pool is of no use.
+    # An old lease of the other pool does not help.
     (network.directory / "10.1.0.2").write_bytes(b"new\r\neth0")
     assert network.refusal("STATUS")["code"] == 50
     assert network.refusal("ADD", "other")["code"] == 120
@@ -406,7 +406,7 @@ def test_status_says_that_the_store_cannot_be_written(network, made):
     network.call("STATUS")
 
 
-# A disk that is full or cannot be written
+# A disk that is full or read-only
 
 @pytest.mark.parametrize("options", ["size=64k", "nr_inodes=32"])
 def test_a_full_disk_is_an_error_and_loses_nothing(network, options):
@@ -426,7 +426,7 @@ def test_a_full_disk_is_an_error_and_loses_nothing(network, options):
     assert network.refusal("STATUS")["code"] == 50
     assert network.refusal("ADD", "again")["code"] == 5
     assert checked(network.directory) == given
-    # What is there can be looked at and freed, and then there is room again.
+    # Existing leases can be checked and freed, and then there is room again.
     network.check("pod0")
     for pod in ["pod0", "pod1"]:
         network.take_back(pod)
@@ -463,19 +463,19 @@ def test_a_store_that_cannot_be_written_can_be_checked(network):
     for verb in ["ADD", "DEL"]:
         error = network.refusal(verb, "other" if verb == "ADD" else "pod")
         assert error["code"] == 5 and "ead-only" in error["msg"]
-    # Nothing is written where nothing is held.
+    # DEL of an attachment without leases writes nothing, and succeeds.
     network.take_back("never")
     node.run("mount", "-o", "remount,rw", "/run/disk")
     network.check("pod")
 
 
 def opened(network, verb, *options):
-    """Makes a call under strace; gives its answer and its system calls, with the paths of files."""
+    """Makes a call under strace; returns its answer and its system calls, with the paths of files."""
     return answer_and_trace(network, verb, "pod", "-y", *options)
 
 
 def place(trace, *words):
-    """Where the last call is that has all the words."""
+    """The position of the last call that has all the words."""
     places = [place for place, line in enumerate(trace) if all(word in line for word in words)]
     assert places, words
     return places[-1]
@@ -489,7 +489,7 @@ def test_a_file_is_on_the_disk_before_it_has_its_name_and_the_name_before_the_an
     claimed = place(trace, "linkat", '"10.1.0.2"')
     done = place(trace, "fsync(", "/net>")
     assert lease < record < named < kept < claimed < done < place(trace, "write(1")
-    # A lease is gone for good before the file that leads to it.
+    # The removal of a lease is on the disk before the attachment file that leads to it is removed.
     _, trace = opened(network, "DEL")
     freed = place(trace, "unlinkat", '"10.1.0.2"')
     forgotten = place(trace, "unlinkat", '"pod:eth0"')
@@ -528,7 +528,7 @@ def test_a_store_that_stays_locked_is_error_11_in_ten_seconds(network):
             error = plugin.end(timeout=30).refused(11)
             assert "lock" in error["msg"]
         assert 9 < time.monotonic() - start < 20
-    # The same calls as above succeed when the lock is free.
+    # The same calls succeed once the lock is free.
     network.take_back("pod")
 
 
@@ -562,7 +562,7 @@ def test_of_two_adds_of_an_attachment_at_once_one_succeeds_and_the_other_says_wh
     assert checked(network.directory) == {"10.1.0.2": "pod eth0"}
 
 
-# Leases that were left behind
+# Stale leases
 
 def test_leases_of_an_earlier_boot_are_had_back_when_the_pool_is_exhausted(network):
     network.keys["subnet"] = "10.1.0.0/29"
@@ -618,7 +618,7 @@ def test_of_a_caller_whose_links_are_not_known_nothing_is_had_back_in_the_same_b
 
 
 def test_what_is_known_of_an_attachment_survives_a_foreign_change(node, tmp_path):
-    # On a disk, where the two files of a lease are some time apart.
+    # On a disk, where the two files of a lease have different times.
     network = Leases(node, subnet="10.1.0.0/24", dataDir=str(tmp_path))
     network.give("pod")
     before = record(network, "pod")
@@ -641,7 +641,7 @@ def test_what_is_known_is_forgotten_where_somebody_else_leased_the_address_since
 
 
 def test_a_new_boot_looks_the_store_through_once(network):
-    # Whatever a loss of power kept of the attachments' files, every lease can be freed.
+    # Whichever attachment files a loss of power has kept, every lease can be freed.
     for pod in ["pod", "other"]:
         network.give(pod)
     for file in (network.directory / "attachments").iterdir():

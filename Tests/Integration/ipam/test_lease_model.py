@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The model of the lease store: its laws hold in a small store, and spin finds what breaks them.
+"""The model of the lease store: its invariants hold in a small store, and spin finds mistakes in the protocol.
 
-`make model` checks larger ones. The mistakes show that the model could fail: each is one step of the
-protocol left out or put elsewhere.
+`make model` checks larger stores. Each mistake leaves out or moves one step of the protocol: spin must report it.
 """
 
 import importlib.util
@@ -24,7 +23,7 @@ RUNS = {run.name: run for run in model.HOLDS + model.MISTAKES}
 def test_the_laws_hold_in_every_state_of_a_small_store_with_kills_and_failing_calls(record_property):
     outcome = model.check(RUNS["a small store"])
     assert outcome.broken is None
-    # Fewer would be a part of them.
+    # A partial search would find fewer states.
     assert outcome.states > 100_000
     record_property("states", outcome.states)
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the rooms of tests share: nodes, plugins, clusters, traffic, runtimes."""
+"""What the test folders share: nodes, plugins, clusters, traffic, runtimes."""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""As much of a Kubernetes API server as kubectl asks of one for its nodes; it stands in for a cluster.
+"""The part of a Kubernetes API server that kubectl needs to list and watch nodes.
 
-Run on a node, it tells kubectl of the nodes that arrive on its stdin: a line is a watch event.
+It runs on a node. Each line of its stdin is a watch event.
 """
 
 import http.server
@@ -27,9 +27,9 @@ _RESOURCES = {
 
 
 class APIServer:
-    """The server as a test has it on a node, with kubectl's configuration beside it.
+    """The server on a node, with a configuration for kubectl.
 
-    tls: the files of a certificate and its key on the node; then it speaks HTTPS, on every address.
+    tls: paths of a certificate and its key on the node; with them it serves HTTPS, on every address.
     """
 
     def __init__(self, node, *nodes, tls=()):
@@ -46,15 +46,15 @@ class APIServer:
             self.tell("ADDED", one)
 
     def tell(self, kind, node):
-        """Makes an event happen."""
+        """Sends a watch event."""
         self._say(json.dumps({"type": kind, "object": node}))
 
     def tell_after_list(self, kind, node):
-        """Makes an event happen right after the next time that all nodes are listed."""
+        """Sends an event right after the next list of all nodes."""
         self._say(json.dumps({"after": {"type": kind, "object": node}}))
 
     def close_watches(self):
-        """Ends the watches, as a server does from time to time."""
+        """Ends the watches, as a real server does from time to time."""
         self._say("close")
 
     def _say(self, line):
@@ -71,7 +71,7 @@ class APIServer:
 
 
 class _Cluster:
-    """The nodes, and who watches them."""
+    """The nodes, and the watches on them."""
 
     def __init__(self):
         self.lock = threading.Lock()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pods of a network attached by one plugin or by a chain of them."""
+"""A network's pods, attached by one plugin or by a chain of them."""
 
 import json
 
@@ -10,7 +10,7 @@ IPAM = {"type": "host-local"}
 
 
 class Refused(AssertionError):
-    """A verb that ended with a CNI error, which is in `error`; None for one that was killed."""
+    """A verb that failed; `error` is its CNI error, or None if the process was killed."""
 
     def __init__(self, verb, output):
         super().__init__(f"{verb}: {output}")
@@ -18,7 +18,7 @@ class Refused(AssertionError):
 
 
 class Network:
-    """A network of one plugin on a node: its configuration, and the results of its pods."""
+    """A network of one plugin on a node: its configuration, and its pods' results."""
 
     def __init__(self, node, plugin="humanz-bridge", version="1.0.0", name="net", **keys):
         self.node = node
@@ -28,21 +28,21 @@ class Network:
 
     def end(self, verb, pod=None, interface="eth0", namespace=None, environment=None, under=(),
             redirect="", **keys):
-        """Runs a verb, under another command if asked for; gives how it ended."""
+        """Runs a verb, under another command if asked for; returns how it ended."""
         return run_plugin(
             self.node, self.plugin,
             attachment(verb, pod, interface, namespace) | (environment or {}),
             {**self.configuration, **keys}, under=under, redirect=redirect, timeout=30)
 
     def call(self, verb, pod=None, **options):
-        """As `end`; gives what was printed as JSON, None where nothing was."""
+        """As `end`; returns the JSON that was printed, or None."""
         ended = self.end(verb, pod, **options)
         if ended.status:
             raise Refused(verb, ended.stdout.decode())
         return ended.json if ended.stdout.strip() else None
 
     def complaint(self, verb, pod=None, **options):
-        """The code and the words of a verb's error; 0 and no words for a success."""
+        """The code and the message of a verb's error; 0 and an empty message for a success."""
         try:
             self.call(verb, pod, **options)
         except Refused as refused:
@@ -50,12 +50,12 @@ class Network:
         return 0, ""
 
     def start(self, verb, pod=None, interface="eth0", namespace=None, **options):
-        """Starts a verb, which waits for its configuration."""
+        """Starts a verb; the process waits for its configuration."""
         return start_plugin(
             self.node, self.plugin, attachment(verb, pod, interface, namespace), **options)
 
     def add(self, pod, **options):
-        """ADD; the pod's namespace is made if it is not there."""
+        """ADD; makes the pod's namespace if it does not exist."""
         if not self.node.path(f"/run/netns/{pod}").exists():
             self.node.add_pod(pod)
         self.results[pod] = self.call("ADD", pod, **options)
@@ -80,14 +80,14 @@ def subnets(*networks):
 
 
 def reaches(node, pod, address, wait=1):
-    """Whether one echo request of a pod is answered."""
-    # Who expects no answer waits for it too: not for as long as an emulated machine may take.
+    """Whether one echo request from a pod is answered."""
+    # A test that expects no answer waits this long too: at most 5 s, even on an emulated machine.
     return node.run(
         "ping", "-c", "1", "-W", max(wait, min(patience(wait), 5)), address, pod=pod, check=False).returncode == 0
 
 
 def comes_to_reach(node, pod, address):
-    """As `reaches`, where an interface was just made: its own IPv6 address is not usable at once."""
+    """As `reaches`, for an interface that was just made: its own IPv6 address may still be tentative."""
     return any(reaches(node, pod, address) for _ in range(20))
 
 
@@ -101,26 +101,26 @@ def port(result):
 
 
 def link(node, name, pod=None):
-    """What `ip -details link show` tells of a link."""
+    """A link, from `ip -details link show`."""
     return node.ip("-details", "link", "show", "dev", name, pod=pod)[0]
 
 
 def addresses(node, link, pod=None):
-    """The addresses of a link with their lengths, without those of the link alone."""
+    """The addresses of a link with their prefix lengths, without link-local ones."""
     return [f"{entry['local']}/{entry['prefixlen']}"
             for entry in node.ip("address", "show", "dev", link, pod=pod)[0]["addr_info"]
             if entry["scope"] == "global"]
 
 
 class Chain:
-    """A conflist's plugins called one after the other, as a runtime does."""
+    """A conflist's plugins, called one after the other as a runtime calls them."""
 
     def __init__(self, node, *plugins, version="1.1.0", name="net"):
         self.stages = [
             Network(node, keys["type"], version, name,
                     **{key: value for key, value in keys.items() if key != "type"})
             for keys in plugins]
-        # Every stage is given the last one's result, in CHECK and DEL.
+        # In CHECK and DEL every stage gets the last one's result.
         self.results = {}
         for stage in self.stages:
             stage.results = self.results

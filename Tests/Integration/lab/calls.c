@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// calls: runs plugins as a runtime does, many at once, and ends some of them.
+// calls: runs plugins as a runtime does, many at once, and kills some of them.
 //
 //   calls WORKERS [KILL-PERCENT KILL-MICROSECONDS SEED] <PLAN >REPORT
 //
-// PLAN has a call a line, words apart by one space:
+// PLAN has a call a line, words separated by one space:
 //
 //   PROGRAM VERB CONTAINER CONFIGURATION [N]
 //
 // CONFIGURATION is the file for stdin; the container's interface is eth0, its namespace
 // /run/netns/CONTAINER. With N the process is killed before its N-th system call, counted from the
-// first one of the program's own. Worker W makes the calls W, W + WORKERS, ... in this order. Of the
-// calls without N, KILL-PERCENT are killed at a random moment of their first KILL-MICROSECONDS.
+// first one of the program's own. Worker W makes the calls W, W + WORKERS, ... in this order.
+// KILL-PERCENT of the calls without N are killed at a random time within KILL-MICROSECONDS.
 //
-// REPORT has a line for each call: its place in PLAN from 0, its exit status (or, where it was
-// killed, minus the signal), its nanoseconds, and what it printed, on one line.
+// REPORT has a line for each call: its place in PLAN from 0, its exit status (or the negative signal
+// that killed it), its duration in nanoseconds, and its output on one line.
 
 #define _GNU_SOURCE
 #include <err.h>
@@ -40,7 +40,7 @@ static int64_t now(void) {
   return time.tv_sec * 1000000000LL + time.tv_nsec;
 }
 
-/// In the child: becomes the plugin.
+/// In the child: executes the plugin.
 static void become(const struct call *call, int output) {
   char namespace[256];
   snprintf(namespace, sizeof namespace, "/run/netns/%s", call->container);
@@ -61,10 +61,10 @@ static void become(const struct call *call, int output) {
 /// Lets a traced process run to its N-th system call and kills it there.
 static int kill_at(pid_t process, long n) {
   int status;
-  // The first stop is that after exec.
+  // The first stop is the one after exec.
   if (waitpid(process, &status, 0) < 0) err(1, "waitpid");
   ptrace(PTRACE_SETOPTIONS, process, 0, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL);
-  // A call stops its process twice: before and after it.
+  // A system call stops the process twice: on entry and on exit.
   for (long stops = 0; WIFSTOPPED(status); ) {
     ptrace(PTRACE_SYSCALL, process, 0, 0);
     if (waitpid(process, &status, 0) < 0) err(1, "waitpid");

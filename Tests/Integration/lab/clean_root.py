@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Machines whose files are a fresh Debian's: what a package brings and a command does is seen on them alone.
+"""Machines with a fresh Debian root: they show exactly what a package or a command adds.
 
-The files are made by debootstrap once and kept in .build-roots/. A machine sees them below a layer of its
-own in memory, which is gone with it.
+debootstrap makes the root once and keeps it in .build-roots/. Each machine has an overlay in memory above it.
 """
 
 import contextlib
@@ -16,7 +15,7 @@ from lab.isolated_node import ROOT, Node
 
 RELEASE = "bookworm"
 MIRROR = os.environ.get("DEBIAN_MIRROR", "http://deb.debian.org/debian")
-# A runtime each, what they need, and what a person looks with.
+# The runtimes, what they need, and tools to look with.
 PACKAGES = """podman containernetworking-plugins containerd iproute2 iputils-ping iptables nftables curl
     ca-certificates man-db logrotate rpm busybox-static python3 procps kmod""".split()
 
@@ -50,7 +49,7 @@ read
 
 
 def base():
-    """The folder of the fresh Debian's files, made at the first call."""
+    """The folder of the fresh Debian root, made by the first call."""
     roots = ROOT / ".build-roots"
     roots.mkdir(exist_ok=True)
     made = roots / RELEASE
@@ -67,7 +66,7 @@ def base():
 
 
 class Machine(Node):
-    """A machine with a clean Debian. The files in `brought` are in its /root/dist."""
+    """A machine with a clean Debian. The `brought` files are in its /root/dist."""
 
     def __init__(self, name, *brought):
         self._command = [
@@ -79,29 +78,29 @@ class Machine(Node):
 
     def close(self):
         super().close()
-        # podman and ctr, told nothing else, make groups of these names for what they start.
+        # By default podman and ctr make control groups with these names.
         for parent in [*_CGROUPS.glob("*/libpod_parent"), *_CGROUPS.glob("*/default")]:
             for folder, _, _ in os.walk(parent, topdown=False):
-                # One that has a process is somebody else's.
+                # A group with a process belongs to somebody else.
                 with contextlib.suppress(OSError):
                     os.rmdir(folder)
 
     def shell(self, text, **options):
-        """Runs a line as a person at the prompt does, in root's home."""
+        """Runs a line as a user at the prompt, in root's home."""
         environment = {"HOME": "/root", "TERM": "dumb", "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive",
                        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
         words = [f"{name}={value}" for name, value in environment.items()]
         return self.run("env", "-i", *words, "bash", "-c", f"cd /root && {text}", check=False, **options)
 
     def does(self, text, **options):
-        """As `shell`; fails where the command does, and gives what it printed."""
+        """As `shell`; fails if the command fails, and returns its output."""
         done = self.shell(text, **options)
         assert done.returncode == 0, f"{self.name}# {text}\n{done.stdout}{done.stderr}"
         return done.stdout
 
 
 def package(pattern):
-    """The package in dist/, which `make deb` or `make rpm` has made."""
+    """The package in dist/ that `make deb` or `make rpm` made."""
     found = sorted((ROOT / "dist").glob(pattern))
     assert found, f"dist/{pattern} is missing: run make deb rpm"
     return pathlib.Path(found[-1])

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clusters: nodes with uplinks, each with a pod subnet of its own of each family.
+"""Clusters: nodes with uplinks; each node has a pod subnet of each family.
 
-The nodes share one segment, or sit on two with a router between. What tells a node of the others is
-the chain's affair: peers in its configuration, Kubernetes, or a routing daemon.
+The nodes share one segment, or sit on two with a router between. The chain decides how a node learns of the
+others: from peers in its configuration, from Kubernetes, or from a routing daemon.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from lab.tool import Tool
 FAMILIES = {"IPv4": ["4"], "IPv6": ["6"], "both": ["4", "6"]}
 by_families = pytest.mark.parametrize("families", FAMILIES.values(), ids=FAMILIES.keys())
 
-# All pods of the cluster, and the length of the prefix that a segment has.
+# The pod network of the cluster, and the prefix length of a segment.
 NETWORKS = {"4": "10.244.0.0/16", "6": "fd00:244::/32"}
 LENGTHS = {"4": 24, "6": 64}
 
@@ -30,7 +30,7 @@ CLUSTER_FILE = "/run/humanz/cluster.json"
 
 
 def subnet(number, family):
-    """The subnet of a node's pods."""
+    """The pod subnet of a node."""
     return {"4": f"10.244.{number}.0/24", "6": f"fd00:244:{number}::/64"}[family]
 
 
@@ -41,7 +41,7 @@ def subnets(number, families):
 def uplink(number, family, segment=0):
     """The address of a node."""
     text = {"4": f"192.168.{segment}.{number}", "6": f"fd00:192:{segment:x}::{number}"}[family]
-    # In the kernel's spelling: "fd00:192:0::1" is "fd00:192::1".
+    # As the kernel writes it: "fd00:192:0::1" becomes "fd00:192::1".
     return str(ipaddress.ip_address(text))
 
 
@@ -55,15 +55,15 @@ def gateway(segment, family):
 
 
 def told(number, families, **options):
-    """A node as Kubernetes tells of it."""
+    """The Kubernetes Node object of a node."""
     return kubernetes_node(
         f"node{number}", subnets(number, families), uplinks(number, families), **options)
 
 
-# What a member's chain may be
+# The chains that a member may have
 
 def static_peers(member, count=3, **keys):
-    """The chain whose configuration names the peers; keys are of humanz-route."""
+    """The chain whose configuration names the peers; `keys` go to humanz-route."""
     peers = [{"name": f"node{number}", "subnet": subnet(number, family),
               "via": uplink(number, family)}
              for family in member.families for number in range(1, count + 1)
@@ -75,7 +75,7 @@ def static_peers(member, count=3, **keys):
 
 
 def from_kubernetes(member, path=SHIPPED):
-    """The shipped chain for Kubernetes: the same file on each node, and `sync` tells what differs."""
+    """The shipped chain for Kubernetes: the same file on each node; `humanz sync` writes what differs."""
     configuration = json.loads(path.read_text())
     if member.families != ["4"]:
         configuration["plugins"][2]["network"] = member.networks
@@ -83,7 +83,7 @@ def from_kubernetes(member, path=SHIPPED):
 
 
 def without_peers(member):
-    """The chain of a node to which a routing daemon tells of the others."""
+    """The chain of a node that learns its routes from a routing daemon."""
     return Conflist(
         member.node, {"type": "humanz-bridge", "bridge": "humanz-cni0"},
         {"type": "humanz-ipam", "ranges": member.ranges},
@@ -91,7 +91,7 @@ def without_peers(member):
 
 
 class Member:
-    """A node of the cluster, its chain, and its pod, which is not there yet."""
+    """A node of the cluster, its chain, and the name of its pod, which `add_pod` makes."""
 
     def __init__(self, node, number, families, segment):
         self.node, self.number, self.families, self.segment = node, number, families, segment
@@ -104,7 +104,7 @@ class Member:
 
     @property
     def ranges(self):
-        """Its subnets, as humanz-ipam has them."""
+        """The node's subnets, as range sets of humanz-ipam."""
         return [[{"subnet": subnet(self.number, family)}] for family in self.families]
 
     def uplink(self, family):
@@ -118,7 +118,7 @@ class Member:
         return [ip["address"].split("/")[0] for ip in self.chain.results[self.pod]["ips"]]
 
     def reaches(self, other):
-        """Whether its pod reaches another's, by every family."""
+        """Whether its pod reaches another's, in every family."""
         return all(reaches(self.node, self.pod, address, wait=3) for address in other.addresses())
 
     def routes(self):
@@ -128,11 +128,11 @@ class Member:
                 if "gateway" in route}
 
     def learned(self, proto):
-        """The destinations that it has by a route protocol."""
+        """The destinations of the node's routes of a protocol."""
         return learned(self.node, self.families, proto)
 
     def sync(self, *told, check=True):
-        """Gives `humanz sync` the nodes of a Kubernetes cluster."""
+        """Runs `humanz sync` with these Node objects."""
         return Tool(self.node).sync(self.name, listed(*told), check=check)
 
 
@@ -144,8 +144,8 @@ def learned(machine, families, proto):
 class Cluster:
     """The members, without pods; closed at the end of a `with`.
 
-    chain: gives the chain of a member; count: how many members; behind: the numbers of those that are
-    alone on a second segment, at the other end of a router.
+    chain: makes the chain of a member; count: the number of members; behind: the numbers of those that are
+    on a second segment, behind a router.
     """
 
     def __init__(self, families, chain, count=3, behind=()):
@@ -186,10 +186,10 @@ class Cluster:
             member.add_pod()
 
     def kill(self, member):
-        """Ends a node, as if its power was cut."""
+        """Ends a node, as a power failure does."""
         self.members.remove(member)
         member.node.close()
 
     def all_reach_all(self):
-        """Whether every pod reaches every other one, by each of its addresses."""
+        """Whether every pod reaches every other one, at each of its addresses."""
         return all(one.reaches(other) for one in self for other in self if one is not other)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The commands that a document shows, and what it says that they print.
+"""The commands in a document, and the output that it shows for them.
 
-A block of commands begins with ```console and its place: the story that it belongs to and, where the story
-has several, the machine. A line with "# " in front is a command; what follows it is what it prints, in which
-"…" stands for anything: alone on a line for any number of lines. A ```json block with a story, a machine and
-a path is a file that the reader writes there.
+A block of commands begins with ```console and the story that it belongs to; if the story has several machines,
+the machine follows. A line that begins with "# " is a command, and the lines after it are its output. In the
+output "…" matches anything; alone on a line it matches any number of lines. A ```json block with a story, a
+machine and a path is a file that the reader writes there.
 """
 
 import re
@@ -23,7 +23,7 @@ class Block:
         return self.words[0] if self.words else None
 
     def commands(self):
-        """Each command with the lines that it is said to print."""
+        """Each command with the output lines that the document shows."""
         found = []
         for line in self.lines:
             if line.startswith("# "):
@@ -49,12 +49,12 @@ class Document:
             at += 1
 
     def story(self, *names):
-        """The blocks of some stories, in the order of the document."""
+        """The blocks of these stories, in the order of the document."""
         return [block for block in self.blocks if block.story in names]
 
 
 def is_as_said(printed, said):
-    """Whether what was printed is as the document says."""
+    """Whether the output matches what the document shows."""
     pattern = []
     for line in said:
         if line.strip() == "…":

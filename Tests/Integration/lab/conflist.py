@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A conflist run on a node as a runtime runs it."""
+"""A conflist, run on a node by `humanz run`."""
 
 import json
 
@@ -9,7 +9,7 @@ from lab.tool import Tool
 
 
 class Conflist:
-    """A network of several plugins on a node, and the results of its pods."""
+    """A network of several plugins on a node, and its pods' results."""
 
     def __init__(self, node, *plugins, file=None, **keys):
         self.node = node
@@ -20,19 +20,19 @@ class Conflist:
         node.path(self.file).write_text(json.dumps({**self.keys, "plugins": plugins}))
 
     def without(self, *types):
-        """The same network less the plugins of some types: for a CHECK of those that remain."""
+        """The same network without plugins of these types: for a CHECK of the others."""
         rest = [plugin for plugin in self.plugins if plugin["type"] not in types]
         return Conflist(self.node, *rest, file=f"{self.keys['name']}-in-part", **self.keys)
 
     def run(self, verb, *words):
-        """One verb of the whole list; gives what it printed as JSON, None where it printed nothing."""
+        """Runs one verb of the whole list; returns the JSON that it printed, or None."""
         done = Tool(self.node).run(verb, self.file, *words)
         if done.returncode:
             raise Refused(verb, done.stdout or done.stderr)
         return json.loads(done.stdout) if done.stdout.strip() else None
 
     def add(self, pod, *options):
-        """ADD; the pod's namespace is made if it is not there."""
+        """ADD; makes the pod's namespace if it does not exist."""
         if not self.node.path(f"/run/netns/{pod}").exists():
             self.node.add_pod(pod)
         self.results[pod] = self.run("add", pod, *options)

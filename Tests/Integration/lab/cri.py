@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A client of the Container Runtime Interface (kubernetes/cri-api, `runtime.v1`), as far as the
-tests call it. Messages are written field by field: the numbers are those of its `api.proto`."""
+"""A client of the Container Runtime Interface (kubernetes/cri-api, `runtime.v1`), with the calls that the
+tests need. Messages are dictionaries by field number, as in its `api.proto`."""
 
 import grpc
 
 
 def encode(message):
-    """Protocol buffers' wire format of a message: values by field number, lists for repeated ones."""
+    """A message in Protocol Buffers' wire format, from values by field number; a list is a repeated field."""
     out = bytearray()
     for number, values in message.items():
         for value in values if isinstance(values, list) else [values]:
@@ -19,7 +19,7 @@ def encode(message):
 
 
 def decode(payload):
-    """The values of a message's fields, a list each; strings and messages within stay bytes."""
+    """A message's fields by number, each a list of values; strings and nested messages stay bytes."""
     fields = {}
     while payload:
         key, payload = _read_varint(payload)
@@ -48,14 +48,14 @@ def _read_varint(payload):
 
 
 def _pod(name, cgroup, ports=()):
-    """A pod's configuration; the ports are pairs of the node's and the pod's."""
+    """A pod's configuration; `ports` are pairs (host port, container port)."""
     mappings = [{2: inside, 3: outside} for outside, inside in ports]
     metadata = {1: name, 2: f"uid-of-{name}", 3: "default"}
     return {1: metadata, 2: name, 5: mappings, 8: {1: cgroup}}
 
 
 class Runtime:
-    """The runtime behind a socket."""
+    """A runtime, called through its socket."""
 
     def __init__(self, socket):
         self._channel = grpc.insecure_channel(f"unix://{socket}")
@@ -70,7 +70,7 @@ class Runtime:
         return call(message, timeout=timeout)
 
     def conditions(self):
-        """What the runtime says of itself: the conditions that hold."""
+        """The conditions that the runtime reports as true."""
         try:
             status = decode(self.call("Status", {}, timeout=5)[1][0])
         except grpc.RpcError:
@@ -79,11 +79,11 @@ class Runtime:
         return {one[1][0].decode() for one in conditions if one.get(2) == [1]}
 
     def run_sandbox(self, name, cgroup, ports):
-        """Makes a pod; gives its ID."""
+        """Makes a pod; returns its ID."""
         return self.call("RunPodSandbox", {1: _pod(name, cgroup, ports)})[1][0].decode()
 
     def run_container(self, sandbox, name, cgroup, image, *command):
-        """Starts a container in a pod of that name; gives its ID."""
+        """Starts a container in the pod; returns its ID."""
         container = {1: {1: "main"}, 2: {1: image}, 3: list(command)}
         request = {1: sandbox, 2: container, 3: _pod(name, cgroup)}
         identity = self.call("CreateContainer", request)[1][0].decode()
@@ -91,7 +91,7 @@ class Runtime:
         return identity
 
     def execute(self, container, *command):
-        """Runs a command in a container; gives what it printed."""
+        """Runs a command in a container; returns its output."""
         answer = self.call("ExecSync", {1: container, 2: list(command), 3: 10})
         return answer.get(1, [b""])[0].decode()
 

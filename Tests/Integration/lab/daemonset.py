@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A DaemonSet's pod on a node's containerd, run from the manifest as a kubelet runs it."""
+"""The pod of a DaemonSet on a node's containerd, started from the manifest as a kubelet does it."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from lab.isolated_node import ROOT
 from lab.runtimes import Containerd
 from lab.waiting import eventually
 
-# The node's own folders in place of this machine's.
+# The manifest's folders are those of the host: map them to folders of the node.
 PLACES = {"/opt/cni/bin": "/run/opt/cni/bin", "/etc/cni/net.d": "/run/etc/cni/net.d"}
 ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 
@@ -31,7 +31,7 @@ def manifest():
 
 
 class KubeletsContainerd(Containerd):
-    """containerd of a node whose plugins and configurations come with the DaemonSet."""
+    """containerd on a node whose plugins and configurations come from the DaemonSet."""
 
     CONFIGURATION = Containerd.CONFIGURATION
     for _theirs, _place in (("/run/cni/bin", PLACES["/opt/cni/bin"]), ("/run/cni/net.d", PLACES["/etc/cni/net.d"])):
@@ -56,7 +56,7 @@ class KubeletsContainerd(Containerd):
 
 
 class DaemonSetPod:
-    """The DaemonSet's pod on one node; api is the address and port of the API server."""
+    """The DaemonSet's pod on one node; `api` is the address and port of the API server."""
 
     def __init__(self, runtime, name, api, account):
         documents = manifest()
@@ -83,7 +83,7 @@ class DaemonSetPod:
         self._started = 0
 
     def start(self):
-        """Runs the init container to its end, then the others."""
+        """Runs the init container to its end, then starts the others."""
         self._started += 1
         identity = f"{self.name}-humanz-{self._started}"
         metadata = {1: identity, 2: f"uid-of-{identity}", 3: "humanz"}
@@ -129,12 +129,12 @@ class DaemonSetPod:
         return self._status(self.container).get(3) == [1]
 
     def end(self, identity):
-        """Waits for a container's end; gives its exit status."""
+        """Waits for a container's end; returns its exit status."""
         eventually(lambda: self._status(identity).get(3) == [_EXITED], what=f"the end of {identity}")
         return self._status(identity).get(7, [0])[0]
 
     def is_ready(self):
-        """What the readiness probe says."""
+        """Whether the readiness probe succeeds."""
         answer = self.runtime.call("ExecSync", {1: self.container, 2: self._probe, 3: 10})
         return answer.get(3, [0]) == [0]
 
@@ -157,7 +157,7 @@ def build_image(archive, programs=None):
 
 
 class Ping:
-    """Echo requests from a network namespace, ten a second, until `lost` is asked for."""
+    """Sends ten echo requests a second from a network namespace, until `lost` is called."""
 
     def __init__(self, node, namespace, address):
         self.process = node.start(
@@ -166,7 +166,7 @@ class Ping:
         time.sleep(0.3)
 
     def lost(self):
-        """How many requests had no answer, and how many were sent."""
+        """The number of requests without an answer, and the number of requests sent."""
         last = self.process.pid
         while children := pathlib.Path(f"/proc/{last}/task/{last}/children").read_text().split():
             last = int(children[0])

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ethernet frames of a test's own (EtherType 0x88b5, for experiments): sent, and listened for.
+"""Ethernet frames of the tests' own EtherType (0x88b5, for experiments): sending and receiving.
 
-The test's process does both itself, by sockets that it opens in the namespaces: a process for each
-frame would take a second in an emulated machine.
+The test's process opens the sockets in the namespaces itself: starting a process for each frame would take
+a second on an emulated machine.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from lab.waiting import patience
 ETHERTYPE = b"\x88\xb5"
 EVERYONE = "ff:ff:ff:ff:ff:ff"
 
-# Of Linux, and not of Python's socket module.
+# Constants of Linux that Python's socket module lacks.
 _ETH_P_ALL, _SOL_PACKET, _PACKET_AUXDATA, _TP_STATUS_VLAN_VALID = 3, 263, 8, 0x10
 _CLONE_NEWNET = 0x40000000
 
@@ -43,24 +43,24 @@ def _set_namespace(file):
 
 
 def send_frame(node, pod, to=EVERYONE, source="", vlan=None):
-    """Sends a frame from a pod's eth0, from its own address and without a tag where none is given.
+    """Sends a frame from a pod's eth0; by default from its own MAC address and without a tag.
 
-    It comes back when the frame has gone where it goes.
+    Returns once the frame has been delivered.
     """
     with _inside(node, pod), socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as link:
         link.bind(("eth0", 0))
         source = bytes.fromhex(source.replace(":", "")) or link.getsockname()[4]
         tag = b"" if vlan is None else struct.pack("!HH", 0x8100, vlan)
         link.send(bytes.fromhex(to.replace(":", "")) + source + tag + ETHERTYPE + b"frame".ljust(46))
-    # The kernel delivers it before `send` comes back, unless it leaves that to its own thread.
+    # The kernel delivers the frame before `send` returns, or shortly after in a kernel thread.
     time.sleep(patience(0.02))
 
 
 class Listener:
-    """The frames that reach an interface, from now until they are asked for."""
+    """The frames that reach an interface from now until `frames` is called."""
 
     def __init__(self, node, interface, pod=None):
-        # A kernel shows a VLAN's tag only to those who listen for frames of every type.
+        # The kernel reports the VLAN tag only on a socket for all protocols.
         with _inside(node, pod):
             self._link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL))
         self._link.bind((interface, _ETH_P_ALL))
@@ -74,7 +74,7 @@ class Listener:
         self._link.close()
 
     def frames(self):
-        """The source address and the VLAN of each frame; VLAN 0 is no tag."""
+        """The source MAC address and the VLAN of each frame; VLAN 0 is no tag."""
         while select.select([self._link], [], [], 0)[0]:
             frame, control, _, sender = self._link.recvmsg(200, 200)
             if sender[2] == socket.PACKET_OUTGOING or frame[12:14] != ETHERTYPE:
@@ -86,7 +86,7 @@ class Listener:
         return self._frames
 
     def heard(self):
-        """The source addresses of the frames."""
+        """The source MAC addresses of the frames."""
         return [source for source, _ in self.frames()]
 
     def heard_any(self):

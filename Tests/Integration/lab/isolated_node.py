@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nodes for tests: each a set of namespaces with folders of its own, gone with one process.
+"""Nodes for tests: each is a set of namespaces with its own folders, and ends with one process.
 
-A node has its own network, mount, process, IPC and host name namespaces, and empty /run, /var/lib
-and /var/log. What a runtime or a plugin keeps there is private to the node, so that a conflist runs
-as it is shipped, and killing the node's first process ends every process, mount and interface.
+A node has its own network, mount, PID, IPC and UTS namespaces, and empty /run, /var/lib and /var/log. What a
+runtime or a plugin writes there is private to the node, so conflists run as they are shipped. Killing the
+node's first process ends every process, mount and interface.
 """
 
 import json
@@ -37,11 +37,11 @@ _CGROUPS = pathlib.Path("/sys/fs/cgroup")
 
 
 class Node:
-    """A node, named for messages; closed by `close` or at the end of a `with`."""
+    """A node; its name is for messages. `close` or the end of a `with` ends it."""
 
     def __init__(self, name):
         self.name = name
-        # Where runtimes put what they start, so that `close` finds what a killed one left.
+        # The control group of what runtimes start: `close` removes what a killed runtime left in it.
         self.cgroup = f"humanz-{uuid.uuid4().hex[:12]}"
         self._unshare = subprocess.Popen(
             ["unshare", "--net", "--mount", "--pid", "--ipc", "--uts", "--fork", "--kill-child",
@@ -54,7 +54,7 @@ class Node:
         self.pid = int(children.read_text())
 
     def first_process(self):
-        """What makes the node's folders, says "ready" and reads to the end of its input."""
+        """The command that makes the node's folders, prints "ready" and reads stdin until end of file."""
         programs = sorted(THEIRS.iterdir()) + sorted(
             path for path in OURS.iterdir() if path.is_file() and os.access(path, os.X_OK))
         return ["bash", "-c", _FIRST_PROCESS, "node", *map(str, programs)]
@@ -66,7 +66,7 @@ class Node:
         self.close()
 
     def close(self):
-        # The first process reads to the end of its input; with it the kernel ends all others.
+        # The first process exits at end of file; with it the kernel ends all others.
         self._unshare.stdin.close()
         self._unshare.wait()
         self._unshare.stdout.close()
@@ -75,14 +75,14 @@ class Node:
                 os.rmdir(folder)
 
     def entered(self, *command, pod=None):
-        """The command as run on the node, or in one of its pods' network namespace."""
+        """The command line that runs a command on the node, or in a pod's network namespace."""
         enter = ["nsenter", "-t", str(self.pid), "-m", "-p", "-i", "-u"]
         if pod is None:
             return [*enter, "-n", *map(str, command)]
         return [*enter, f"--net={self.path('/run/netns')}/{pod}", *map(str, command)]
 
     def run(self, *command, pod=None, check=True, timeout=30, env=None, input=None):
-        """Runs a command to its end; its output is captured as text."""
+        """Runs a command to its end; captures its output as text."""
         done = subprocess.run(
             self.entered(*command, pod=pod), input=input, capture_output=True, text=True,
             timeout=patience(timeout), env={**os.environ, **(env or {})},
@@ -94,17 +94,17 @@ class Node:
         return done
 
     def start(self, *command, pod=None, **options):
-        """Starts a command that goes on; it ends with the node at the latest."""
+        """Starts a command without waiting for it; it ends with the node at the latest."""
         return subprocess.Popen(
             self.entered(*command, pod=pod), start_new_session=True,
             **{"stdin": subprocess.DEVNULL, **options})
 
     def path(self, path):
-        """Where a path of the node's is seen from outside."""
+        """The path outside the node of a path on the node."""
         return pathlib.Path(f"/proc/{self.pid}/root{path}")
 
     def add_pod(self, name):
-        """Makes an empty network namespace and gives its path on the node."""
+        """Makes an empty network namespace and returns its path on the node."""
         self.run("ip", "netns", "add", name)
         self.run("ip", "link", "set", "lo", "up", pod=name)
         return f"/run/netns/{name}"
@@ -113,20 +113,20 @@ class Node:
         self.run("ip", "netns", "del", name)
 
     def ip(self, *words, pod=None):
-        """What `ip -json` answers."""
+        """The output of `ip -json`."""
         answer = self.run("ip", "-json", *words, pod=pod).stdout
         return json.loads(answer) if answer.strip() else []
 
     def leases(self):
-        """The addresses that are held, of every network and both stores."""
+        """The leased addresses of every network in both stores."""
         stores = [*self.path("/run/humanz/ipam").glob("*"),
                   *self.path("/var/lib/cni/networks").glob("*")]
         return {entry.name for store in stores for entry in store.iterdir()
                 if entry.name[0].isdigit() or entry.name.startswith("fd")}
 
     def traces(self):
-        """What attachments leave on a node, comparable before and after."""
-        # In one process: tests ask hundreds of times.
+        """What attachments leave on a node, for a comparison before and after."""
+        # In one process, since tests call this hundreds of times.
         questions = ["ip -json link", "ip -json -4 route", "ip -json -6 route", "ip -json neigh",
                      "nft list ruleset"]
         *answers, nft = self.run(
@@ -144,7 +144,7 @@ class Node:
 
 
 class Segment:
-    """A switch that joins nodes by their uplinks."""
+    """A switch that connects nodes by their uplinks."""
 
     def __init__(self):
         self.node = Node("segment")
@@ -152,17 +152,17 @@ class Segment:
         self.node.run("ip", "link", "set", "lan", "up")
 
     def join(self, node, uplink, *addresses):
-        """Gives a node an uplink; an earlier node of that name is out at once."""
+        """Gives a node an uplink; disconnects an earlier node of that name."""
         port = f"to-{node.name}"
-        # A node that takes another's place is known to its neighbours by the same address.
+        # A node that replaces another has the same MAC address, so its neighbours' entries stay right.
         hardware = "02:00:" + ":".join(f"{byte:02x}" for byte in zlib.crc32(port.encode()).to_bytes(4, "big"))
         self.node.run("ip", "link", "delete", port, check=False)
-        # The other side's process ID is known outside only, so this is run from there.
+        # The node's process ID is known outside the segment only, so `ip` runs from here.
         subprocess.run(
             ["nsenter", "-t", str(self.node.pid), "-n", "ip", "link", "add", port, "type", "veth",
              "peer", "name", uplink, "address", hardware, "netns", str(node.pid)], check=True)
         self.node.run("ip", "link", "set", port, "master", "lan", "up")
-        # A node's uplink has long been there: its link-local address is not first to be tried.
+        # No duplicate address detection: the uplink of a real node has long been up.
         node.run("sysctl", "-q", "-w", f"net.ipv6.conf.{uplink}.accept_dad=0")
         node.run("ip", "link", "set", uplink, "up")
         for address in addresses:
@@ -179,8 +179,8 @@ class Segment:
 
 
 def busybox_image(name, commands=()):
-    """A container image in Docker's archive format: Debian's static busybox, asleep. With commands it has
-    each by its own name instead, and starts none unasked."""
+    """A container image in Docker's archive format, with Debian's static busybox, which sleeps. With `commands`
+    it has busybox under each of these names instead, and no command to start."""
     import hashlib
     import io
     import platform

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a test needs of the kernel and not every kernel has."""
+"""Kernel features that some tests need and some kernels lack."""
 
 import os
 
 import pytest
 
-# A test machine's kernel has what the tests need: there it is a failure that it is missing.
+# The kernel of a test machine has all that the tests need: there a missing feature is a failure.
 IN_MACHINE = "HUMANZ_KERNEL_MODULES" in os.environ
 
 
@@ -16,14 +16,14 @@ def need_vlans(node):
 
 
 def need_bridge_netfilter(node):
-    """The test needs br_netfilter. It changes every bridge of a kernel, so tests load it only in a machine."""
+    """The test needs br_netfilter. It affects every bridge of a kernel, so tests load it only in a machine."""
     if IN_MACHINE:
         node.run("modprobe", "br_netfilter", check=False)
     _need("br_netfilter (CONFIG_BRIDGE_NETFILTER)", node.path("/proc/sys/net/bridge").exists())
 
 
 def _need(feature, is_there):
-    """Skips the test, by name, where the kernel lacks what it needs."""
+    """Skips the test if the kernel lacks a feature, and names the feature."""
     if is_there:
         return
     if IN_MACHINE:
@@ -32,7 +32,7 @@ def _need(feature, is_there):
 
 
 def _has_vlans(node):
-    """Whether the kernel has them; it is asked once, by the first node."""
+    """Whether the kernel has both; tried once, on the first node."""
     if not _answers:
         _answers.append(_tries_vlans(node))
     return _answers[0]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Kubernetes' Node objects with all that real ones carry, and the forms kubectl prints them in."""
+"""Kubernetes' Node objects with the fields of real ones, in the forms that kubectl prints."""
 
 import copy
 import json
@@ -103,7 +103,7 @@ def node(name, subnets, addresses, version=1000, images=12, taints=(), kind=True
 
 
 def changed(node, version, **addresses_or_subnets):
-    """The node as it is later: with other InternalIPs, other podCIDRs, or a heartbeat alone."""
+    """The node after a change: with other InternalIPs, other podCIDRs, or only a heartbeat."""
     node = copy.deepcopy(node)
     node["metadata"]["resourceVersion"] = str(version)
     for condition in node["status"]["conditions"]:
@@ -125,7 +125,7 @@ def listed(*nodes):
 
 
 def node_list(*nodes):
-    """What `kubectl get --raw /api/v1/nodes` prints: its items have no kind of their own."""
+    """What `kubectl get --raw /api/v1/nodes` prints: its items have no `kind`."""
     bare = [{key: value for key, value in node.items() if key not in ("kind", "apiVersion")}
             for node in nodes]
     return json.dumps({"kind": "NodeList", "apiVersion": "v1",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""humanz-ipam as a delegate, and what is in its store."""
+"""humanz-ipam as a delegate, and the content of its store."""
 
 import ipaddress
 import json
@@ -14,14 +14,14 @@ STORE = "/run/humanz/ipam"
 
 
 class Leases(Network):
-    """A network of which humanz-ipam gives the addresses to a plugin that is not there."""
+    """A network with humanz-ipam as the delegate of a plugin that does not exist."""
 
     def __init__(self, node, name="net", version="1.0.0", caller="caller", **keys):
         super().__init__(node, "humanz-ipam", version, name, type=caller,
                          ipam={"type": "humanz-ipam", **keys})
 
     def call(self, *arguments, environment=None, **options):
-        # As humanz-bridge names the node's end of the pair that it is about to make.
+        # humanz-bridge passes the name of the node's end of the pair that it is about to make.
         if self.configuration["type"] == "humanz-bridge":
             environment = {"HUMANZ_HOST_INTERFACE": "veth0123456789a", **(environment or {})}
         return super().call(*arguments, environment=environment, **options)
@@ -32,11 +32,11 @@ class Leases(Network):
 
     @property
     def directory(self):
-        """The network's store, as it is seen from outside the node."""
+        """The network's store, as a path outside the node."""
         return self.node.path(self.keys.get("dataDir", STORE)) / self.configuration["name"]
 
     def give(self, pod, **options):
-        """ADD; gives the addresses without their prefix lengths."""
+        """ADD; returns the addresses without their prefix lengths."""
         self.results[pod] = self.call("ADD", pod, **options)
         return [ip["address"].split("/")[0] for ip in self.results[pod].get("ips", [])]
 
@@ -65,14 +65,14 @@ def is_address(name):
 
 
 def held(directory):
-    """The leases of a store: who holds each address, as `CONTAINER INTERFACE`."""
+    """The leases of a store: the holder of each address, as `CONTAINER INTERFACE`."""
     return {file.name: file.read_bytes().decode().replace("\r\n", " ")
             for file in pathlib.Path(directory).iterdir() if is_address(file.name)}
 
 
 def checked(directory):
-    """The leases of a store that is whole: every file as it should be, and every attachment's file
-    naming what it holds and nothing else."""
+    """The leases of a store, after checking that every file is well-formed and that each attachment file
+    names exactly what its attachment holds."""
     directory = pathlib.Path(directory)
     leases = held(directory)
     assert all(len(holder.split(" ")) == 2 for holder in leases.values()), leases
@@ -94,14 +94,14 @@ def record(network, pod):
 
 
 def forget_boot(network, *pods):
-    """Makes leases those of an earlier boot."""
+    """Changes leases to ones of an earlier boot."""
     for pod in pods:
         file = network.directory / "attachments" / f"{pod}:eth0"
         file.write_text(json.dumps({**json.loads(file.read_text()), "bootID": "an-earlier-one"}))
 
 
 class Calls:
-    """Runs many calls of plugins from one small program: see calls.c."""
+    """Makes many plugin calls from one small program: see calls.c."""
 
     def __init__(self, node, folder):
         self.node = node
@@ -111,7 +111,7 @@ class Calls:
         subprocess.run(["gcc", "-O1", "-Wall", "-Werror", "-o", self.program, source], check=True)
 
     def configuration(self, name, valid=None, **keys):
-        """A file with the configuration of a network; with `valid` for a GC that keeps these containers."""
+        """A file with the configuration of a network; with `valid`, for a GC that keeps these containers."""
         configuration = {
             "cniVersion": "1.1.0", "name": name, "type": "caller", "logFile": "",
             "ipam": {"type": "humanz-ipam", **keys}}
@@ -123,8 +123,8 @@ class Calls:
         return path
 
     def run(self, plan, workers=1, kill=(), timeout=120):
-        """Makes the calls of a plan, each a tuple (verb, container, configuration[, N]) with another
-        plugin before it if it is not ours. Gives for each its status, nanoseconds, and what it printed."""
+        """Makes the calls of a plan, each a tuple (verb, container, configuration[, N]), with a plugin before it
+        if it is not humanz-ipam. Returns for each its status, nanoseconds, and output."""
         lines = []
         for call in plan:
             if not str(call[0]).startswith("/"):

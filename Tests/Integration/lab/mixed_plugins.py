@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Configurations of both suites' plugins, for the tests that mix them, and a host for their pods."""
+"""Configurations that mix the plugins of both suites, and a host for their pods to talk to."""
 
 import json
 
@@ -46,8 +46,8 @@ DELEGATING = {
 
 
 def add_world_for(node, interface):
-    """A host for the pods of an interface plugin: behind the node, or on a macvlan's own segment,
-    where it is the gateway."""
+    """Adds a host for the pods of an interface plugin: behind the node; for macvlan on the pods' segment, as their
+    gateway."""
     add_world(node)
     if interface["type"] == "macvlan":
         node.run("ip", "address", "add", f"{GATEWAY}/24", "dev", "eth0", pod="world")
@@ -56,12 +56,12 @@ def add_world_for(node, interface):
 
 
 def offers(**capabilities):
-    """What the runtime offers to the plugins, as options of a verb."""
+    """Capability arguments as the runtime passes them, as options of a verb."""
     return ["--capability-args", json.dumps(capabilities)]
 
 
 def arguments(plugin, pod):
-    """What a pod is asked for: an address of its own where the delegate keeps no books."""
+    """CNI_ARGS for a pod: its address, if the delegate is `static` and cannot choose one."""
     if plugin["ipam"]["type"] != "static":
         return []
     host = {"first": 11, "second": 12}[pod]

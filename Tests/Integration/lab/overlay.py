@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nodes on two segments with a router between that knows nothing of pods, and what is seen on their links."""
+"""Nodes on two segments, with a router between that has no routes to pods; captures of their links."""
 
 import subprocess
 import time
@@ -7,7 +7,7 @@ import time
 from lab.attachment import Chain
 from lab.cluster import Cluster, gateway, subnet, uplink
 
-# Of three nodes the third is alone at the other end of the router.
+# The third of three nodes is on the far side of the router.
 BEHIND = (3,)
 PORT = 4790
 ID = 72
@@ -29,7 +29,7 @@ def chain(member, under=None, **keys):
 
 
 class Routed(Cluster):
-    """Nodes on two segments, each with the router as its way out."""
+    """Nodes on two segments, each with the router as its default gateway."""
 
     def __init__(self, families, chain=chain, underlay=None):
         super().__init__(underlay or families, chain, count=3, behind=BEHIND)
@@ -43,13 +43,13 @@ class Routed(Cluster):
 
 
 class Told:
-    """What a command that goes on prints during a `with`, once it has said that it listens."""
+    """The output of a long-running command during a `with`, from the line that says that it is listening."""
 
     def __init__(self, node, *words, begins=None):
         self.node, self.words, self.begins = node, words, begins
 
     def __enter__(self):
-        # A signal to nsenter does not get to what it has started: the end of stdin does.
+        # nsenter does not pass a signal on to its child, so the end of stdin ends the command.
         self.process = self.node.start(
             "bash", "-c", '"$@" & read; kill $!; wait $!', "told", *self.words,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -66,7 +66,7 @@ class Told:
 
 
 def heard(node, *words, link="uplink"):
-    """What tcpdump sees on a link."""
+    """The packets that tcpdump prints on a link."""
     return Told(node, "tcpdump", "-l", "-n", "-i", link, *words, begins="listening")
 
 

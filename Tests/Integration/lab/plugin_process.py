@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one way in which tests call a plugin: environment and stdin in, exit status, stdout and stderr out."""
+"""How tests call a plugin: environment and stdin in; exit status, stdout and stderr out."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from lab.waiting import patience
 
 
 class Ended:
-    """How a plugin ended and what it printed, as bytes."""
+    """The exit status and the output of a plugin, as bytes."""
 
     def __init__(self, status, stdout, stderr):
         self.status = status
@@ -19,12 +19,12 @@ class Ended:
 
     @property
     def json(self):
-        """The one JSON value on stdout."""
+        """stdout, which is one JSON value."""
         return json.loads(self.stdout)
 
     @property
     def error(self):
-        """The CNI error on stdout: one object with nothing else in it, after a failure."""
+        """The CNI error on stdout after a failure: one object and nothing else."""
         assert self.status != 0, f"succeeded: {self}"
         error = json.loads(self.stdout)
         assert set(error) <= {"cniVersion", "code", "msg", "details"}, f"{self}"
@@ -36,7 +36,7 @@ class Ended:
         return self
 
     def refused(self, code, *words):
-        """The error, which has a code and says certain words."""
+        """The error, after checking its code and that it contains these words."""
         error = self.error
         said = f"{error['msg']} {error.get('details', '')}"
         assert error["code"] == code, f"{self}"
@@ -49,13 +49,13 @@ class Ended:
 
 
 class Started:
-    """A plugin that was started and waits for its configuration on stdin."""
+    """A started plugin that waits for its configuration on stdin."""
 
     def __init__(self, process):
         self.process = process
 
     def give(self, stdin):
-        """Writes the configuration, bytes or a value for JSON, and closes stdin."""
+        """Writes the configuration (bytes, or a value to encode as JSON), and closes stdin."""
         self.process.stdin.write(_bytes(stdin))
         self.process.stdin.close()
         self.process.stdin = None
@@ -64,7 +64,7 @@ class Started:
         return self.process.poll() is None
 
     def end(self, stdin=None, timeout=60):
-        """Waits for the end; the configuration may be given here."""
+        """Waits for the end; may pass the configuration first."""
         try:
             printed, said = self.process.communicate(_bytes(stdin), patience(timeout))
         except subprocess.TimeoutExpired:
@@ -79,9 +79,9 @@ def _bytes(stdin):
 
 
 def attachment(verb, pod=None, interface="eth0", namespace=None):
-    """The CNI_ variables of a call; without a pod, of one that is about no attachment.
+    """The CNI_ variables of a call; without a pod, those of a verb that has no attachment.
 
-    namespace: the pod's own where it is None, and none where it is empty.
+    namespace: None for the pod's own; an empty string for none.
     """
     variables = {"CNI_COMMAND": verb}
     if pod is not None:
@@ -91,10 +91,10 @@ def attachment(verb, pod=None, interface="eth0", namespace=None):
 
 
 def start_plugin(node, plugin, variables, under=(), redirect="", **options):
-    """Starts a plugin on a node with these CNI_ variables and no others; one that is None is left out.
+    """Starts a plugin on a node with exactly these CNI_ variables; one that is None is left out.
 
-    `under` is a command to run it under, such as strace; `redirect` is as a shell writes it, `>&-`
-    for a closed stdout; `options` are subprocess.Popen's.
+    `under` is a command to run it under, such as strace. `redirect` is a shell redirection, such as `>&-` for a
+    closed stdout. `options` go to subprocess.Popen.
     """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CNI_")}
     environment |= {name: value for name, value in ({"CNI_PATH": PLUGINS} | variables).items()
@@ -108,7 +108,7 @@ def start_plugin(node, plugin, variables, under=(), redirect="", **options):
 
 
 def run_plugin(node, plugin, variables, stdin, timeout=60, **options):
-    """Runs a plugin to its end: see `start_plugin`. Where `stdin` is None, it is /dev/null."""
+    """Runs a plugin to its end: see `start_plugin`. If `stdin` is None, stdin is /dev/null."""
     if stdin is None:
         options["stdin"] = subprocess.DEVNULL
     return start_plugin(node, plugin, variables, **options).end(stdin, timeout)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The child of a plugin, killed at one of its system calls. See ptrace(2).
+"""Kills the child of a plugin at one of its system calls. See ptrace(2).
 
-strace's injection counts the calls of each process, and a child's come after as many of its parent's: it
-cannot kill the child alone.
+strace's injection cannot kill the child alone: it counts the calls of each process, and the parent makes as
+many calls before.
 """
 
 import ctypes
@@ -24,8 +24,9 @@ def _ptrace(request, process, data=0):
 
 
 def main(number, log, *command):
-    """Runs a command; kills each process that it forks and that keeps its program at its system call of a
-    number, counted from 1. Writes to the log whether that came to pass. Ends with the command's status."""
+    """Runs a command; kills each child that it forks, unless the child executes another program, on entry to the
+    child's system call `number`, counted from 1. Writes to the log whether a child was killed. Returns the
+    command's status."""
     process = os.fork()
     if process == 0:
         _ptrace(_TRACEME, 0)
@@ -47,7 +48,7 @@ def main(number, log, *command):
             deliver = 0 if event or signal_number in (signal.SIGSTOP, signal.SIGTRAP) else signal_number
             _ptrace(_CONTINUE, process, deliver)
             continue
-        # Each call stops at its begin and at its end.
+        # A system call stops the process on entry and on exit.
         calls.setdefault(stopped, 0)
         if signal_number == signal.SIGTRAP | 0x80:
             calls[stopped] += 1
@@ -57,7 +58,7 @@ def main(number, log, *command):
         try:
             _ptrace(_SYSCALL, stopped)
         except ProcessLookupError:
-            pass  # It was killed.
+            pass  # The process was killed.
     with open(log, "w") as file:
         file.write("killed" if is_killed else "ended")
     return status

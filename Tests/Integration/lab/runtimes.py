@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Real container runtimes on a node: podman, and containerd spoken to over CRI.
+"""Real container runtimes on a node: podman, and containerd called over CRI.
 
-Both are driven alike: a pod is one container that serves its own host name by HTTP. The network is
-what the node's folder has when the runtime is made.
+Both have the same methods: a pod is one container that serves its host name over HTTP. The network is the one
+whose configuration is in the node's folder when the runtime is created.
 """
 
 import json
@@ -18,18 +18,18 @@ SERVE = ["/bin/busybox", "httpd", "-f", "-p", "80", "-h", "/etc"]
 
 
 def fetch_from(address):
-    """The command with which a pod asks another for its host name."""
+    """The command a pod runs to ask another for its host name."""
     return ["/bin/busybox", "wget", "-q", "-O", "-", f"http://{address}/hostname"]
 
 
 def accepts(path):
-    """Whether somebody listens on a socket."""
+    """Whether a process listens on a socket."""
     with socket.socket(socket.AF_UNIX) as one:
         return one.connect_ex(str(path)) == 0
 
 
 class Podman:
-    """podman with its CNI backend: no daemon, but a `conmon` for each container."""
+    """podman with its CNI backend: no daemon, but a `conmon` process for each container."""
 
     NETWORK = "humanz"
     CONFIGURATION = f"""
@@ -76,14 +76,14 @@ class Podman:
         self._podman("rm", "--force", "--time", "0", *names)
 
     def start(self):
-        """Nothing runs between two commands."""
+        """Nothing to start: podman has no daemon."""
 
     def close(self):
-        """Nothing runs between two commands."""
+        """Nothing to end: podman has no daemon."""
 
 
 class Containerd:
-    """containerd with runc, asked for pods as a kubelet asks."""
+    """containerd with runc, called as a kubelet calls it."""
 
     CONFIGURATION = f"""
         version = 2
@@ -104,7 +104,7 @@ class Containerd:
         snapshotter = "native"
     """
     OWN = {"containerd"}
-    # The conditions that a node waits for.
+    # The conditions that a kubelet waits for.
     READY = {"RuntimeReady", "NetworkReady"}
 
     def __init__(self, node):

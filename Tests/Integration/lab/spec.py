@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the specification asks of a plugin, tabled over the plugins and the protocol's versions."""
+"""The points of the specification, each tried with every plugin and protocol version."""
 
 import ipaddress
 import itertools
@@ -12,7 +12,7 @@ from lab.plugin_process import attachment, run_plugin
 VERSIONS = ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"]
 BRIDGE, IPAM, ROUTE = PLUGINS = ["humanz-bridge", "humanz-ipam", "humanz-route"]
 
-# What it asks, point by point.
+# What the specification requires, point by point.
 POINTS = {
     1: "the environment that each verb needs",
     2: "what container IDs and names may be",
@@ -44,7 +44,7 @@ POINTS = {
     28: "each thing tells whose it is",
 }
 
-# What cannot apply, and why.
+# Points that do not apply to a plugin, and why.
 ABSENT = {
     (12, IPAM): "it works on the interface that a stage before it made, which must exist",
     (12, ROUTE): "it works on the interface that a stage before it made, which must exist",
@@ -59,12 +59,12 @@ ABSENT = {
     (25, ROUTE): "it is never an IPAM delegate",
 }
 
-# Point and plugin of every test there is.
+# The point and plugin of every test.
 tried = set()
 
 
 def spec(number, plugins=PLUGINS, since="0.1.0"):
-    """Marks a test as one of a point, and gives it a `subject` for each plugin and version."""
+    """Marks a test as one for a point, and gives it a `subject` for each plugin and version."""
     cases = []
     for plugin in [plugins] if isinstance(plugins, str) else plugins:
         assert (number, plugin) not in ABSENT
@@ -83,9 +83,9 @@ def at_least(version, other):
 
 
 class Subject:
-    """A plugin in a place of its own on a node: network, bridge and subnets that nobody else has.
+    """A plugin on a node, with its own network, bridge and subnets.
 
-    What comes before it in the chain is there too, so that an ADD finds what it needs.
+    The stages before it in the chain run too, so that an ADD finds what it needs.
     """
 
     _numbers = itertools.count(1)
@@ -111,7 +111,7 @@ class Subject:
                                "via": "192.0.2.20"}]},
         }
         self.configuration = self._entry(plugin, own[plugin])
-        # The reference plugins know no 1.1.0, so ours prepare the place: ADD of what comes before.
+        # The reference plugins do not support 1.1.0, so our own stages run before it.
         self.before = []
         if plugin != BRIDGE:
             self.before.append(self._entry(BRIDGE, {"bridge": self.bridge}))
@@ -126,7 +126,7 @@ class Subject:
     # Pods
 
     def prepare(self, pod="pod"):
-        """Makes a pod with what the stages before make in it; gives the prevResult."""
+        """Makes a pod and runs ADD of the stages before; returns the prevResult."""
         self.pods[pod] = f"{pod}-{self.number}"
         self.node.add_pod(self.pods[pod])
         result = None
@@ -151,7 +151,7 @@ class Subject:
     # Calls
 
     def call(self, verb, pod="pod", environment=None, stdin=None, plugin=None, **keys):
-        """One call of the plugin. A key that is `...` is left out, an environment's None too."""
+        """One call of the plugin. A key that is `...` is left out, and so is a variable that is None."""
         configuration = {key: value for key, value in (self.configuration | keys).items()
                          if value is not ...}
         return run_plugin(
@@ -159,7 +159,7 @@ class Subject:
             configuration if stdin is None else stdin)
 
     def add(self, pod="pod", **options):
-        """Prepares a pod where that is not done, and ADD."""
+        """ADD, after `prepare` if the pod is new."""
         if pod not in self.pods:
             previous = self.prepare(pod)
             if previous is not None:
@@ -170,27 +170,27 @@ class Subject:
         """The result of an ADD."""
         return self.add(pod, **options).succeeded().json
 
-    # What is there
+    # What exists
 
     def link(self, name="eth0", pod="pod"):
-        """A link of a pod, or of the node where the pod is None; None where there is none."""
+        """A link of a pod, or of the node if the pod is None; None if it does not exist."""
         links = self.node.ip("-details", "link", pod=pod and self.pods[pod])
         return next((link for link in links if link["ifname"] == name), None)
 
     def ports(self):
-        """The links of the node on the bridge, by their names."""
+        """The node's links on the bridge, by name."""
         return sorted(link["ifname"] for link in self.node.ip("link")
                       if link.get("master") == self.bridge)
 
     def addresses(self, name="eth0", pod="pod"):
-        """The addresses of a link, with their prefix lengths, but for the link-local ones."""
+        """The addresses of a link, with their prefix lengths, without link-local ones."""
         links = self.node.ip("address", pod=pod and self.pods[pod])
         return sorted(f"{entry['local']}/{entry['prefixlen']}" for link in links
                       if link["ifname"] == name for entry in link["addr_info"]
                       if entry["scope"] != "link")
 
     def routes(self, pod="pod"):
-        """The routes of a pod as text, but for those that come with addresses."""
+        """The routes of a pod as text, without those that the kernel adds with addresses."""
         return sorted(
             " ".join(line.split()) for family in ("-4", "-6") for line in self.node.run(
                 "ip", family, "route", "show", "table", "all", pod=self.pods[pod]
@@ -198,18 +198,18 @@ class Subject:
             if "proto kernel" not in line and "table local" not in line)
 
     def leases(self):
-        """The leases of the network: the attachment of each address, as its file says."""
+        """The leases of the network: the holder of each address, from its file."""
         folder = self.node.path(f"/run/humanz/ipam/{self.name}")
         return {entry.name: entry.read_text().split() for entry in folder.glob("*")
                 if entry.is_file() and entry.name[0] in "1f"}
 
     def traces(self, pod="pod"):
-        """All that an ADD can have made, comparable before and after."""
+        """Everything that an ADD can make, for a comparison before and after."""
         inside = []
         if pod in self.pods and self.node.path(self.namespace(pod)).exists():
             inside = [self.addresses(pod=pod), self.routes(pod=pod),
                       [link["ifname"] for link in self.node.ip("link", pod=self.pods[pod])]]
-        # The kernel may still be taking away the links of an earlier test's pods.
+        # The kernel may still be deleting the links of an earlier test's pods.
         others = [link["ifname"] for link in self.node.ip("link")
                   if link.get("ifalias", "").startswith("humanz:")
                   and f":{self.name}:" not in link["ifalias"]]
@@ -218,12 +218,12 @@ class Subject:
         return {"node": node, "pod": inside, "leases": self.leases()}
 
     def remove(self):
-        """Takes away what the test has left."""
+        """Removes what the test has left."""
         for pod in self.pods.values():
             self.node.run("ip", "netns", "del", pod, check=False)
         self.node.run("ip", "link", "del", self.bridge, check=False)
 
 
 def text(value):
-    """JSON in a form that is the same for equal values."""
+    """JSON text that is the same for equal values."""
     return json.dumps(value, sort_keys=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A plugin's system calls: listed, counted, and made to fail or to be its last. See strace(1)."""
+"""A plugin's system calls: listed, counted, made to fail, or replaced by a kill. See strace(1)."""
 
 import re
 import struct
@@ -10,7 +10,7 @@ _TRACE = "/run/tmp/trace"
 
 
 class SystemCall:
-    """One call of a trace: its name, its place among the process's calls of that name, its line."""
+    """One call of a trace: its name, its number among the process's calls of that name, its line."""
 
     def __init__(self, name, place, line):
         self.name, self.place, self.line = name, place, line
@@ -20,20 +20,20 @@ class SystemCall:
 
 
 def traced(network, verb, pod, *options, delegates=False, **keys):
-    """Makes a call under strace; gives the lines of the trace, of delegates too if asked for."""
+    """Makes a call under strace; returns the lines of the trace, of delegates too if asked for."""
     _, lines = answer_and_trace(network, verb, pod, *options, delegates=delegates, **keys)
     return lines
 
 
 def answer_and_trace(network, verb, pod, *options, delegates=False, **keys):
-    """As `traced`; gives what the call printed too."""
+    """As `traced`; also returns the call's output."""
     answer = network.call(verb, pod, under=[
         "strace", *(["-f"] if delegates else []), "-s", "64", "-o", _TRACE, *options], **keys)
     return answer, network.node.path(_TRACE).read_text(errors="replace").splitlines()
 
 
 def system_calls(network, verb, pod, **keys):
-    """The system calls of a call that succeeds, from where the plugin reads its stdin on."""
+    """The system calls of a call that succeeds, from the read of stdin on."""
     calls, seen, is_loading = [], Counter(), True
     for line in traced(network, verb, pod, **keys):
         name, separator, _ = line.partition("(")
@@ -47,38 +47,37 @@ def system_calls(network, verb, pod, **keys):
 
 
 def failing(call, error):
-    """strace's option that makes a system call fail."""
+    """strace's option to make a system call fail."""
     return ["-e", f"trace={call.name}", "-e", f"inject={call.name}:error={error}:when={call.place}"]
 
 
 def killing(call):
-    """strace's option that has the process killed in place of a system call."""
+    """strace's option to kill the process at a system call."""
     return ["-e", f"trace={call.name}", "-e", f"inject={call.name}:signal=KILL:when={call.place}"]
 
 
 class Cost(NamedTuple):
-    """What a call asks of the kernel: system calls, and netlink messages that they send."""
+    """The cost of a call: its system calls, and the netlink messages that they send."""
 
     calls: int
     messages: int
 
 
-# A line of a dump: " | 00010  61 62 63 …  abc…"; the bytes' column is of one width.
+# A line of a dump: " | 00010  61 62 63 …  abc…"; the hexadecimal column has a fixed width.
 _DUMPED = re.compile(r" \| [0-9a-f]+  (.{49})")
 _RESULT = re.compile(r" = (-?\d+)")
 
 
 def counted(network, verb, pod=None, **keys):
-    """Makes a call that succeeds; gives its answer and its cost, a delegate's share included.
+    """Makes a call that succeeds; returns its answer and its cost, delegates included.
 
-    Counted is what a program does from where it reads its stdin on, that call included: what comes
-    before is the C library's, the loader's and posix_spawn's, and differs between machines. A round
-    of waiting, which is a question, its answer and a sleep, is not counted either: how many there are
-    is the machine's affair.
+    Counts what a program does from its first read of stdin on. Before that the calls are those of the C library,
+    the loader and posix_spawn, and differ between machines. A round of waiting (a query, its answer and a sleep)
+    is not counted either: the number of rounds depends on the machine.
     """
     for trace in network.node.path(_TRACE).parent.glob("trace.*"):
         trace.unlink()
-    # A file a process, so that no line is cut by another's; `write` dumps what is sent, whole.
+    # One file a process, so that lines of processes do not mix; `write` dumps everything that is sent.
     answer = network.call(verb, pod, under=[
         "strace", "-ff", "-qq", "-e", "signal=none", "-e", "write=all", "-o", _TRACE], **keys)
     traces = network.node.path(_TRACE).parent.glob("trace.*")
@@ -90,7 +89,7 @@ def counted(network, verb, pod=None, **keys):
 
 def cost(lines):
     """The cost of one process, from a trace of it with `write=all`."""
-    # A copy of a process has loaded what it needs, and inherits no socket that it uses.
+    # A forked process has nothing to load, and inherits no socket that it uses.
     calls, sockets, is_loading = [], set(), any(line.startswith("execve(") for line in lines)
     for number, line in enumerate(lines):
         name, separator, rest = line.partition("(")
@@ -116,13 +115,13 @@ def cost(lines):
 
 
 def _is_question(calls):
-    """Whether the last calls sent netlink messages and received, and did nothing else since."""
+    """Whether the last calls only sent netlink messages and received the answers."""
     last = next((call for call in reversed(calls) if not call[0].startswith("recv")), ("", 0))
     return last[1] > 0
 
 
 def _dumped(lines):
-    """The bytes of the dump that these lines begin with."""
+    """The bytes of the dump at the start of these lines."""
     data = b""
     for line in lines:
         if (dumped := _DUMPED.match(line)) is not None:
@@ -133,7 +132,7 @@ def _dumped(lines):
 
 
 def _messages(datagram, size):
-    """How many messages are in a datagram: each begins with its length, and is filled to 4 bytes."""
+    """The number of messages in a datagram: each begins with its length, and is padded to 4 bytes."""
     size = max(size, 0)  # A call that failed sent nothing.
     assert len(datagram) == size, f"{len(datagram)} bytes are dumped of {size}"
     count, start = 0, 0

@@ -8,9 +8,9 @@ import subprocess
 
 from lab.isolated_node import NETWORKS, PLUGINS
 
-# The exit status of a command line that cannot be understood.
+# The exit status for wrong usage.
 WRONG_USAGE = 2
-# What the messages begin with.
+# The prefix of messages.
 SPEAKER = "humanz"
 
 
@@ -20,49 +20,49 @@ def command(*words):
 
 
 def command_line(*words):
-    """The same as a shell reads it."""
+    """The same as a line for a shell."""
     return shlex.join(command(*words))
 
 
 class Tool:
-    """The tool on one node. With `as_json` a method gives what is printed for programs, else the text."""
+    """The tool on one node. With `as_json` a method returns the parsed JSON, else the text."""
 
     def __init__(self, node):
         self.node = node
 
     def call(self, *words, env=None, **options):
-        """Runs a command with any words; options are those of `Node.run`, which is the answer too.
+        """Runs a command with these words; `options` go to `Node.run`, whose result is returned.
 
-        The node has its own folder of configurations, and not this machine's. `run` looks at none, and
-        hands its environment on.
+        CNI_CONF_DIR is the node's folder, since the default one is the host's. `run` reads no folder and passes
+        its environment on to plugins.
         """
         if words[:1] != ("run",):
             env = {"CNI_CONF_DIR": NETWORKS, **(env or {})}
         return self.node.run(*command(*words), env=env, **options)
 
     def overview(self, as_json=False):
-        """What `humanz` alone shows; something may be wrong."""
+        """What `humanz` alone prints; exit status 1 is accepted."""
         return self._answer(as_json=as_json, check=False)
 
     def ports(self, *words, as_json=False):
         return self._answer("ports", *words, as_json=as_json)
 
     def leases(self, network=None, *words, store=None, as_json=False):
-        """The leases of one network or of all, in a store elsewhere if it is given."""
+        """The leases of one network or of all; `store` is the folder of a store elsewhere."""
         network = [network] if network else []
         return self._answer("leases", *network, *words, *_at(store), as_json=as_json)
 
     def release(self, network, address, store=None):
-        """Frees an address; gives what is said."""
+        """Frees an address; returns what is printed."""
         return self._answer("release", network, address, *_at(store))
 
     def routes(self, conflist=None, *words, as_json=False):
-        """The routes of a conflist's networks, or whatever is there of ours; something may be wrong."""
+        """The routes of a conflist's networks, or all that are ours; exit status 1 is accepted."""
         conflist = ["--conflist", conflist] if conflist else []
         return self._answer("routes", *conflist, *words, as_json=as_json, check=False)
 
     def sync(self, node, input, *words, check=True):
-        """Makes the cluster file and the routes of a node, by its name, from what Kubernetes tells."""
+        """Runs `humanz sync` for the node of this name, with Kubernetes' nodes as input."""
         return self.call("sync", "--node", node, *words, input=input, check=check)
 
     def run(self, verb, conflist, *words, environment=None):
@@ -78,7 +78,7 @@ class Tool:
 
 
 class Watch:
-    """`humanz sync --watch` of a node, by its name, with a stream that a test feeds; ends with a `with`."""
+    """`humanz sync --watch` for the node of this name, with a stream that the test writes; ends with its `with`."""
 
     def __init__(self, node, name):
         self.process = node.start(
@@ -93,7 +93,7 @@ class Watch:
         return self
 
     def __exit__(self, *_):
-        # nsenter hands no signal on; the end of its input ends the command.
+        # nsenter passes no signal on; the end of stdin ends the command.
         self.process.communicate()
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Traffic of tests: pages and bulk data served by pods, and a world beyond the node."""
+"""Traffic for tests: pages and bulk data that pods serve, and a host beyond the node."""
 
 import subprocess
 import time
@@ -13,7 +13,7 @@ WORLD = "192.0.2.1"
 
 
 def add_world(node):
-    """Gives a node an uplink and, at its other end, a host named `world` that is its way out."""
+    """Gives a node an uplink and a host named `world` at its other end, which is its default gateway."""
     node.add_pod("world")
     node.run("ip", "link", "add", "uplink", "type", "veth", "peer", "name", "eth0",
              "netns", "world")
@@ -25,7 +25,7 @@ def add_world(node):
 
 
 def serve(node, pod, page, port=80):
-    """Makes a pod serve a page by HTTP until the node ends."""
+    """Makes a pod serve a page over HTTP until the node ends."""
     folder = node.path(f"/run/tmp/{pod}")
     folder.mkdir()
     (folder / "index.html").write_text(page)
@@ -73,19 +73,19 @@ print(time.monotonic() - start)
 
 
 def serve_bytes(node, pod):
-    """Makes a pod send and take any number of bytes until the node ends."""
+    """Makes a pod send and receive any number of bytes until the node ends."""
     process = node.start(PYTHON, "-c", _SERVE_BYTES, pod=pod, stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "listening\n"
     process.stdout.close()
 
 
 def seconds_to_send(node, address, count):
-    """How long it takes to send bytes to a pod."""
+    """The seconds it takes to send this many bytes to a pod."""
     return float(node.run(PYTHON, "-c", _ASK_BYTES, address, count).stdout)
 
 
 def seconds_to_receive(node, address, count):
-    """How long it takes to receive bytes from a pod."""
+    """The seconds it takes to receive this many bytes from a pod."""
     return float(node.run(PYTHON, "-c", _ASK_BYTES, address, -count).stdout)
 
 
@@ -101,14 +101,14 @@ with socket.create_server(("", 5001), family=socket.AF_INET6, dualstack_ipv6=Tru
 
 
 def serve_callers(node, pod):
-    """Makes a pod tell each caller the address it sees, until the node ends."""
+    """Makes a pod answer each caller with the caller's address, until the node ends."""
     process = node.start(PYTHON, "-c", _SERVE_CALLERS, pod=pod, stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "listening\n"
     process.stdout.close()
 
 
 def seen_as(node, pod, address):
-    """As whom a pod is seen by the one at an address; empty where nobody answers."""
+    """The pod's address as the host at this address sees it; empty if nobody answers."""
     return node.run("busybox", "nc", "-w", "2", address, 5001, pod=pod, check=False).stdout
 
 
@@ -124,7 +124,7 @@ _CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], 8000), 5)
 
 
 def source_of_connection(node, pod, server_node, server, server_pod=None):
-    """The source address of a connection, as the other end sees it."""
+    """The source address of a connection, as the server sees it."""
     listener = server_node.start(PYTHON, "-c", _PEER, pod=server_pod,
                                  stdout=subprocess.PIPE, text=True)
     with listener.stdout:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""humanz-route alone, on a node and a pod whose links no plugin of ours has made."""
+"""humanz-route alone, on a node and a pod whose links were not made by our plugins."""
 
 from lab.attachment import Network
 from lab.cluster import LENGTHS, NETWORKS, subnet, uplink
@@ -8,7 +8,7 @@ POD = {"4": ("10.244.1.2/24", "10.244.1.1"), "6": ("fd00:244:1::2/64", "fd00:244
 
 
 class Uplinked:
-    """A node with an uplink and a pod, whose links no plugin of ours has made."""
+    """A node with an uplink and a pod, whose links were not made by our plugins."""
 
     def __init__(self, node, version):
         self.node = node
@@ -61,15 +61,15 @@ class Uplinked:
 
 
 def status(network, **keys):
-    """The code and the words of STATUS's error; 0 and no words for a success."""
+    """The code and the message of STATUS's error; 0 and an empty message for a success."""
     return network.complaint("STATUS", **keys)
 
 
 def limits(network):
-    """As `status`, where the network asks for error 51."""
+    """As `status`, with `statusLimited`."""
     return status(network, statusLimited=True)
 
 
 def check(network):
-    """As `status`, of a CHECK of the pod."""
+    """As `status`, for a CHECK of the pod."""
     return network.complaint("CHECK", "pod", prevResult=network.results["pod"])

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Waiting for what others do in their own time: the kernel, or a command that goes on."""
+"""Waiting for the kernel or for a running command."""
 
 import os
 import time
 
-# How many times as long as on a machine of today everything takes, in one that is emulated.
+# How many times slower this machine is than a current one; above 1 on an emulated machine.
 SLOWNESS = float(os.environ.get("HUMANZ_TEST_SLOW", "1"))
 
 
 def patience(seconds):
-    """How long to wait here for what takes so many seconds at most on a machine of today."""
+    """How long to wait here for what takes at most this many seconds on a current machine."""
     return seconds * SLOWNESS
 
 
@@ -20,8 +20,8 @@ def sample(tries):
 
 
 def eventually(condition, seconds=30, what="it"):
-    """Waits until a condition holds; fails where it does not in this time."""
+    """Waits until a condition holds; fails if it does not hold in this time."""
     end = time.monotonic() + patience(seconds)
     while not condition():
-        assert time.monotonic() < end, f"{what} did not come to pass"
+        assert time.monotonic() < end, f"{what} did not happen in time"
         time.sleep(0.02)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Our plugins among the reference plugins, in every place."""
+"""Our plugins combined with the reference plugins, as stages and as delegates."""

@@ -20,13 +20,13 @@ def make_network(node, *plugins):
 
 
 def check(network, pod, *options):
-    """CHECK of the whole chain, but for two of Debian's: portmap looks for an IPv6 rule of each
-    port where there is no IPv6, and bridge for an IPAM plugin where there is none."""
+    """CHECK of the whole chain without two of Debian's plugins: portmap checks for IPv6 rules even without
+    IPv6, and bridge for an IPAM plugin even without one."""
     network.without("portmap", "bridge").check(pod, *options)
 
 
 def rules(node):
-    """Each netfilter rule that is about a pod's address."""
+    """The netfilter rules that contain a pod's address."""
     ruleset = node.run("nft", "list", "ruleset").stdout
     return [line.strip() for line in ruleset.splitlines() if "10.77.0." in line]
 
@@ -66,7 +66,7 @@ def test_the_bandwidth_of_a_pod_of_the_chain_is_held(node):
     least = (count * 8 - BURST) / RATE
     for seconds in (seconds_to_send, seconds_to_receive):
         assert seconds(node, limited, count) > 0.95 * least
-        # The machine could do better: it is the plugin that holds the pod back.
+        # The machine itself is faster: the plugin limits the pod.
         assert min(seconds(node, free, count) for _ in range(5)) < least / 2
     check(network, "limited", *offers(bandwidth=LIMIT))
     network.delete("limited", *offers(bandwidth=LIMIT))
@@ -93,7 +93,7 @@ def test_source_based_routing_follows_the_chain(node):
                      ROUTE, SBR, name="other")
     node.run("ip", "route", "add", "10.76.0.0/24", "via", NODE, pod="world")
     addresses = [address(network.add("pod")), address(other.add("pod", "--ifname", "net1"))]
-    # Strict reverse path filtering of the node: an answer through the other interface is dropped.
+    # With strict reverse path filtering the node drops an answer through the other interface.
     for bridge in ("cni0", "cni1"):
         node.run("sysctl", "-w", f"net.ipv4.conf.{bridge}.rp_filter=1")
     for one in addresses:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""humanz-ipam and humanz-route as stages after an interface plugin that was run without IPAM."""
+"""humanz-ipam and humanz-route as stages after an interface plugin without IPAM."""
 
 import pytest
 
@@ -26,7 +26,7 @@ def test_pods_have_addresses_and_routes_through_chained_stages_until_their_del(n
     result = network.add("second")
     second = address(result)
 
-    # The stages found the interface that the other plugin made, and kept what it said of it.
+    # The stages found the other plugin's interface, and kept its result.
     index = result["ips"][0]["interface"]
     assert result["interfaces"][index]["name"] == "eth0"
     assert result["interfaces"][index]["sandbox"] == "/run/netns/second"
@@ -36,9 +36,9 @@ def test_pods_have_addresses_and_routes_through_chained_stages_until_their_del(n
     serve(node, "second", "the page of second")
     assert fetch(node, f"http://{second}/", pod="first") == "the page of second"
     assert fetch(node, f"http://{second}/", pod="world") == "the page of second"
-    assert reaches(node, "second", WORLD), "the default route leads out"
+    assert reaches(node, "second", WORLD), "the default route works"
 
-    # The reference bridge cannot check: it looks for an IPAM plugin even where there is none.
+    # The reference bridge has no CHECK without IPAM: it fails.
     checked = network.without("bridge")
     for pod in ("first", "second"):
         checked.check(pod)
@@ -49,7 +49,7 @@ def test_pods_have_addresses_and_routes_through_chained_stages_until_their_del(n
         del traces["neighbours"]
     assert after == before
     assert node.leases() == {first}
-    assert reaches(node, "world", first), "the other pod goes on"
+    assert reaches(node, "world", first), "the other pod still works"
 
 
 @either_interface

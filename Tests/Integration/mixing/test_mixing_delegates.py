@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Interface plugins and IPAM plugins of both suites, each as the other's partner."""
+"""Interface plugins with IPAM plugins of the other suite."""
 
 import pytest
 
@@ -44,13 +44,13 @@ def test_pods_of_a_pair_of_plugins_have_traffic_until_their_del(node, plugin):
 
     network.delete("second", *arguments(plugin, "second"))
     after = node.traces()
-    # The reference bridge leaves the node its memory of who had the address.
+    # The reference bridge leaves the node's neighbour entry.
     assert plugin["type"] == "bridge" or second not in after["neighbours"]
     for traces in (before, after):
         del traces["neighbours"]
     assert after == before
     assert not reaches(node, "world", second)
-    assert reaches(node, "world", first), "the other pod goes on"
+    assert reaches(node, "world", first), "the other pod still works"
 
 
 @every_pair
@@ -98,7 +98,7 @@ REFERENCE = {
 
 
 def test_a_reference_bridge_with_host_local_moves_over_by_its_two_types(node):
-    """The world sees the node's address (`ipMasq`), a pod's frames come back to it (`hairpinMode`);
+    """The world sees the node's address (`ipMasq`), and a pod reaches itself through the bridge (`hairpinMode`);
     addresses, routes and DNS are the same."""
     add_world(node)
     serve(node, "world", "the page of the world")
@@ -108,7 +108,7 @@ def test_a_reference_bridge_with_host_local_moves_over_by_its_two_types(node):
     for plugin in (REFERENCE, ours):
         network = Conflist(node, plugin)
         results.append(network.add("pod"))
-        # The world has no route to the pod: it can only answer to the node.
+        # The world has no route to the pod: it can answer only to the node.
         assert fetch(node, "http://192.0.2.1/", pod="pod") == "the page of the world"
         with Listener(node, "eth0", "pod") as listener:
             send_frame(node, "pod")

@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`ipMasq` of a running network that moves between humanz-bridge and the reference bridge, and back."""
+"""`ipMasq` of a network with pods that moves between humanz-bridge and the reference bridge, and back."""
 
 import pytest
 
 from lab.attachment import Network, Refused, address, comes_to_reach
 from lab.traffic import NODE, WORLD, add_world, seen_as, serve_callers
 
-# An address of the world's and of the node's, by family.
+# The IPv6 addresses of the world and of the node.
 WORLD6, NODE6 = "2001:db8::1", "2001:db8::10"
 
 
 @pytest.fixture(params=["iptables-nft", "iptables-legacy"])
 def backend(request, node):
-    """The node's iptables, which the reference's masquerade is made with, is one or the other program."""
+    """The iptables program that the reference plugin uses on the node."""
     node.run("mkdir", "/run/tmp/iptables")
     for program in ("iptables", "ip6tables"):
         chosen = request.param.replace("iptables", program)
@@ -22,7 +22,7 @@ def backend(request, node):
 
 @pytest.fixture
 def world(node):
-    """A world that is reached by both families and knows no pod."""
+    """A host reached in both families that has no route to pods."""
     add_world(node)
     node.run("ip", "address", "add", f"{WORLD6}/64", "dev", "eth0", "nodad", pod="world")
     node.run("ip", "address", "add", f"{NODE6}/64", "dev", "uplink", "nodad")
@@ -30,7 +30,7 @@ def world(node):
 
 
 def network(node, plugin, name="net"):
-    """The network as one plugin has it; the leases are host-local's for both."""
+    """The network, for one of the plugins; both use the same leases in host-local's format."""
     moving = Network(node, plugin, name=name, bridge="pods0", isDefaultGateway=True, ipMasq=True, ipam={
         "type": "host-local" if plugin == "bridge" else "humanz-ipam", "dataDir": "/run/tmp/leases",
         "ranges": [[{"subnet": "10.77.0.0/24"}], [{"subnet": "fd77::/64"}]]})
@@ -53,13 +53,13 @@ def delete(moving, pod, result):
 
 
 def is_masqueraded(node, pod):
-    """By both families, through connections that the world sees."""
+    """Whether the world sees the node's address in both families."""
     assert comes_to_reach(node, pod, WORLD6)
     return [seen_as(node, pod, there) for there in (WORLD, WORLD6)] == [NODE, NODE6]
 
 
 def rules(node, backend):
-    """What iptables has in its tables for NAT, but for the chains that are always there."""
+    """The rules and chains in iptables' nat table, without the built-in chains."""
     return [line for program in ("iptables", "ip6tables")
             for line in node.run(backend.replace("iptables", program), "-t", "nat", "-S").stdout.splitlines()
             if not line.startswith("-P")]
@@ -75,7 +75,7 @@ def test_pods_of_the_reference_go_by_our_del_with_their_rules_and_no_others(node
     for pod in ("first", "second", "third"):
         assert is_masqueraded(node, pod), pod
 
-    # The second time as the first: a runtime may ask again.
+    # The second DEL succeeds like the first: a runtime may repeat it.
     for _ in range(2):
         delete(ours, "second", second)
         assert rules(node, backend) == alone
@@ -117,7 +117,7 @@ def test_pods_of_ours_go_by_the_references_del_and_gc_removes_the_networks_chain
         assert is_masqueraded(node, pod), pod
 
     for pod in ("first", "second"):
-        # Its first DEL ends with a complaint about rules that it did not make, after it has done its work.
+        # The reference's first DEL does its work, and then fails on rules that it did not make.
         try:
             delete(theirs, pod, results[pod])
         except Refused as refused:
@@ -135,7 +135,7 @@ def test_pods_of_ours_go_by_the_references_del_and_gc_removes_the_networks_chain
     assert "humanz" not in node.run("nft", "list", "ruleset").stdout
 
 
-# What the reference makes since 1.6 where it has no iptables, or where `ipMasqBackend` asks for it.
+# The rules that the reference makes since 1.6 without iptables, or with `ipMasqBackend`.
 NFTABLES = """
 table inet cni_plugins_masquerade {{
   chain masq_checks {{
@@ -156,13 +156,13 @@ def test_the_references_rules_of_nftables_go_by_our_del(node, name):
     def comment(pod):
         return f"0123456789abcdef-0123456789abcdef, net: {name}, if: eth0, id: {pod}"[:128]
 
-    # A container's ID as runtimes make it; another that differs where the comment may be cut off.
+    # A container ID as runtimes make it, and another that differs only where the comment may be cut off.
     pod, other = "5e" * 32, "5e" * 20 + "77" * 12
     rule = 'ip saddr {} ip daddr != 10.77.0.0/24 masquerade comment "{}"'
     node.run("nft", "-f", "-", input=NFTABLES.format(rules="\n    ".join(
         rule.format(*pair) for pair in [("10.77.0.2", comment(pod)), ("10.77.0.3", comment(other))])))
     call(network(node, "humanz-bridge", name), "DEL", pod, namespace="")
     left = node.run("nft", "list", "ruleset").stdout
-    # Of a name that leaves no room for the ID nobody knows whose rule it is.
+    # A comment with a name this long has no room for the ID: the rule's owner is unknown, and it stays.
     assert ("10.77.0.2" in left) == (len(name) == 90)
     assert "10.77.0.3" in left

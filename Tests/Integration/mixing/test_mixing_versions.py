@@ -10,13 +10,13 @@ from lab.mixed_plugins import (
     REFERENCE_MACVLAN, ROUTE, TUNING, add_world_for, arguments, offers)
 
 VERSIONS = ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0"]
-# CHECK came with 0.4.0; before 0.3.0 there were no lists, and a result named no interface.
+# CHECK exists since 0.4.0; before 0.3.0 there are no lists, and results have no interfaces.
 CHECKED = {"0.4.0", "1.0.0"}
 LISTED = VERSIONS[2:]
 
 
 def first_address(result):
-    """The first address of a result of any version."""
+    """The first address of a result in any version's form."""
     entry = result["ip4"]["ip"] if "ip4" in result else result["ips"][0]["address"]
     return entry.split("/")[0]
 
@@ -30,7 +30,7 @@ def add_and_delete(node, version, plugins, *options):
         assert ("version" in ip) == (version != "1.0.0")
     assert reaches(node, "world", first_address(result))
     if version in CHECKED:
-        # Debian's portmap cannot check, nor its bridge without IPAM: see the other tests of mixing.
+        # Debian's portmap has no working CHECK without IPv6, nor its bridge without IPAM: see test_mixing_chain.
         unable = ["portmap", "bridge"] if REFERENCE_BRIDGE in plugins else ["portmap"]
         network.without(*unable).check("first", *options)
     network.delete("first", *options)

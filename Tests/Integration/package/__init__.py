@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The package: its modules, what it asks of a machine, and its compiler."""
+"""The package: its modules, the packages that it needs, and its compiler."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `make dist` packs, `make help` says and `make man` makes; the version, which is in one place."""
+"""The output of `make dist`, `make help` and `make man`, and the version, which is in one place."""
 
 import hashlib
 import json
@@ -28,7 +28,7 @@ def make(*words, **environment):
 
 
 def variable(name):
-    """What the Makefile makes of a variable."""
+    """The value of a Makefile variable."""
     return make("-s", "--eval", f"show: ; @echo $({name})", "show").strip()
 
 
@@ -68,7 +68,7 @@ def test_the_programs_the_changelog_and_the_archive_have_one_version():
 
 @needs_static
 def test_the_same_programs_give_the_same_archive(packed, tmp_path):
-    # Another folder, time zone, language, umask and time.
+    # With another folder, time zone, language, umask and time.
     again = dist(tmp_path, umask=0o077, TZ="Asia/Tokyo", LC_ALL="C", HOME="/nonexistent")
     assert again == {path.name: path.read_bytes() for path in packed.iterdir()}
     assert len(again) == 3
@@ -160,7 +160,7 @@ def test_the_manual_pages_are_clean(tmp_path):
         name = page.name.partition(".")[0]
         assert re.search(rf"^NAME\n +{name} - \w", shown, re.MULTILINE)
         assert "**" not in shown and "](" not in shown and "|---" not in shown
-        # What the page says of a key stands beside the key.
+        # The list has what the page says of a key beside the key.
         assert "logFile" in shown or name == "humanz"
 
 

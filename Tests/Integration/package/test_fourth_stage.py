@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A stage of somebody else's, in a package of its own: Examples/fourth-stage is compiled and attached to a chain."""
+"""A stage in a package of its own: Examples/fourth-stage is compiled and added to a chain."""
 
 import json
 import os

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The tables of keys in the plugins' READMEs: each key that a stage knows is there, with a type that the stage
-holds to and an example that it takes; and the example that each README begins with."""
+enforces and an example that it accepts; also the example at the start of each README."""
 
 import json
 import re
@@ -14,16 +14,16 @@ from lab.plugin_process import attachment, run_plugin
 from lab.tool import Tool
 
 STAGES = {"bridge": "humanz-bridge", "ipam": "humanz-ipam", "route": "humanz-route"}
-# Keys of the file or of every plugin: Documentation/conflist.md has them.
+# Keys of the conflist or of every plugin: see Documentation/conflist.md.
 OF_ALL = {"cniVersion", "cniVersions", "name", "type", "capabilities", "runtimeConfig", "args", "prevResult",
           "disableCheck", "disableGC"}
-# What a stage needs beside the key that is tried.
+# The other keys that a stage needs.
 BASE = {
     "bridge": {"ipam": {"type": "humanz-ipam", "subnet": "10.77.0.0/24"}},
     "ipam": {"subnet": "10.77.0.0/24"},
     "route": {"network": ["10.77.0.0/16", "198.51.100.0/24", "fd77::/48"]},
 }
-# Keys that exclude one of those, or that need another.
+# Keys of BASE that the tried key excludes.
 WITHOUT = {("bridge", "disableContainerInterface"): ["ipam"], ("ipam", "ranges"): ["subnet"]}
 
 
@@ -32,7 +32,7 @@ def readme(stage):
 
 
 def rows(stage, head="key"):
-    """The rows of the table of keys, by key."""
+    """The rows of a table of keys, by key."""
     table = re.search(
         rf"^\| {head} \| type \| default \| example \| meaning \|\n\|[-|]+\n((?:\|.*\n)+)", readme(stage), re.MULTILINE)[1]
     found = {}
@@ -44,7 +44,7 @@ def rows(stage, head="key"):
 
 
 def known(name):
-    """The keys that the sources have in a list of Stages/StageKeys.swift."""
+    """The keys in a list of Stages/StageKeys.swift."""
     text = (ROOT / "Sources/Stages/StageKeys.swift").read_text()
     body = re.search(rf"static var {name}: KnownKeys \{{\s*KnownKeys\((.*?)\)\s*\}}", text, re.DOTALL)[1]
     return set(re.findall(r"[A-Za-z]\w*", body))
@@ -60,7 +60,7 @@ def of_every_plugin():
 def test_the_table_has_the_keys_that_the_stage_knows(stage):
     listed = set(rows(stage))
     assert known(stage) <= listed
-    # Those of every plugin that mean something here, and no others.
+    # The other rows are keys of every plugin that matter here.
     assert listed - known(stage) <= of_every_plugin() - OF_ALL
 
 
@@ -69,10 +69,10 @@ def test_the_table_of_a_peer_has_the_keys_that_are_known():
 
 
 def answer(node, stage, key, value):
-    """The code and the error of an ADD in whose configuration a key has a value; 0 for a success.
+    """The code and the message of an ADD with this value of a key; 0 for a success.
 
-    The pod's namespace is not there: error 3 says that the configuration is right. humanz-ipam is called
-    as a delegate where it can be, which needs no namespace.
+    The pod's namespace does not exist, so error 3 means that the configuration is valid. humanz-ipam runs as a
+    delegate where it can, since a delegate needs no namespace.
     """
     base = {name: keys for name, keys in BASE[stage].items() if name not in WITHOUT.get((stage, key), [])}
     whole = {"cniVersion": "1.0.0", "name": "net", "type": STAGES[stage], "logFile": ""}
@@ -97,13 +97,13 @@ def examples():
 
 @pytest.mark.parametrize("stage, key, example", examples())
 def test_the_example_of_a_key_is_taken(shared_node, stage, key, example):
-    # A file that an example names may be missing.
+    # The file that an example names may be missing.
     missing = {"clusterFile": 11, "resolvConf": 5}.get(key)
     code, message = answer(shared_node, stage, key, example)
     assert code in (0, 3, missing), message
 
 
-# A log that cannot be written fails no call.
+# `logFile` is left out: a log that cannot be written fails no call.
 @pytest.mark.parametrize("stage, key", [
     (stage, key) for stage in STAGES for key in rows(stage) if key != "logFile"])
 def test_a_value_of_another_type_is_an_error_that_names_the_key(shared_node, stage, key):
@@ -113,7 +113,7 @@ def test_a_value_of_another_type_is_an_error_that_names_the_key(shared_node, sta
 
 
 def first_example(stage):
-    """The JSON with which a README begins."""
+    """The JSON at the start of a README."""
     lines = readme(stage).split("\n")
     assert lines[2] == "```json", "a README begins with an example"
     return json.loads("\n".join(lines[3:lines.index("```", 3)]))

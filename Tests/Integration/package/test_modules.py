@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The modules: who may use whom, as Package.swift has it, CONTRIBUTING draws it and the sources import it."""
+"""The modules: Package.swift, the graph in CONTRIBUTING and the sources' imports agree."""
 
 import json
 import re
@@ -11,13 +11,13 @@ from lab.isolated_node import ROOT
 
 STAGES = {"humanz-bridge", "humanz-ipam", "humanz-route"}
 TOOL = "humanz"
-# What the stages' configurations have, for them and the tool.
+# The modules for the stages' configurations, which the stages and the tool use.
 KEYS = "Stages"
 
 
 @pytest.fixture(scope="module")
 def targets():
-    """The targets of the package by name, without those of the tests."""
+    """The package's targets by name, without test targets."""
     package = json.loads(subprocess.run(
         ["swift", "package", "dump-package"], cwd=ROOT, capture_output=True, check=True).stdout)
     return {target["name"]: target for target in package["targets"] if target["type"] != "test"}
@@ -25,13 +25,13 @@ def targets():
 
 @pytest.fixture(scope="module")
 def graph(targets):
-    """What each module depends on."""
+    """The direct dependencies of each module."""
     return {name: {next(iter(dependency.values()))[0] for dependency in target["dependencies"]}
             for name, target in targets.items()}
 
 
 def reachable(graph, module):
-    """A module's dependencies, and theirs."""
+    """The direct and indirect dependencies of a module."""
     found = set()
     waiting = [module]
     while waiting:
@@ -46,21 +46,21 @@ def folder(name):
 
 
 def drawn():
-    """The graph in CONTRIBUTING: a line for each module, its dependencies behind an arrow."""
+    """The graph in CONTRIBUTING: one line for each module, with its dependencies after an arrow."""
     text = (ROOT / "CONTRIBUTING.md").read_text()
     lines = re.findall(r"^    (\S+) +->(.*)$", text, re.MULTILINE)
     return {name: set(re.findall(r"[\w-]+", others)) for name, others in lines}
 
 
 def test_the_graph_in_contributing_is_the_packages(graph):
-    # Every module has the C library's, and every program the heap.
+    # Every module depends on the C library's module, and every program on the heap.
     everywhere = {"CNetlink", "Memory"}
     assert drawn() == {
         name: others - everywhere for name, others in graph.items() if name not in everywhere}
 
 
 def places():
-    """The table in CONTRIBUTING of where something new goes: for each row its place and its commit."""
+    """The table in CONTRIBUTING of where something new goes: the place and the commit of each row."""
     text = (ROOT / "CONTRIBUTING.md").read_text()
     table = text[text.index("## Where something new goes"):text.index("## Two builds")]
     rows = re.findall(r"^\| [^|]+ \| ([^|]+) \| ([A-Z][^|]*) \|$", table, re.MULTILINE)
@@ -112,7 +112,7 @@ def test_libraries_know_no_stage_and_no_stage_knows_another(graph):
 
 
 def test_no_library_names_a_stage():
-    """In its code: a comment may give an example."""
+    """In code only: a comment may name a stage as an example."""
     for path in (ROOT / "Sources").rglob("*.swift"):
         if path.relative_to(ROOT / "Sources").parts[0] in STAGES | {TOOL}:
             continue

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `make` does about packages that are missing, and about another compiler."""
+"""What `make` does if packages are missing, or with another compiler version."""
 
 import os
 import subprocess
@@ -8,13 +8,13 @@ import pytest
 
 from lab.isolated_node import ROOT
 
-# The script may write one file there, which the machine's own folder must not see.
+# The script may write a file to /usr/sbin, so a tmpfs hides the real one.
 _APART = "mount -t tmpfs tmpfs /usr/sbin && exec \"$@\""
 
 
 @pytest.fixture
 def run(tmp_path):
-    """Runs a script of the tree with these programs and the system's, but for apt and dpkg."""
+    """Runs a script of the tree with these programs in PATH, and without apt and dpkg."""
     folder = tmp_path / "bin"
     folder.mkdir()
     for program in ("bash", "dirname", "chmod", "rm", "sed", "head", "cat"):

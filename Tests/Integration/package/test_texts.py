@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The texts: each block of commands is typed by a test or says why not; the README is short; links lead somewhere."""
+"""The documents: a test runs each block of commands or names why not; the README is short; links are valid."""
 
 import re
 
@@ -12,7 +12,7 @@ README = ROOT / "README.md"
 TEXTS = [README, *sorted((ROOT / "Documentation").rglob("*.md")), *sorted((ROOT / "Sources").glob("*/README.md")),
          ROOT / "conflists/README.md", ROOT / "CONTRIBUTING.md", ROOT / "Benchmarks/README.md"]
 
-# The stories of packages/test_documents.py, and those that no test plays.
+# The stories that packages/test_documents.py runs, and those that no test runs.
 PLAYED = {"package", "podman", "nodes", "containerd", "uninstall", "tutorial", "bridge", "try"}
 NOT_PLAYED = {"cluster": "needs a cluster", "internet": "fetches an image"}
 
@@ -24,7 +24,7 @@ def name(path):
 @pytest.mark.parametrize("path", TEXTS, ids=name)
 def test_each_block_of_commands_belongs_to_a_story(path):
     for block in Document(path).blocks:
-        assert block.kind not in ("sh", "shell", "bash"), f"line {block.number}: a story begins with console"
+        assert block.kind not in ("sh", "shell", "bash"), f"line {block.number}: use ```console and a story"
         if block.kind == "console":
             assert block.story in PLAYED | set(NOT_PLAYED), f"line {block.number}"
             assert block.commands(), f"line {block.number}"
@@ -50,7 +50,7 @@ def test_the_readme_has_200_lines_at_most_and_no_command_outside_of_a_story():
 
 
 def anchors(path):
-    """The headings of a text as GitHub names them."""
+    """The anchors that GitHub makes of the headings."""
     found = re.findall(r"^#+ (.*)$", path.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in found}
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`make test-packages` runs this room: it needs the packages in dist/, and a clean Debian that debootstrap fetches."""
+"""`make test-packages` runs this folder: it needs the packages in dist/, and a clean Debian from debootstrap."""
 
 import os
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every command that the README and the other documents show, typed on clean machines.
 
-package/test_texts.py sees to it that each block of commands belongs to one of the stories here.
+package/test_texts.py checks that each block of commands belongs to one of these stories.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ README = Document(ROOT / "README.md")
 CONFLIST = Document(ROOT / "Documentation/conflist.md")
 MIGRATION = Document(ROOT / "Documentation/migration.md")
 
-# This machine's kernel and container have no place for what podman asks of a whole machine.
+# podman's defaults do not work inside these machines' namespaces.
 CONTAINERS_CONF = """
 [engine]
 runtime = "runc"
@@ -39,7 +39,7 @@ IMAGE = "docker.io/library/busybox:latest"
 
 @contextlib.contextmanager
 def machines(*names):
-    """Machines on the segment of the README's nodes: node1 is 200.0.0.10."""
+    """Machines on the segment of the README's nodes; node1 has 200.0.0.10."""
     with contextlib.ExitStack() as stack:
         segment = stack.enter_context(Segment())
         found = {}
@@ -52,7 +52,7 @@ def machines(*names):
 
 
 def type_block(machine, block, start=0):
-    """Types a block's commands as a person does, and compares what they print with what is said."""
+    """Runs a block's commands in a shell, and compares their output with the document."""
     if block.kind == "json":
         path = machine.path(block.words[-1])
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -62,7 +62,7 @@ def type_block(machine, block, start=0):
     for command, said in block.commands()[start:]:
         done = machine.shell(command, timeout=120)
         assert done.returncode == 0, f"{machine.name}# {command}\n{done.stdout}{done.stderr}"
-        # A command of which nothing is said prints nothing that a reader has to know.
+        # The document leaves out the output of a command if it does not matter.
         if said:
             assert is_as_said(done.stdout, said), f"{command} printed\n{done.stdout}"
 
@@ -81,7 +81,7 @@ def give_podman_an_image(machine):
 
 
 def shell_image():
-    """Busybox as its image has it: each command by its own name, and no program that is started unasked."""
+    """Busybox as its official image has it: each command under its own name, and no command to start."""
     return busybox_image(IMAGE, commands=("sleep", "ping", "httpd", "wget"))
 
 
@@ -121,7 +121,7 @@ def test_two_nodes_by_the_readme():
             type_block(found[block.words[1]], block)
 
 
-# What the tutorial's plugin makes of a pod.
+# The links, addresses and routes that the tutorial's plugin makes for a pod.
 TUTORIAL = """
 ip link add humanz-cni0 type bridge
 ip address add 100.100.0.1/24 dev humanz-cni0
@@ -146,13 +146,13 @@ def test_the_way_from_the_tutorial_and_back():
         file.write_text(json.dumps(TUTORIAL_FILE))
         node.does(TUTORIAL.strip().replace("\n", " && "))
         files = sorted(path.name for path in file.parent.iterdir())
-        assert files[0] == "10-humanz.conf", "the runtime takes it"
+        assert files[0] == "10-humanz.conf", "the runtime uses the first file"
         for block in MIGRATION.story("tutorial"):
             type_block(node, block)
             node.does("ip netns exec old ping -c 1 -W 2 100.100.0.1")
         assert sorted(path.name for path in file.parent.iterdir()) == files
         assert json.loads(file.read_text()) == TUTORIAL_FILE
-        # The route that was typed was taken as it is.
+        # The route that the tutorial added by hand was left as it is.
         assert "proto" not in node.does("ip route show 100.100.1.0/24")
         assert node.leases() == set()
 
@@ -178,7 +178,7 @@ def test_the_way_from_bridge_and_host_local_and_back_with_a_pod_that_runs():
 
 
 def test_a_pod_of_before_is_deleted_by_the_new_plugins():
-    """As a runtime does that keeps no copy of the file, such as containerd."""
+    """As with a runtime that keeps no copy of the file, such as containerd."""
     with machines("node1") as found:
         node = found["node1"]
         install(node)
@@ -208,7 +208,7 @@ def test_a_file_is_tried_as_its_manual_says():
         node = found["node1"]
         install(node)
         node.does("cp /usr/share/doc/humanz/examples/10-humanz.conflist /etc/cni/net.d/")
-        # The next hops of the example's peers are on the segment.
+        # The next hops of the example's peers are on this segment.
         for block in CONFLIST.story("try"):
             type_block(node, block)
         assert node.leases() == set()

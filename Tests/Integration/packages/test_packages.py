@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The packages, installed, upgraded and removed in a clean Debian, and the chain run from there."""
+"""The packages: installed, upgraded and removed in a clean Debian, with pods on the installed chain."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ EXAMPLE = "10-humanz.conflist"
 
 
 class Deb:
-    """Debian's package: to be installed, in a later version of the same programs, and removed."""
+    """The Debian package: installed, upgraded to a later version of the same programs, and removed."""
 
     plugins = "/usr/lib/cni"
     pattern = "humanz_*_amd64.deb"
@@ -31,7 +31,7 @@ class Deb:
 
     @staticmethod
     def newer(old, folder):
-        """The same package with a higher version, as the next release's is to this one's."""
+        """The same package with a higher version, as the next release has."""
         subprocess.run(["dpkg-deb", "-R", old, folder / "tree"], check=True)
         control = folder / "tree/DEBIAN/control"
         control.write_text(re.sub(r"^Version: .*$", "Version: 9.0-1", control.read_text(), flags=re.MULTILINE))
@@ -42,13 +42,13 @@ class Deb:
 
 
 class RPM:
-    """The RPM package; a Debian stands in for its system, whose packages rpm does not know."""
+    """The RPM package, on a Debian machine, whose own packages rpm does not know."""
 
     plugins = "/usr/libexec/cni"
     pattern = "humanz-*.x86_64.rpm"
     units = "/usr/lib/systemd/system"
     install = "rpm --nodeps -i ./dist/{0}"
-    # The same version again: what rpm -U runs of an old and a new package, it runs then, too.
+    # The same version again: rpm runs the same scripts as in an upgrade.
     upgrade = "rpm --nodeps -U --force ./dist/{0}"
     remove = "rpm --nodeps -e humanz"
     listed = "rpm -ql humanz"
@@ -73,7 +73,7 @@ def machine(kind):
 
 
 def files(machine):
-    """All files but those in memory, those of the package database, and logs and caches."""
+    """All files on disk, without the package database, logs and caches."""
     found = machine.does(
         "find / -xdev -not -type d -not -path '/var/lib/dpkg/*' -not -path '/var/lib/rpm/*' -not -path '/root/*'"
         " -not -path '/var/cache/*' -not -path '/var/log/*'")
@@ -99,14 +99,14 @@ def test_the_chain_runs_from_the_package_through_an_upgrade_and_nothing_is_left(
     name = package(kind.pattern).name
     machine.does(kind.install.format(name))
 
-    # Where the distribution's runtimes look, and in the PATH.
+    # The plugins are where the distribution's runtimes look, and `humanz` is in the PATH.
     for program in PROGRAMS:
         installed = machine.path(f"{kind.plugins}/{program}")
         assert hashlib.sha256(installed.read_bytes()).digest() == hashlib.sha256(
             (OURS / program).read_bytes()).digest()
         assert installed.stat().st_mode & 0o7777 == 0o755
     assert machine.does("command -v humanz") == "/usr/bin/humanz\n"
-    # What is only an example is taken by no runtime.
+    # Runtimes do not load the examples.
     assert not list(machine.path("/etc/cni/net.d").glob("*humanz*"))
     for unit in (ROOT / "systemd").glob("*.service"):
         text = machine.path(f"{kind.units}/{unit.name}").read_text()
@@ -117,7 +117,7 @@ def test_the_chain_runs_from_the_package_through_an_upgrade_and_nothing_is_left(
     one, two = (add_pod(kind, machine, pod) for pod in ("one", "two"))
     machine.does(f"ip netns exec one ping -c 1 -W 2 {two}")
 
-    # The pods live through an upgrade, and are deleted by the new programs.
+    # The pods survive an upgrade, and the new programs delete them.
     newer = kind.newer(package(kind.pattern), tmp_path)
     (machine.path("/root/dist") / newer.name).write_bytes(pathlib.Path(newer).read_bytes())
     machine.does(kind.upgrade.format(newer.name))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is true of a cluster whose routes a routing daemon carries, whichever it is."""
+"""Tests that hold for every routing daemon that carries the cluster's routes."""
 """What is true of a cluster whose routes a routing daemon carries, BIRD or FRR."""
 
 import re
@@ -12,7 +12,7 @@ from lab.waiting import patience
 
 
 def shipped(name, **changes):
-    """A file of conflists/, with the values of some of its words changed: each must be there."""
+    """A file of conflists/ with other values for some of its definitions; each must exist."""
     text = (ROOT / "conflists" / name).read_text()
     for word, value in changes.items():
         text, count = re.subn(rf"(?<=\bdefine {word} = )[^;]+", value, text)
@@ -21,16 +21,16 @@ def shipped(name, **changes):
 
 
 def neighbours(families):
-    """The families and ranges of the nodes' addresses, as the router has them."""
+    """The families and prefixes of the nodes' addresses, for the router's configuration."""
     ranges = {"4": "192.168.{}.0/24", "6": "fd00:192:{:x}::/64"}
     return [(family, ranges[family].format(segment)) for family in families for segment in (0, 1)]
 
 
 def check_routed(families, proto, start_router, start_node):
-    """Pods reach each other through a router, and a node that dies is forgotten everywhere.
+    """Pods reach each other through a router, and the routes to a node that dies disappear everywhere.
 
-    Two nodes share a segment with one end of the router, the third is alone on another at its other
-    end. Whatever reaches the third goes through the router.
+    Two nodes share a segment with one end of the router; the third is alone on a segment at its other end. All
+    traffic to the third goes through the router.
     """
     with Cluster(families, without_peers, behind=(3,)) as cluster:
         start_router(cluster)
@@ -52,8 +52,8 @@ def check_routed(families, proto, start_router, start_node):
 
 
 def wait_for_routes(cluster, proto, timeout=60):
-    """Waits until each of the nodes, and the router, has the routes to all the others' pods, and
-    no others, by the daemon of a route protocol."""
+    """Waits until each node and the router have the daemon's routes to all other nodes' pods, and no other
+    routes of its protocol."""
     expected = {member.name: sorted(subnet(other.number, family) for family in cluster.families
                                     for other in cluster if other is not member)
                 for member in cluster}
@@ -70,7 +70,7 @@ def wait_for_routes(cluster, proto, timeout=60):
 
 
 def check_next_hops(cluster, first, third, proto):
-    """The first node has the third one's pods behind the router."""
+    """The first node's route to the third one's pods has the router as its next hop."""
     router = {entry["local"] for link in cluster.router.ip("address", "show", "dev", "lan0")
               for entry in link["addr_info"]}
     for family in cluster.families:
@@ -80,11 +80,11 @@ def check_next_hops(cluster, first, third, proto):
 
 
 def check_that_the_chain_leaves_the_daemon_alone(member, proto):
-    """No verb minds the daemon's routes; the rest of the network is refused."""
+    """The verbs leave the daemon's routes alone; the rest of the network is unreachable."""
     before = member.learned(proto)
     member.chain.add("another")
     member.chain.check("another")
-    # What is newer than the protocol of the file.
+    # STATUS is newer than the version in the file.
     Network(member.node, "humanz-route", "1.1.0", name="humanz",
             network=member.networks).call("STATUS")
     member.chain.delete("another")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""BIRD carries the routes: conflists/bird.conf on each node, and no `peers` anywhere."""
+"""BIRD carries the routes: conflists/bird.conf on each node, and no `peers` in any configuration."""
 
 from lab.cluster import by_families, gateway
 from route.daemons import check_routed, neighbours, shipped

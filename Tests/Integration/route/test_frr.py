@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""FRR carries the routes: conflists/frr.conf on each node, and no `peers` anywhere."""
+"""FRR carries the routes: conflists/frr.conf on each node, and no `peers` in any configuration."""
 
 from lab.cluster import by_families, gateway
 from route.daemons import check_routed, neighbours, shipped
@@ -27,7 +27,7 @@ router bgp 64511
 
 
 def start(machine, configuration):
-    """Starts FRR's daemons on a machine, as its own script does, and gives them their configuration."""
+    """Starts FRR's daemons on a machine with its own script, and loads their configuration."""
     machine.run("install", "-d", "-o", "frr", "-g", "frr", "-m", "0755", "/run/frr")
     machine.path("/run/frr.conf").write_text(configuration)
     machine.path("/run/empty.conf").write_text("")

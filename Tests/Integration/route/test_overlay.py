@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""humanz-route's overlay: pods reach each other through a router that knows nothing of pods."""
+"""humanz-route's overlay: pods reach each other through a router that has no routes to pods."""
 
 import functools
 import json
@@ -26,7 +26,7 @@ def test_every_pod_reaches_every_pod_through_a_router_that_knows_none(families):
         for own, address in zip(first.addresses(), third.addresses()):
             assert source_of_datagram(
                 first.node, first.pod, third.node, address, third.pod) == own
-            # The agents of a node reach the pods of all nodes.
+            # Processes on a node reach the pods of all nodes.
             assert reaches(first.node, None, address, wait=3)
         for member in cluster:
             member.chain.check(member.pod)
@@ -72,7 +72,7 @@ def test_pods_of_one_family_over_nodes_of_the_other(pods, underlay):
             member.chain.check(member.pod)
 
 
-# Change
+# Changes
 
 @pytest.mark.parametrize("version", ["4", "6"])
 def test_a_peer_that_moves_between_segments_gets_its_other_route_in_one_step(version):
@@ -99,7 +99,7 @@ FAR = {"4": "198.18.0.{}", "6": "fd00:98::{}"}
 
 @pytest.fixture
 def remote(host):
-    """A host whose peers are behind a router, and their network."""
+    """A host whose peers are behind a router, and a function that makes their network."""
     host.node.run("ip", f"-{host.version}", "route", "add", "default", "via", host.via(254))
     host.far = FAR[host.version].format
     host.remote = lambda *numbers, **keys: host.network(
@@ -135,7 +135,7 @@ def test_a_peer_that_nothing_leads_to_is_named(host):
 def other_destination(host):
     [route] = [line for line in encapsulated(host) if host.subnet(2) in line]
     words = route.replace(host.far(2), host.far(9)).split()
-    # As `ip` shows it, it is understood, but for these.
+    # `ip route replace` accepts the line that `ip route` prints, except for these words.
     for word in ("linkdown", "pref", "medium"):
         while word in words:
             words.remove(word)
@@ -251,7 +251,7 @@ def test_the_tool_says_by_which_way_a_peer_is_reached(remote):
 
 @pytest.mark.parametrize("mode", ["1", "2"], ids=["strict", "loose"])
 def test_reverse_path_filters_of_the_node_stop_no_packet(mode):
-    """Which all links have on many a node."""
+    """Many nodes have such a filter on all links."""
     with Routed(["4"]) as cluster:
         for member in cluster:
             member.node.run("sysctl", "-qw", f"net.ipv4.conf.all.rp_filter={mode}",
@@ -267,7 +267,7 @@ def test_reverse_path_filters_of_the_node_stop_no_packet(mode):
 
 def test_a_thousand_peers_behind_a_router_cost_no_message_each(record_property):
     def sent(count, overlay="off-link"):
-        """The messages of two ADDs: of one that makes all, and of one that finds all right."""
+        """The messages of two ADDs: one that makes all routes, and one that finds them right."""
         far = overlay != "never"
         with Node("node") as node:
             host = Uplinked(node, "4")
@@ -288,5 +288,5 @@ def test_a_thousand_peers_behind_a_router_cost_no_message_each(record_property):
     record_property("messages of an ADD, making and all right",
                     f"{plain} for 3 peers by plain routes, {few} by the overlay, {many} for 1,000")
     assert many[1] == few[1] <= plain[1] + 3
-    # Routes go in datagrams of 128, and the check of all senders in one transaction.
+    # Routes go in datagrams of 128, and the check of all senders is one transaction.
     assert many[0] <= few[0] + 8

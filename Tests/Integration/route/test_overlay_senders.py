@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who is heard through the overlay, and who is not."""
+"""The senders that are accepted through the overlay, and those that are dropped."""
 
 import functools
 import ipaddress
@@ -38,7 +38,7 @@ def checksum(data):
 
 
 def datagram(source, target, text):
-    """An IP packet with a UDP datagram to port 7007 in it."""
+    """An IP packet with a UDP datagram to port 7007."""
     source, target = (ipaddress.ip_address(address) for address in (source, target))
     body = text.encode() + bytes(len(text) % 2)
     length = 8 + len(text)
@@ -55,7 +55,7 @@ def datagram(source, target, text):
 
 
 def vxlan(packet, id=ID, flags=0x0c, kind=None):
-    """A VXLAN-GPE header with a packet behind it."""
+    """A VXLAN-GPE header followed by a packet."""
     kind = kind or {4: 1, 6: 2}[packet[0] >> 4]
     return struct.pack("!BxxBI", flags, kind, id << 8) + packet
 
@@ -63,9 +63,9 @@ def vxlan(packet, id=ID, flags=0x0c, kind=None):
 @pytest.mark.parametrize("masquerades", [False, True], ids=["", "with ipMasq"])
 @pytest.mark.parametrize("version", ["4", "6"])
 def test_only_a_peers_own_pods_are_heard_through_the_overlay(version, masquerades):
-    """What is tried is listed in Documentation/packets.md.
+    """Documentation/packets.md lists these cases.
 
-    A pod's packet to another node is masqueraded: it comes from an address that is a peer's.
+    A pod's packet to another node is masqueraded: its source is then a peer's address.
     """
     with Routed([version], functools.partial(chain, ipMasq=masquerades)) as cluster:
         cluster.add_pods()
@@ -78,7 +78,7 @@ def test_only_a_peers_own_pods_are_heard_through_the_overlay(version, masquerade
 
         def throw(machine, payload, pod=None, to=node1):
             machine.run(PYTHON, "-c", _THROW, to, PORT, payload.hex(), pod=pod)
-        # What a pod sends to a node does get there, and by ipMasq as its node.
+        # A pod's packet to a node arrives, with ipMasq from the node's address.
         assert reaches(third.node, third.pod, node1, wait=3)
         neighbour = str(ipaddress.ip_address(pod3) + 7)
         router, peer = cluster.router, third.node
@@ -102,7 +102,7 @@ def test_only_a_peers_own_pods_are_heard_through_the_overlay(version, masquerade
             forged = vxlan(datagram(neighbour, pod1, "a pod as its neighbour"))
             throw(sender.node, forged, pod=sender.pod)
             throw(sender.node, forged, pod=sender.pod, to=str(ipaddress.ip_address(pod1) - 1))
-        # What may pass comes last: nothing of the above is on its way any more.
+        # The accepted packets come last: nothing sent before is still on its way.
         throw(peer, vxlan(datagram(third.uplink(version), pod1, "the peer itself")))
         throw(peer, vxlan(datagram(pod3, pod1, "the peer's pod")))
         heard = [catcher.stdout.readline().strip()]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The size of packets through the overlay: the largest that fit, and what becomes of larger ones."""
+"""The size of packets through the overlay: the largest that fit, and larger ones."""
 
 import functools
 import re
@@ -31,13 +31,13 @@ print(count)
 
 
 class Downloaded:
-    """What the router's second link carried while one pod fetched 10 MB from another."""
+    """The packets on the router's second link while one pod fetches 10 MB from another."""
 
     def __init__(self, cluster, server, client, fragments=False):
         process = server.node.start(
             PYTHON, "-c", _SERVE, pod=server.pod, stdout=subprocess.PIPE, text=True)
         assert process.stdout.readline() == "listening\n"
-        # What the links put together would be seen whole.
+        # With offloads on, tcpdump would see packets that the link merged.
         for member in cluster:
             member.node.run("ethtool", "-K", "uplink", "tso", "off", "gso", "off", "gro", "off",
                             check=False)
@@ -47,18 +47,18 @@ class Downloaded:
             assert self.count == 10 << 20
         process.wait()
         process.stdout.close()
-        # tcpdump -v shows the outer header, and the inner one in a line of its own.
+        # tcpdump -v prints the outer header, and the inner one on a line of its own.
         outer = [line for line in seen.lines if line[:2].isdigit()]
         in_parts = [line for line in outer if re.search(r"flags \[\+\]|offset [1-9]|frag ", line)]
         assert outer and bool(in_parts) == fragments
         headers = {" IP ": (r"length (\d+)\)", 0), " IP6 ": (r"payload length: (\d+)\)", 40)}
         pattern, header = next(headers[word] for word in headers if word in outer[0])
-        # Of the outer packets, in bytes; the small ones acknowledge. tcpdump need not see them all.
+        # The sizes of the outer packets in bytes, without small acknowledgements. tcpdump may miss some packets.
         sizes = [int(size) + header for line in outer for size in re.findall(pattern, line)]
         self.sizes = [size for size in sizes if size > 200]
 
     def are_full(self, size):
-        """Whether they are of this size, but for the end of what was sent in one go."""
+        """Whether the packets have this size, except for the last one of a burst."""
         assert len(self.sizes) > 50 and max(self.sizes) == size, self.sizes
         return self.sizes.count(size) > 0.9 * len(self.sizes)
 
@@ -73,7 +73,7 @@ def test_a_download_across_the_router_passes_with_full_segments(version):
 
 @pytest.mark.parametrize("pods, underlay", [("4", "4"), ("6", "6"), ("4", "6"), ("6", "4")])
 def test_a_smaller_mtu_on_the_way_is_found_and_kept_to(pods, underlay):
-    """The second segment takes 1,400 bytes, of which the node on the first knows nothing."""
+    """The second segment has an MTU of 1,400; the node on the first does not know it."""
     with Routed([pods], functools.partial(chain, under=underlay), [underlay]) as cluster:
         cluster.add_pods()
         first, _, third = cluster
@@ -81,7 +81,7 @@ def test_a_smaller_mtu_on_the_way_is_found_and_kept_to(pods, underlay):
         third.node.run("ip", "link", "set", "uplink", "mtu", "1400")
         for server, client in ((first, third), (third, first)):
             assert Downloaded(cluster, server, client).are_full(1400)
-        # A datagram that its sender cuts, too.
+        # The same holds for a datagram that its sender fragments.
         assert reaches_with(first, third.addresses()[0], 4000)
 
 
@@ -99,7 +99,7 @@ def test_where_the_node_does_not_follow_path_mtu_discovery_routers_fragment():
 
 
 def reaches_with(member, address, size):
-    """Whether large echo requests are answered, after some that find the size that fits, each way."""
+    """Whether large echo requests are answered; the first ones may only discover the path MTU, each way."""
     return member.node.run(
         "ping", "-c", "12", "-i", "0.2", "-W", "2", "-s", size, address, pod=member.pod,
         check=False).stdout.count("bytes from") >= 1
@@ -115,7 +115,7 @@ def test_a_large_datagram_passes_in_parts(version):
 
 @pytest.mark.parametrize("version", ["4", "6"])
 def test_a_segment_with_jumbo_frames_keeps_them(version):
-    """Two nodes whose uplinks take 9,000 bytes, and a router that takes 1,500."""
+    """Two nodes whose uplinks have an MTU of 9,000, and a router with 1,500."""
     with Routed([version]) as cluster:
         first, second, third = cluster
         for member in (first, second):
@@ -124,7 +124,7 @@ def test_a_segment_with_jumbo_frames_keeps_them(version):
             member.chain.stages[0].configuration["mtu"] = 9000
         cluster.segments[0].node.run("ip", "link", "set", "lan", "mtu", "9000")
         for member in (first, second):
-            # The way to the router, as its administrator knows it.
+            # The administrator sets the MTU of the route to the router.
             member.node.run("ip", f"-{version}", "route", "replace", "default", "via",
                             gateway(0, version), "mtu", "1500")
         cluster.add_pods()
@@ -161,5 +161,5 @@ def test_a_packet_that_is_too_large_is_told_the_size_that_fits(version):
         [route] = [line for line in first.node.run(
             "ip", f"-{version}", "route").stdout.splitlines() if line.startswith(subnet(3, version))]
         assert f"mtu {1500 - overhead}" in route
-        # Frames on the segment stay as large as its links.
+        # Packets on the same segment keep the links' MTU.
         assert "mtu" not in first.node.run("ip", f"-{version}", "route", "show", subnet(2, version)).stdout

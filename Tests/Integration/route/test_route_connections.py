@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""humanz-route: the connections of a pod's addresses, among many others."""
+"""humanz-route: DEL finds the connections of a pod's addresses among many others."""
 
 import ipaddress
 import pathlib
@@ -9,7 +9,7 @@ import pytest
 from lab.system_calls import traced
 from lab.traffic import PYTHON
 
-# Connections of another pod, too many to list them all.
+# Another pod has too many connections to list them all.
 _MANY = 5000
 
 _SEND = """
@@ -29,7 +29,7 @@ ADDRESSES = {
 
 
 def count(host, address):
-    """How many connections an address has."""
+    """The number of an address's connections."""
     text = ipaddress.ip_address(address).exploded
     listed = host.node.run("cat", "/proc/net/nf_conntrack").stdout
     return sum(f"src={text} " in line for line in listed.splitlines())
@@ -55,7 +55,7 @@ def test_connections_of_all_addresses_are_found_in_one_walk_and_others_stay(host
         node.run(PYTHON, "-c", _SEND, address, gateway, 20000, number, pod="pod")
     assert (count(host, first), count(host, second)) == (20, 30)
     assert count(host, other) == _MANY
-    # Where the host interface exists its own stage deletes the connections; here it does not.
+    # If the host interface exists, its own stage deletes the connections; here it does not.
     calls = traced(network, "DEL", "pod", "-e", "trace=sendto", prevResult=result)
     assert (count(host, first), count(host, second)) == (0, 0)
     assert count(host, other) == _MANY

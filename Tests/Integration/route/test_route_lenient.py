@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""humanz-route: what ADD and STATUS refuse and DEL and GC do without."""
+"""humanz-route: input that ADD and STATUS refuse, but DEL and GC tolerate."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from lab.uplinked import check, status
 
 _OF_EVERY_TYPE = [5, "x", True, [], {}, [5], [{}], [[]], {"a": 1}]
 
-# Configurations that ADD refuses. Each kind was once enough to make every DEL fail.
+# Configurations that ADD refuses. In the past each kind made every DEL fail.
 BROKEN = {
     "a peer without via": {"peers": [{"subnet": "10.244.2.0/24"}]},
     "a peer without subnet": {"peers": [{"via": "192.168.0.2"}]},
@@ -30,7 +30,7 @@ BROKEN = {
                    "clusterFile")
        for value in (5, [], {})},
 }
-# What a later plugin may have made of prevResult.
+# Changes that a later plugin may make to prevResult.
 RESULTS = {
     "routes of the other family": {"routes": [{"dst": "192.168.7.0/24", "gw": "fe80::1"}]},
     "an empty gateway": {"routes": [{"dst": "192.168.7.0/24", "gw": ""}]},
@@ -41,7 +41,7 @@ RESULTS = {
 
 
 def remember(host, result):
-    """Gives the node a neighbour entry of the pod, as its pings would."""
+    """Gives the node a neighbour entry of the pod, as a ping does."""
     address = result["ips"][0]["address"].split("/")[0]
     mac = host.node.ip("link", "show", "dev", "eth0", pod="pod")[0]["address"]
     host.node.run("ip", "neigh", "replace", address, "lladdr", mac, "dev", "port0", "nud", "stale")

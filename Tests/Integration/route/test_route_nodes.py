@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""humanz-route: the pods of all nodes reach each other, and what breaks that is named and healed."""
+"""humanz-route: pods on all nodes reach each other; CHECK names what breaks that, and the next ADD repairs it."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from lab.traffic import source_of_datagram
 
 
 def complaint(member):
-    """What CHECK says. STATUS says nothing: runtimes would make no pod, and so no ADD that repairs."""
+    """CHECK's message. STATUS must succeed: otherwise runtimes make no pod, and no ADD repairs the node."""
     route = member.chain.stages[-1]
     code, said = route.complaint("CHECK", member.pod, prevResult=route.results[member.pod])
     assert code in (0, 102)
@@ -31,7 +31,7 @@ def test_the_pods_of_three_nodes_reach_each_other_by_their_own_addresses(familie
             member.chain.status()
 
 
-# Drift: named by CHECK, healed by the next ADD
+# Drift: CHECK names it, the next ADD repairs it
 
 def delete_route(member, version):
     member.node.run("ip", f"-{version}", "route", "delete", subnet(2, version))
@@ -51,7 +51,7 @@ def delete_unreachable(member, version):
 
 
 def take_uplink_down_and_up(member, version):
-    # Without it the kernel forgets a link's IPv6 addresses with the link.
+    # Keeps the link's IPv6 addresses while it is down.
     member.node.run("sysctl", "-qw", "net.ipv6.conf.all.keep_addr_on_down=1")
     member.node.run("ip", "link", "set", "uplink", "down")
     member.node.run("ip", "link", "set", "uplink", "up")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""humanz-route: the node's routes to its peers, beside those that others made."""
+"""humanz-route: the node's routes to its peers, beside routes that others made."""
 
 import json
 
@@ -135,7 +135,7 @@ def test_a_route_made_by_hand_that_is_exactly_ours_is_right(host):
     assert host.routes(host.subnet(2)) == before
     assert host.ours() == {host.subnet(3): host.via(3)}
     assert check(network) == limits(network) == (0, "")
-    # It is not ours to take away, and another one in its place is named.
+    # It is not ours to remove, and CHECK reports another route in its place.
     host.add(host.network(host.peer(3)))
     assert host.routes(host.subnet(2)) == before
     host.node.run("ip", f"-{host.version}", "route", "replace", host.subnet(2), "via", host.via(7))
@@ -160,7 +160,7 @@ def test_a_peer_inside_of_this_nodes_subnet_gets_no_route_and_is_named(host):
 
 
 def test_a_peer_on_the_uplinks_own_prefix_is_fine(host):
-    # As in a LAN whose addresses the pods share.
+    # As on a LAN whose prefix contains the pods' addresses.
     subnet = {"4": "192.168.0.128/25", "6": "fd00:192:0:0:8000::/68"}[host.version]
     network = host.network({**host.peer(9), "subnet": subnet})
     lan = {"4": "192.168.0.0/24", "6": "fd00:192::/64"}[host.version]
@@ -250,7 +250,7 @@ def test_a_peer_of_the_cluster_file_outside_of_the_network_is_left_out_and_named
     subnet, via = other[host.version]
     write_cluster(host.node.path("/run/humanz/cluster.json"), host, 2, more=[
         {"name": "node3", "subnet": outside, "via": [host.via(3)]},
-        # Of the other family, of which the configuration names no network.
+        # Of the other family, in which the configuration has no network.
         {"name": "node4", "subnet": subnet, "via": [via]}])
     host.add(network)
     assert host.ours() == {host.subnet(2): host.via(2)}

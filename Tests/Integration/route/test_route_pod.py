@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""humanz-route: the pod's own routes, with all that a route may say of itself."""
+"""humanz-route: the pod's own routes, with every attribute that a route can have."""
 
 import pytest
 
@@ -59,7 +59,7 @@ def test_a_route_is_made_with_each_attribute_and_check_sees_it_changed(
     [line] = [line for line in text.splitlines() if SOMEWHERE[host.version] in line]
     assert shown in line
     assert check(network) == (0, "")
-    # A route that differs in what was asked for is not the one that was made.
+    # A route that differs in a requested attribute does not count as ours.
     words = line.split()
     table = ["table", "1234"] if attribute == "table" else []
     ip(host, "delete", *[word for word in words if word not in ("linkdown",)][:1], *table)

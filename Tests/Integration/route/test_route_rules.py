@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""humanz-route: what a network needs of the node's firewalls, and what its pods leave behind."""
+"""humanz-route: the network's firewall rules on the node, and what a pod leaves behind."""
 
 import functools
 import subprocess
@@ -16,7 +16,7 @@ BACKENDS = ["iptables-nft", "iptables-legacy", "nftables"]
 
 
 def drop(node, backend, version):
-    """Makes the node drop what it forwards; gives how to list the rules."""
+    """Sets the node's forward policy to drop; returns the command that lists the rules."""
     if backend == "nftables":
         node.run("nft", "add table inet wall; add chain inet wall passing "
                         "{ type filter hook forward priority 0; policy drop; }")
@@ -83,7 +83,7 @@ def test_only_what_leaves_the_network_is_masqueraded(masquerade, version):
         [other] = second.addresses()
         assert cluster.all_reach_all()
         assert source_of_datagram(first.node, first.pod, second.node, other, second.pod) == own
-        # The second node itself is outside of the network.
+        # The second node's own address is outside the network.
         node = second.uplink(version)
         expected = first.uplink(version) if masquerade else own
         assert source_of_datagram(first.node, first.pod, second.node, node) == expected
@@ -118,7 +118,7 @@ def test_a_second_add_sends_the_firewall_nothing_and_starts_no_process(host):
     assert calls.count("execve(") == 1
     assert "clone" not in calls and "fork" not in calls
     assert "LOCK_EX" not in calls
-    # Of nf_tables' messages only questions: 0xa01, 0xa04 and 0xa07 are those that ask.
+    # Only queries go to nf_tables: types 0xa01, 0xa04 and 0xa07.
     for line in lines:
         assert "nlmsg_type=0x10 " not in line and "BATCH" not in line
 
@@ -147,7 +147,7 @@ def test_a_delete_forgets_the_neighbour_entries_of_the_pods_addresses(host):
 
 def test_forwarding_keeps_the_default_route_that_a_router_advertised(node):
     host = Uplinked(node, "6")
-    # What a router's advertisement leaves: a route of its protocol, on a link that accepts them.
+    # What a router advertisement leaves: a route of protocol `ra`, on a link that accepts them.
     node.run("sysctl", "-qw", "net.ipv6.conf.uplink.accept_ra=1")
     node.run("ip", "-6", "route", "add", "default", "via", "fe80::1", "dev", "uplink",
              "proto", "ra")
@@ -171,10 +171,10 @@ def test_a_rule_of_the_operators_own_still_has_its_say(host, backend):
     assert len(rules) == 3 and "mark" in rules[0], rules
 
 
-# Firewalls that take no rule
+# Firewalls that accept no rule from others
 
 class OwnersTable:
-    """A table of a process's own, as firewalld may have it: it takes no rule of another process."""
+    """A table with the `owner` flag, as firewalld may have: only its owner can add rules."""
 
     def __init__(self, node, *rules):
         self.process = node.start(
@@ -208,7 +208,7 @@ def test_an_add_through_a_firewall_that_takes_no_rule_is_refused(host):
     assert error["code"] == 100 and "inet wall passing" in error["msg"]
     code, said = status(network)
     assert code == 50 and "inet wall passing" in said
-    # Nothing of the first ADD of the network stays, in no firewall.
+    # The network's first ADD leaves nothing in any firewall.
     assert host.node.run(*listing).stdout == before
     assert "masquerade" not in host.node.run("nft", "list", "ruleset").stdout
     owner.close()
@@ -313,7 +313,7 @@ def test_an_iptables_table_that_cannot_be_read_fails_the_add(host):
 
 @pytest.mark.parametrize("count", [42, 70, 128])
 def test_as_many_prefixes_as_a_network_may_have_are_masqueraded_and_let_through(host, count):
-    """The kernel's rules have 128 expressions: above 60 prefixes there are several."""
+    """A rule of the kernel has at most 128 expressions, so more than 60 prefixes take several rules."""
     listing = drop(host.node, "nftables", host.version)
     many = [{"4": f"10.{number}.0.0/16", "6": f"fd00:{number:x}::/32"}[host.version]
             for number in range(count - 1)] + [NETWORKS[host.version]]
@@ -326,7 +326,7 @@ def test_as_many_prefixes_as_a_network_may_have_are_masqueraded_and_let_through(
     host.add(network)
     assert host.node.run("nft", "list", "ruleset").stdout == rules
     assert host.node.run(*listing).stdout.count("humanz net") == 2 * len(many)
-    # And back to a few: what was made for many goes.
+    # With fewer prefixes again, the additional rules are removed.
     few = host.network(ipMasq=True)
     host.add(few)
     masquerade = host.node.run("nft", "list", "chain", "inet", "humanz", "masquerade-net").stdout

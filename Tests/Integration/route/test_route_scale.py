@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""humanz-route: what an ADD costs with a thousand peers, when all their routes are right."""
+"""humanz-route: the cost of an ADD with a thousand peers whose routes are all right."""
 
 from lab.isolated_node import Node
 from lab.system_calls import traced
@@ -14,7 +14,7 @@ def peers(count):
 
 
 def calls_of_an_add(node, count):
-    """The system calls of an ADD that finds all right, and of them what was sent to the kernel."""
+    """The system calls of an ADD that finds all routes right, and those that send to the kernel."""
     host = Uplinked(node, "4")
     network = host.network(*peers(count), logFile="")
     network.configuration["network"] = _NETWORK
@@ -29,5 +29,5 @@ def test_a_thousand_peers_cost_no_message_each_where_all_routes_are_right():
         calls, sent = calls_of_an_add(few, 3)
         more_calls, more_sent = calls_of_an_add(many, 1000)
     assert len(more_sent) == len(sent)
-    # The kernel's answers and the configuration itself are longer: more to read, nothing to write.
+    # Reading grows with the kernel's answers and the configuration; sending does not.
     assert len(more_calls) <= 1.5 * len(calls)

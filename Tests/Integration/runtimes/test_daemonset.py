@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""deploy/humanz.yaml under containerd, on nodes that have nothing of ours before: what a cluster goes through."""
+"""deploy/humanz.yaml under containerd, on nodes without our files: from first start to upgrade."""
 
 import contextlib
 import json
@@ -26,7 +26,7 @@ def image(tmp_path_factory):
 
 
 def certificate(folder):
-    """A certificate for the API server, and the account that trusts it."""
+    """A certificate for the API server, and the service account that trusts it."""
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
          "-days", "2", "-subj", "/CN=kubernetes", "-addext", f"subjectAltName=IP:{SERVER}",
@@ -42,7 +42,7 @@ def routes(node):
 
 @contextlib.contextmanager
 def cluster(image, folder):
-    """Two nodes with containerd, the DaemonSet's pod on each, and how to start the API server."""
+    """Two nodes with containerd and the DaemonSet's pod, and what starting the API server needs."""
     tls, account = certificate(folder)
     with contextlib.ExitStack() as stack:
         segment = stack.enter_context(Segment())
@@ -89,13 +89,13 @@ def test_what_a_cluster_goes_through_loses_no_ping_between_pods(image, tmp_path)
             server.tell("DELETED", members[2])
             eventually(lambda: "10.244.3.0/24" not in routes(one.node))
 
-        # The API server goes away and comes back.
+        # The API server stops and starts again.
         time.sleep(10)
         assert all(pod.is_running() and pod.is_ready() for pod in pods)
         with APIServer(machine, *members, tls=tls):
             eventually(lambda: "10.244.3.0/24" in routes(one.node), seconds=90)
 
-            # The image is upgraded under running pods.
+            # The image is upgraded while pods run.
             newer = tmp_path / "programs"
             shutil.copytree(OURS, newer)
             for name in ("humanz-bridge", "humanz-ipam", "humanz-route"):

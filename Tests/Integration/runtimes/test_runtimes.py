@@ -15,8 +15,8 @@ PODS = {"a": 0, "b": 0, "c": 1, "d": 1}
 
 
 def write_chain(node, number, *more):
-    """The shipped conflist is node 1's; another's differs in its subnet and in who its peers are.
-    More plugins may follow."""
+    """Writes a node's conflist: node 1's is the shipped one, another's has its own subnet and peers. `more`
+    are further plugins."""
     network = json.loads((ROOT / "conflists/10-humanz.conflist").read_text())
     _, ipam, route = network["plugins"]
     network["plugins"] += more
@@ -44,14 +44,14 @@ def runtimes(kind):
             write_chain(node, number)
             started.append(kind(node))
             stack.callback(started[-1].close)
-            # The bridge and what the network's pods share stay with the node: made beforehand.
+            # The bridge and everything that the network's pods share stay on the node: make them first.
             started[-1].run("first")
             started[-1].remove("first")
         yield started
 
 
 def traces(runtimes):
-    """What pods leave on the nodes; who was spoken to on the segment is not of the pods."""
+    """What pods leave on the nodes, without neighbours on the nodes' own segment."""
     left = [runtime.node.traces() for runtime in runtimes]
     for one in left:
         one["neighbours"] = [name for name in one["neighbours"] if name.startswith("100.100.")]
@@ -59,7 +59,7 @@ def traces(runtimes):
 
 
 def run_pods(runtimes):
-    """Starts the pods; gives their addresses."""
+    """Starts the pods; returns their addresses."""
     for name, number in PODS.items():
         runtimes[number].run(name)
     return {name: runtimes[number].address(name) for name, number in PODS.items()}
@@ -73,7 +73,7 @@ def reach_each_other(runtimes, addresses):
 
 
 def end(node, programs):
-    """Ends processes of a node, as a crash does."""
+    """Kills these programs on a node, as a crash does."""
     processes = [line.split() for line in node.run("ps", "-eo", "pid=,comm=").stdout.splitlines()]
     ids = [number for number, name in processes if name[:15] in {p[:15] for p in programs}]
     assert ids
@@ -114,11 +114,11 @@ def test_a_runtime_that_was_killed_cleans_up_when_it_is_back(runtimes, with_pods
     deletions = calls(runtime.node, "humanz-bridge", "DEL")
     runtime.close()
     end(runtime.node, runtime.OWN | ({"containerd-shim", "busybox"} if with_pods else set()))
-    assert set(runtime.node.leases()) == {addresses["a"], addresses["b"]}, "nobody has cleaned up"
+    assert set(runtime.node.leases()) == {addresses["a"], addresses["b"]}, "nothing is cleaned up yet"
 
     runtime.start()
     if not with_pods:
-        assert runtimes[1].fetch("c", addresses["a"]) == "a", "the pod went on without its runtime"
+        assert runtimes[1].fetch("c", addresses["a"]) == "a", "the pod runs on without its runtime"
     runtime.remove("a", "b")
     assert calls(runtime.node, "humanz-bridge", "DEL") >= deletions + 2
     runtime.run("a")
@@ -147,7 +147,7 @@ def test_a_pod_whose_add_fails_at_a_later_plugin_leaves_nothing(node, kind):
         for count in (1, 2):
             with pytest.raises(Exception, match="nonsense"):
                 runtime.run(f"pod{count}")
-            assert calls(node, "humanz-route", "ADD") == count, "the chain was run before"
+            assert calls(node, "humanz-route", "ADD") == count, "the failing plugin comes after the chain"
             assert calls(node, "humanz-bridge", "DEL") >= count
             assert node.leases() == set()
             assert {link["ifname"] for link in node.ip("link")} == {"lo", "humanz-cni0"}

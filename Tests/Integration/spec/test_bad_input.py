@@ -19,7 +19,7 @@ def only(plugin):
 
 
 class Unchanged:
-    """Asserts that what is done in a `with` changes nothing on the node or in the pod."""
+    """Asserts that a `with` block changes nothing on the node or in the pod."""
 
     def __init__(self, subject):
         self.subject = subject
@@ -35,16 +35,16 @@ class Unchanged:
             assert self.subject.traces() == self.before
 
     def add(self, **keys):
-        """ADD with the keys it needs, and these."""
+        """ADD with the required keys and these."""
         return self.subject.call("ADD", **(self.keys | keys))
 
     def write(self, text):
-        """ADD with a text on stdin."""
+        """ADD with this text on stdin."""
         return self.subject.call("ADD", stdin=text)
 
     @property
     def text(self):
-        """What stands on stdin in a good ADD."""
+        """The stdin of a valid ADD."""
         return json.dumps(self.subject.configuration | self.keys)
 
 
@@ -105,7 +105,7 @@ def test_nesting_and_size_that_no_configuration_has(subject):
                 state.write(good + b', "x": ' + opening * depth).refused(6, "nested deeper")
         big = good + b', "x": "' + b"x" * (20 << 20) + b'"}'
         state.write(big).refused(5, "stdin", "16777216")
-        # As many members as fit, which must not cost the square of their number.
+        # As many members as fit: the cost must not be quadratic.
         many = b",".join(b'"k%d":0' % number for number in range(200_000))
         state.write(good + b', "x": {' + many + b', "k7":0}}').refused(6, '"k7" occurs twice')
 
@@ -159,7 +159,7 @@ KEYS = {
         "routes[0].scope": NUMBER, "routes[0].advmss": NUMBER, "defaultRoute": BOOLEAN,
         "unreachable": BOOLEAN, "forward": BOOLEAN, "ipMasq": BOOLEAN, "clusterFile": STRING},
 }
-# A plugin accepts what it does not read.
+# A plugin ignores what it does not read.
 for keys in KEYS.values():
     for key in ("runtimeConfig", "args"):
         if not any(other.startswith(f"{key}.") for other in keys):
@@ -209,7 +209,7 @@ def test_every_key_of_another_type(subject):
                     json.dumps(with_value(configuration, key, value)).encode()).error
                 place = f"{key}[0]" if isinstance(value, list) and value else key
                 assert error["code"] == 7, (key, value, error)
-                # The error is about this key, or about what is in it.
+                # The error names this key, or one inside it.
                 assert f'"{key}' in error["msg"] or f'"{place}"' in error["msg"], (key, value, error)
 
 
@@ -370,7 +370,7 @@ def test_no_log_on_request(subject):
 # The three streams
 
 def gone_reader():
-    """The end of a pipe that nobody reads."""
+    """The write end of a pipe whose reader is closed."""
     reader, writer = os.pipe()
     os.close(reader)
     return writer
@@ -390,14 +390,14 @@ def test_an_add_whose_result_cannot_be_printed_takes_itself_back(subject, way):
     assert ended.status == 1 and b"stdout" in ended.stderr
     after = subject.traces()
     if subject.plugin == ROUTE:
-        # What the node has of it every pod has; the pod's own routes go with the pod.
+        # What it makes on the node serves every pod; the pod's own routes are deleted with the pod.
         assert after["leases"] == before["leases"]
         assert after["node"]["links"] == before["node"]["links"]
     else:
         assert after["leases"] == before["leases"] and after["pod"] == before["pod"]
         if subject.plugin == BRIDGE:
             assert subject.ports() == []
-    # DEL prints nothing, so there is nothing that could go wrong.
+    # DEL prints nothing, so it succeeds.
     assert run("DEL").status == 0
     assert subject.log.read_text().count("stdout") == 1
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A property: whatever is in a prevResult comes out of an ADD, in its order and as it was written."""
+"""A property test: ADD passes a prevResult on with everything in it, in its order and spelling."""
 
 import ipaddress
 import json
@@ -13,13 +13,13 @@ from lab.spec import PLUGINS, ROUTE, VERSIONS, Subject, at_least
 from lab.plugin_process import run_plugin
 
 
-# Documents are nested deeper than Python is by itself.
+# Documents are nested deeper than Python's default limit.
 sys.setrecursionlimit(20_000)
 
-# JSON with nothing lost: objects as lists of members, numbers and other words as they are written.
+# JSON without loss: objects as lists of members, numbers and literals as they are spelled.
 
 class Number(str):
-    """A number as it is written."""
+    """A number as it is spelled."""
 
 
 class Word(str):
@@ -40,7 +40,7 @@ class Members(list):
 
 
 def parse(text):
-    """Reads JSON without Python's own types, in which spellings and order would be lost."""
+    """Parses JSON without Python's own types, which lose spelling and order."""
     value = json.loads(text, object_pairs_hook=Members, parse_int=Number, parse_float=Number)
 
     def words(value):
@@ -73,7 +73,7 @@ NUMBERS = st.one_of(
 ).map(Number)
 TEXTS = st.text(max_size=12) | st.sampled_from(
     ["", "é中\u202e😀", "e\u0301", "\0", "\\\"/", "\u2028\x7f", "x" * 300])
-# None that the specification has, in any version.
+# No name of the specification, in any version, begins with `x-`.
 NAMES = TEXTS.map(lambda name: f"x-{name}")
 
 
@@ -100,7 +100,7 @@ UNKNOWN = objects(VALUES | st.integers(1, 400).map(nested))
 
 @st.composite
 def results(draw, version, has_pair):
-    """A result of plugins that we do not know, in a version's form."""
+    """A result of unknown plugins, in a version's form."""
 
     def entry(*known):
         members = [*known, *draw(UNKNOWN)]
@@ -137,7 +137,7 @@ def results(draw, version, has_pair):
 
 
 def same_beginning(before, after, place=""):
-    """Everything of `before` is in `after`; lists that we append to begin with it."""
+    """Everything in `before` is also in `after`; the lists that we append to begin with it."""
     for name, value in before:
         found = after.get(name)
         here = f"{place}.{name}"
@@ -160,7 +160,7 @@ def test_whatever_was_in_the_previous_result_is_in_the_result(shared_node, plugi
     subject = Subject(shared_node, plugin, version)
     own = subject.prepare()
 
-    # The same examples each time; a failing one is not made smaller, which takes minutes.
+    # The same examples in each run, without shrinking, which takes minutes.
     @settings(max_examples=20, deadline=None, database=None, derandomize=True,
               phases=[Phase.generate], suppress_health_check=list(HealthCheck))
     @given(results(version, has_pair=plugin != ROUTE))
@@ -195,7 +195,7 @@ def test_whatever_was_in_the_previous_result_is_in_the_result(shared_node, plugi
 
 
 def with_own(previous, own, version):
-    """The generated result with what the stages before us made at the end of its lists."""
+    """The generated result, with the earlier stages' entries appended to its lists."""
     own = parse(json.dumps(own))
     shift = len(previous.get("interfaces", []))
     for ip in own.get("ips", []):
@@ -219,6 +219,6 @@ def on_pod(ip, subject):
 
 
 def flush_routes(subject):
-    """An ADD's routes in the pod go with the pod, which the next example uses again."""
+    """Removes an ADD's routes from the pod, which the next example uses again."""
     for family in ("-4", "-6"):
         subject.node.run("ip", family, "route", "flush", "proto", "72", pod=subject.pods["pod"])

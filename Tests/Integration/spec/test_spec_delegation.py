@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Points 24 to 28 of the specification: delegates, what a runtime adds, many at once, and whose each thing is."""
+"""Points 24 to 28 of the specification: delegation, capabilities and arguments, concurrency, and ownership."""
 """Points 24 to 28 of the specification: delegates, what a runtime adds, many at once, and what belongs to whom."""
 
 import importlib
@@ -21,7 +21,7 @@ echo '{result}'
 
 
 def recording_delegate(subject, name="recording", result=None, folder="/run/cni/bin"):
-    """An IPAM plugin that writes down what it is given; gives its name and where it writes."""
+    """An IPAM plugin that records its input; returns its name and the path of the record."""
     name = f"{name}-{subject.number}"
     record = f"/run/{name}"
     version = {} if at_least(subject.version, "1.0.0") else {"version": "4"}
@@ -127,7 +127,7 @@ def test_the_mac_is_the_runtimes_before_args_before_the_environments(subject):
         given |= source
         subject.added(f"pod{number}", **given)
         assert subject.link(pod=f"pod{number}")["address"] == MACS[number]
-    # What was not declared is not used.
+    # An undeclared capability is not used.
     given["capabilities"] = {"ips": True}
     subject.call("DEL", "pod1", **given).succeeded()
     subject.added("pod3", **given)
@@ -184,7 +184,7 @@ def test_any_number_of_containers_and_verbs_at_once(subject):
         keys = {} if previous[pod] is None else {"prevResult": previous[pod]}
         return subject.call("ADD", pod, **keys).succeeded().json
     with ThreadPoolExecutor(len(pods)) as threads:
-        # One of the first six makes the bridge, the store or the routes.
+        # One of the first six ADDs makes the bridge, the store or the routes.
         results = dict(zip(pods, threads.map(add, pods)))
         held = [address for pod in pods for address in subject.addresses(pod=pod)]
         assert len(set(held)) == len(held) == 12

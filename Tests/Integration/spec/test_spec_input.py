@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Points 1 to 10 of the specification: environment, stdin and the form of errors and results."""
+"""Points 1 to 10 of the specification: environment, stdin, and the form of errors and results."""
 
 import json
 import subprocess
@@ -10,7 +10,7 @@ ALL = ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"]
 
 
 def verbs(version, *others):
-    """The verbs that a version has, of ADD, CHECK and DEL, and of others."""
+    """Those of ADD, CHECK and DEL that a version has, and others."""
     newer = {"CHECK": "0.4.0", "GC": "1.1.0", "STATUS": "1.1.0"}
     return [verb for verb in ("ADD", "CHECK", "DEL", *others)
             if at_least(version, newer.get(verb, "0.1.0"))]
@@ -122,7 +122,7 @@ def test_a_cluster_file_that_is_not_there_yet_is_tried_again_later(subject):
     subject.add(peers=..., clusterFile="/run/none").refused(11, "/run/none", "sync")
 
 
-# In one version: it takes as long as a lock is waited for, ten seconds.
+# In one version only: it waits ten seconds for a lock.
 @spec(4, [BRIDGE, IPAM], since="1.1.0")
 def test_a_lock_that_is_held_is_tried_again_later(subject):
     result = subject.added()
@@ -208,9 +208,9 @@ def test_a_verb_that_the_version_has_is_served(subject):
 # 9
 
 def assert_form(result, version, has_interfaces=True, made_by=None):
-    """The result is in a version's form, with an address of each family.
+    """Checks that the result is in a version's form, with an address of each family.
 
-    Its interfaces are as the plugin that made them had them, which may be of another version.
+    Its interfaces are as the plugin that made them wrote them, possibly in another version.
     """
     assert result["cniVersion"] == version
     assert isinstance(result["dns"], dict)
@@ -242,7 +242,7 @@ def test_a_previous_result_of_any_version_is_read(subject):
         other.configuration["cniVersion"] = subject.version
         try:
             result = other.added()
-            # 0.1.0 and 0.2.0 do not say what interfaces there are.
+            # Results of 0.1.0 and 0.2.0 have no interfaces.
             assert_form(result, subject.version, has_interfaces=at_least(version, "0.3.0"),
                         made_by=version)
         finally:

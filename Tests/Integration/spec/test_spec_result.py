@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Points 11 to 16 of the specification: what a result says, and what is done of it."""
+"""Points 11 to 16 of the specification: the content of a result, and what is made of it."""
 
 from lab.spec import BRIDGE, IPAM, ROUTE, at_least, spec
 
@@ -23,7 +23,7 @@ def test_what_is_in_the_previous_result_comes_out_unchanged_and_in_its_place(sub
     previous |= {"unknown": strange}
     if at_least(subject.version, "0.3.0"):
         version = {} if at_least(subject.version, "1.0.0") else {"version": "4"}
-        # Nobody's: an interface, an address and a route of another plugin.
+        # An interface, an address and a route of another plugin.
         previous.setdefault("interfaces", []).append({"name": "other0", "x": strange})
         other = len(previous["interfaces"]) - 1
         previous.setdefault("ips", []).append(
@@ -43,7 +43,7 @@ def test_what_is_in_the_previous_result_comes_out_unchanged_and_in_its_place(sub
 @spec(11, since="0.3.0")
 def test_the_addresses_are_on_the_interfaces_that_they_name(subject):
     previous = subject.prepare() or {"cniVersion": subject.version}
-    # In front, so that no index is what it would be in a chain of ours alone.
+    # Put first, so that every index differs from that in a chain of ours alone.
     previous["interfaces"] = [{"name": "other0"}] + previous.get("interfaces", [])
     for ip in previous.get("ips", []):
         ip["interface"] += 1
@@ -109,7 +109,7 @@ def test_del_works_with_a_previous_result_and_without(subject):
         subject.call("DEL", pod, **({"prevResult": result} if keys else {})).succeeded()
         after = subject.traces(pod)
         if subject.plugin == ROUTE:
-            # The node's routes are every pod's, and the pod's go with it.
+            # The node's routes serve every pod, and the pod's are deleted with it.
             assert after["leases"] == before["leases"]
         elif subject.plugin == IPAM:
             assert after["leases"] == {} and after["pod"] == before["pod"]
@@ -123,7 +123,7 @@ def test_del_works_with_a_previous_result_and_without(subject):
 @spec(14, BRIDGE, since="0.3.0")
 def test_interfaces_have_sandbox_and_mac_and_from_1_1_0_mtu(subject):
     subject.prepare()
-    # As given, although the namespace has other paths.
+    # CNI_NETNS as given, although the namespace has other paths.
     sandbox = f"/run/../run//netns/{subject.pods['pod']}"
     result = subject.call("ADD", environment={"CNI_NETNS": sandbox}, mtu=1400).succeeded().json
     bridge, port, interface = result["interfaces"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Points 17 to 23 of the specification: what DEL, a failed ADD, CHECK, GC and STATUS leave and tell."""
+"""Points 17 to 23 of the specification: DEL, a failed ADD, CHECK, GC and STATUS."""
 
 import pytest
 
@@ -9,12 +9,12 @@ VALID = "cni.dev/valid-attachments"
 
 
 def attached(subject, pod="pod", **options):
-    """A pod with its attachment; gives the keys with which a later call is told its result."""
+    """Attaches a pod; returns the keys that pass its result to a later call."""
     return {"prevResult": subject.added(pod, **options)}
 
 
 def undone(subject, pod="pod"):
-    """Whether nothing of the plugin's own is left of the attachment on the node."""
+    """Whether the node has nothing left of the attachment that the plugin made."""
     if subject.plugin == BRIDGE:
         return subject.leases() == {} and subject.ports() == []
     if subject.plugin == IPAM:
@@ -23,13 +23,13 @@ def undone(subject, pod="pod"):
 
 
 def remembered(subject):
-    """The pods' addresses that the node has neighbour entries for."""
+    """The pods' addresses in the node's neighbour table."""
     return [entry["dst"] for entry in subject.node.ip("neigh", "show", "dev", subject.bridge)
             if not entry["dst"].startswith("fe80")]
 
 
 def remember(subject, pod="pod"):
-    """Gives the node a neighbour entry of the pod, as traffic would."""
+    """Gives the node neighbour entries of the pod, as traffic does."""
     for address in (str(subject.subnet[2]), str(subject.subnet6[2])):
         subject.node.run("ip", "neigh", "replace", address, "lladdr", "02:00:00:00:00:33",
                          "dev", subject.bridge, "nud", "reachable")
@@ -42,7 +42,7 @@ def remember(subject, pod="pod"):
 def test_del_succeeds_without_the_namespace(subject):
     keys = attached(subject)
     if subject.plugin == ROUTE:
-        # Without another pod the bridge would go down, and the kernel forget by itself.
+        # Without another pod the bridge goes down, and the kernel deletes the entries itself.
         subject.prepare("other")
     remember(subject)
     subject.node.remove_pod(subject.pods["pod"])
@@ -109,7 +109,7 @@ def test_a_delegate_that_fails_is_deleted_and_nothing_is_left(subject):
     assert subject.traces() == before
 
 
-# What the kernel refuses at the last step.
+# The kernel refuses the second route at the last step.
 UNREACHABLE = [{"dst": "203.0.113.0/24"}, {"dst": "198.51.100.0/24", "gw": "192.0.2.200"}]
 
 
@@ -127,7 +127,7 @@ def test_an_add_that_fails_at_its_last_step_leaves_nothing(subject):
     else:
         keys["routes"] = UNREACHABLE
         words = ["198.51.100.0/24"]
-        # The node's own routes serve every pod and are no attachment's.
+        # The node's own routes serve every pod and belong to no attachment.
         subject.call("DEL").succeeded()
     before = subject.traces()
     error = subject.call("ADD", **keys).error
@@ -143,7 +143,7 @@ def test_an_add_that_fails_at_its_last_step_leaves_nothing(subject):
 # 20
 
 def broken(subject):
-    """What can go wrong, as commands on the node or in the pod, and what CHECK then says."""
+    """Faults as commands on the node or in the pod, and the words that CHECK must then say."""
     pod, bridge = subject.pods["pod"], subject.bridge
     v4, v6 = f"{subject.subnet[2]}/24", f"{subject.subnet6[2]}/64"
     port = next(iter(subject.ports()))
@@ -181,7 +181,7 @@ def test_check_names_what_is_missing_or_changed(subject):
     keys = attached(subject)
     count = len(broken(subject))
     for number in range(count):
-        # Each fault in a place of its own.
+        # A new subject for each fault.
         other = Subject(subject.node, subject.plugin, subject.version)
         try:
             keys = attached(other)
@@ -254,7 +254,7 @@ def test_gc_keeps_exactly_what_is_valid(subject):
 
 @spec(22, since="1.1.0")
 def test_gc_with_null_frees_everything_as_with_an_empty_list(subject):
-    """libcni writes a network without attachments so."""
+    """libcni writes null for a network without attachments."""
     attached(subject)
     subject.call("GC", None, **{VALID: None}).succeeded()
     assert subject.plugin == ROUTE or subject.leases() == {}
@@ -277,7 +277,7 @@ def test_gc_without_a_list_frees_nothing(subject):
 def test_gc_goes_on_after_an_error_and_reports_it(subject):
     attached(subject, "one")
     attached(subject, "two")
-    # The delegate cannot do its part; the bridge's is done all the same.
+    # The delegate's part fails; the bridge's part is still done.
     subject.call("GC", None, ipam={"type": "missing"}, **valid(subject, "one")).refused(
         103, "missing")
     assert len(subject.ports()) == 1
@@ -290,7 +290,7 @@ def test_gc_goes_on_after_a_lease_that_cannot_be_freed(subject):
     before = subject.leases()
     stuck = str(subject.subnet[3])
     path = f"/run/humanz/ipam/{subject.name}/{stuck}"
-    # A file that is a mount point cannot be removed, whoever asks.
+    # A file that is a mount point cannot be removed, not even by root.
     subject.node.run("mount", "--bind", path, path)
     try:
         subject.call("GC", None, **{VALID: []}).refused(5, stuck)
@@ -332,12 +332,12 @@ def test_status_says_nothing_of_what_the_next_add_heals(subject, command, words)
     subject.call("STATUS", None).succeeded()
     subject.node.run(*command.format(subject=subject).split())
     before = subject.traces()
-    # A runtime gives a node whose STATUS fails no pods: no ADD would heal it.
+    # Runtimes start no pod on a node whose STATUS fails, so no ADD would repair it.
     subject.call("STATUS", None).succeeded()
     subject.call("STATUS", None, statusLimited=True).succeeded()
     subject.call("CHECK", **keys).refused(102, *(word.format(subject=subject) for word in words))
     assert subject.traces() == before
-    # The next ADD heals it.
+    # The next ADD repairs it.
     attached(subject, "next")
     subject.call("STATUS", None).succeeded()
     subject.call("CHECK", **keys).succeeded()

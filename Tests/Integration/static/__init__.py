@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The programs as files: what they need of a machine, and the same for arm64."""
+"""The program files: what they need on a machine, on x86-64 and on arm64."""

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// memory: calls the C functions for memory in a random order and checks what they promise.
+// memory: calls the C functions for memory in a random order and checks their results.
 //
-// Exit status 0 if they keep it; otherwise a line says what was broken.
+// The exit status is 0 if they behave as C says; otherwise a line names what they broke.
 
 #define _GNU_SOURCE
 #include <errno.h>
@@ -34,7 +34,7 @@ static void require(int is_so, const char *what) {
   exit(1);
 }
 
-/// Any size, small ones most often.
+/// Any size; small ones are most likely.
 static size_t random_size(void) { return random_below(1u << random_below(19)); }
 
 static void fill(int i, void *start, size_t size, size_t alignment) {
@@ -88,7 +88,7 @@ static void step(int i) {
   }
 }
 
-/// Pages that this process uses.
+/// The pages that this process uses.
 static long resident(void) {
   long size, resident;
   FILE *file = fopen("/proc/self/statm", "r");

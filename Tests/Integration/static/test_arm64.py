@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The programs for arm64, of `make build ARCH=arm64`, run by qemu's emulation of a process."""
+"""The programs for arm64, from `make build ARCH=arm64`, run by qemu's user-mode emulation."""
 
 import shutil
 import subprocess
@@ -21,7 +21,7 @@ pytestmark = [
 
 
 def emulate(node):
-    """Gives the node our programs for arm64."""
+    """Replaces the node's programs by ours for arm64."""
     for program in PROGRAMS:
         path = node.path(f"{PLUGINS}/{program}")
         path.unlink()
@@ -60,12 +60,12 @@ def test_both_architectures_give_keep_and_free_leases_of_one_store(node, arm64_n
         "ranges": [[{"subnet": "10.9.0.0/28"}], [{"subnet": "fd09::/124"}]]})
         for each in (arm64_node, node)]
     for network in networks:
-        network.configuration["type"] = "bridge"  # As a delegate: of the plugin that has the section.
+        network.configuration["type"] = "bridge"  # as this plugin's delegate
 
     def leases():
         return {entry.name for entry in (tmp_path / "net").iterdir() if entry.name[0].isdigit()}
 
-    # By turns, and each freed by the other one.
+    # In turn, and each frees the other's leases.
     results = []
     for number in range(6):
         results.append(networks[number % 2].call("ADD", f"pod{number}", namespace="/run/netns/none"))
@@ -80,7 +80,7 @@ def test_both_architectures_give_keep_and_free_leases_of_one_store(node, arm64_n
     assert leases() == set()
 
 
-# What is asked of both, and where the answer depends on numbers, texts or their order.
+# Calls for both architectures, whose answers depend on numbers, texts or their order.
 _RANGE = {"subnet": "10.1.2.0/24", "rangeStart": "10.1.2.200", "exclude": ["10.1.2.201/32"]}
 CALLS = {
     "bad JSON": ("humanz-bridge", "ADD", b'{"cniVersion": "1.0.0",\n "name" }'),

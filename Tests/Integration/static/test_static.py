@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the programs need of a machine to run: its kernel, and nothing else."""
+"""The programs need nothing on a machine but its kernel."""
 
 import os
 import pathlib
@@ -53,7 +53,7 @@ def test_a_plugin_answers_version_in_an_empty_root(program, tmp_path):
     assert done.returncode == 0 and '"1.1.0"' in done.stdout, done
 
 
-# A root with the kernel's file systems, /run, and the plugins: an image made from nothing.
+# A root with only the kernel's file systems, /run, and the plugins.
 _BARE = """
 set -e
 root=/run/tmp/root
@@ -107,9 +107,9 @@ def test_each_process_of_a_call_asks_for_memory_once(node, verb, record_property
     assert len(asked) == programs, "\n".join(lines)
 
 
-# malloc and its family, by their names in C
+# malloc and its family
 
-# What Package.swift has the linker do.
+# The same linker options as in Package.swift.
 _REPLACED = [f"-Wl,--defsym={name}=humanz_{name}" for name in (
     "malloc", "calloc", "realloc", "free", "posix_memalign", "aligned_alloc", "memalign",
     "malloc_usable_size")]
@@ -117,7 +117,7 @@ _REPLACED = [f"-Wl,--defsym={name}=humanz_{name}" for name in (
 
 @static
 def test_the_c_functions_for_memory_do_what_c_says(tmp_path):
-    """A C program with the module of the release build in it, and nothing else of ours."""
+    """A C program linked with the release build's Memory module and nothing else of ours."""
     machine = platform.machine()
     libraries = ROOT / ".build-static-deps" / {"x86_64": "amd64", "aarch64": "arm64"}[machine]
     objects = list((ROOT / ".build" / f"{machine}-unknown-none-elf" / "release" / "Memory.build").glob("*.o"))
@@ -132,7 +132,7 @@ def test_the_c_functions_for_memory_do_what_c_says(tmp_path):
     subprocess.run([program], check=True, timeout=60)
 
 
-# Where they are built with STATIC=0
+# Programs built with STATIC=0
 
 @dynamic
 @pytest.mark.parametrize("program", PROGRAMS)
@@ -141,7 +141,7 @@ def test_a_dynamic_program_needs_libc_libm_and_libmnl_at_most(program):
     needed = re.findall(r"\(NEEDED\).*\[(.+)\]", needs)
     assert "libc.so.6" in needed
     assert set(needed) <= {"libc.so.6", "libm.so.6", "libmnl.so.0"}
-    # They are the system's own: no other folder is looked into.
+    # They come from the system's own folders: no other folder is searched.
     assert "RUNPATH" not in needs and "RPATH" not in needs, needs
 
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The standard library's comparison of strings is replaced in each program, by the name of its symbol.
+"""Each program replaces the standard library's comparison of strings, by the name of its symbol.
 
-The linker prefers our strong symbol to the library's weak one without a word. With a compiler that names
-the function otherwise the two would not meet: the programs would compare by Unicode's rules, and be larger.
-What the replacement does is in the unit tests' tables, which also run in the release build.
+The linker silently prefers our strong symbol to the library's weak one. With a compiler that mangles the name
+differently, both would be linked: the programs would compare by Unicode's rules, and be larger.
+The unit tests' tables test the replacement itself, in the release build too.
 """
 
 import os
@@ -15,7 +15,7 @@ import pytest
 from lab.isolated_node import OURS, ROOT
 
 pytestmark = pytest.mark.skipif(
-    os.environ.get("HUMANZ_EMBEDDED") == "0", reason="ordinary Swift has the library's comparison")
+    os.environ.get("HUMANZ_EMBEDDED") == "0", reason="ordinary Swift uses the library's comparison")
 
 SOURCE = (ROOT / "Sources/Embedded/StringComparison.swift").read_text()
 NAME = re.search(r'@_silgen_name\(\s*"([^"]+)"\)', SOURCE).group(1)
@@ -26,7 +26,7 @@ def linked(program):
     built = [path for path in ROOT.glob(f".build/*/release/{program}")
              if path.stat().st_size == (OURS / program).stat().st_size
              and path.read_bytes() == (OURS / program).read_bytes()]
-    assert built, f"bin/{program} is not what was built last"
+    assert built, f"bin/{program} is not the last build"
     return (built[0].parent / f"{program}.product/Objects.LinkFileList").read_text().split()
 
 
@@ -38,5 +38,5 @@ def test_a_program_has_our_comparison_of_strings_and_no_other(program):
     assert {name for _, _, name in symbols} == {NAME}
     strong = [path for path, kind, _ in symbols if kind == "T"]
     assert [path.rsplit("/", 2)[1:] for path in strong] == [["Embedded.build", "StringComparison.swift.o"]]
-    # The library's own, which a module that compares strings brings along, is the weaker one.
+    # A module that compares strings may bring the library's own symbol, but only as a weak one.
     assert {kind for _, kind, _ in symbols} <= {"T", "U", "W", "V"}

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Kubernetes' nodes made into the cluster file and the routes."""
+"""`humanz sync`: Kubernetes' nodes become the cluster file and the routes."""

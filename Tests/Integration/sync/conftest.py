@@ -4,7 +4,7 @@ import pytest
 
 @pytest.fixture
 def node1(node):
-    """The first node, its uplink on the network that the nodes have in common."""
+    """The first node, with its uplink on the nodes' common network."""
     node.run("ip", "link", "add", "uplink", "type", "veth", "peer", "name", "switch")
     for link in ("uplink", "switch"):
         node.run("ip", "link", "set", link, "up")

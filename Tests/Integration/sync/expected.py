@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a sync on node1 is told of the cluster, and what it makes of that."""
+"""The input of a sync on node1, and the cluster file and the routes that it must make."""
 
 import json
 import time
@@ -16,12 +16,12 @@ def sync(node, input, *words, check=True):
 
 
 def member(number, families=("4",), **options):
-    """A node of the cluster, as Kubernetes tells of it."""
+    """A node of the cluster, as a Kubernetes object."""
     return told(number, families, **options)
 
 
 def peers(*numbers, families=("4",)):
-    """The peers in the cluster file, which has them by subnet."""
+    """The peers in the cluster file, ordered by subnet."""
     return [{"name": f"node{number}", "subnet": subnets(number, [family])[0],
              "via": uplinks(number, [family])} for family in families for number in numbers]
 
@@ -48,11 +48,11 @@ def cluster_file(node, path=CLUSTER_FILE):
 
 
 def inode(node):
-    """Which file the cluster file is: another one after each time it is written."""
+    """The inode of the cluster file: each write makes a new one."""
     return node.path(CLUSTER_FILE).stat().st_ino
 
 
-# What happens to the routes of a node, as shell commands.
+# Changes by others to a node's routes, as shell commands.
 HARM = [
     "ip link set uplink down; ip link set uplink up",
     "ip route delete 10.244.2.0/24",
@@ -64,7 +64,7 @@ HARM_IDS = ["link flap", "route deleted", "all deleted", "another next hop", "ad
 
 
 def healed_after(node, harm, right):
-    """How many seconds after some harm the routes are right again."""
+    """The seconds until the routes are right again after a change."""
     node.run("sh", "-c", harm)
     start = time.monotonic()
     eventually(lambda: routes(node) == right)

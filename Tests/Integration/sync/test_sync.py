@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""sync: Kubernetes' nodes in, the cluster file and this node's routes out."""
+"""sync: reads Kubernetes' nodes, writes the cluster file and this node's routes."""
 
 import json
 import os
@@ -24,7 +24,7 @@ WITHOUT_SUBNET = "{} no podCIDR: was the cluster made with --pod-network-cidr?"
 
 
 class Messages:
-    """Counts what a command sends to the kernel, by strace, which may not know messages by name."""
+    """Counts what a command sends to the kernel, with strace, which may print message types as numbers."""
 
     def __init__(self, node, input, command=SYNC):
         node.run("strace", "-v", "-e", "trace=sendto", "-o", "/run/tmp/trace", *command, input=input)
@@ -114,7 +114,7 @@ def test_a_cluster_that_gives_no_subnets_is_one_sentence(node1):
     assert done.stderr == f"{SPEAKER}: {WITHOUT_SUBNET.format('node node1 and 2 more nodes have')}\n"
 
 
-# MARK: - Once more
+# MARK: - A second sync
 
 
 @by_families
@@ -144,7 +144,7 @@ def test_one_changed_node_is_one_message(node1, change):
 @by_families
 def test_a_node_that_leaves_loses_its_route_and_nobody_else_does(node1, families):
     sync(node1, listed(*(member(n, families) for n in (1, 2, 3))))
-    # To the same destination, at other metrics; elsewhere by hand; and ours of another making.
+    # Routes of others: to the same destination with another metric, by hand, and by another daemon.
     for family in families:
         for words in ([subnets(3, [family])[0], "proto", "static", "metric", "5000"],
                       [subnets(8, [family])[0], "proto", "bird"],
@@ -192,7 +192,7 @@ def test_links_in_the_place_of_its_files_are_not_followed(node1):
     assert not node1.path(CLUSTER_FILE).is_symlink() and cluster_file(node1) == content(2)
 
 
-# MARK: - Input that is none
+# MARK: - Invalid input
 
 GOOD = listed(member(1), member(2), member(4))
 SPOILT = {
@@ -254,7 +254,7 @@ def test_a_command_line_that_is_none_says_what_is_due(node1, words):
 
 
 class Watch:
-    """`sync --watch` with a stream that a test feeds."""
+    """`sync --watch` with a stream that the test writes."""
 
     def __init__(self, node, *words):
         self.process = node.start(
@@ -266,7 +266,7 @@ class Watch:
         self.process.stdin.flush()
 
     def end(self):
-        """Ends the stream; gives exit status and what was said."""
+        """Ends the stream; returns the exit status and the output."""
         _, said = self.process.communicate(timeout=patience(30))
         return self.process.returncode, said
 
@@ -398,7 +398,7 @@ def test_a_signal_ends_it_with_success_once_it_has_done_what_it_does(node1, numb
     assert (cluster_file(node1), routes(node1)) == (content(2), expected(2))
 
 
-# MARK: - Accidents and size
+# MARK: - Kills and size
 
 
 def test_killed_at_any_system_call_it_leaves_a_file_that_is_read(node1):
@@ -456,7 +456,7 @@ def test_five_thousand_nodes_take_little_longer_than_reading_them_and_no_memory(
             return time.monotonic() - start
 
     read = ["/usr/bin/python3", "-c", "import json, sys; json.load(sys.stdin)"]
-    # With 32 MiB of memory to have, which hold less than the input.
+    # With a limit of 32 MiB of memory, less than the input's size.
     limited = ["bash", "-c", 'ulimit -d 32768; exec "$@"', "limited", *SYNC]
     times = [(seconds(*read), seconds(*node1.entered(*limited))) for _ in range(2)]
     assert len(routes(node1)) == 4999

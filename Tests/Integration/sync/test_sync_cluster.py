@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nodes whose peers and subnets come from Kubernetes: `sync` and the chain together."""
+"""Nodes with peers and subnets from Kubernetes: `sync` and the chain together."""
 
 import pytest
 
@@ -8,13 +8,13 @@ from lab.cluster import CLUSTER_FILE, Cluster, by_families, from_kubernetes, sub
 
 
 def stage(member, **keys):
-    """The route stage alone, for what runtimes of today do not call."""
+    """The route stage alone, for verbs that current runtimes do not call."""
     return Network(member.node, "humanz-route", "1.1.0", name="humanz", network=member.networks,
                    clusterFile=CLUSTER_FILE, **keys)
 
 
 def complaint(member):
-    """What CHECK says; empty where all is well. STATUS says nothing of what an ADD repairs."""
+    """CHECK's message; empty if all is well. STATUS must succeed if an ADD can repair the node."""
     stage(member).call("STATUS")
     code, words = stage(member).complaint(
         "CHECK", member.pod, prevResult=member.chain.results[member.pod])
@@ -41,7 +41,7 @@ def test_one_file_serves_every_node_and_who_leaves_is_forgotten(families):
         first, second, third = cluster
         foreign = []
         for family in families:
-            # By hand, to the same destination: it survives what becomes of ours.
+            # A route by hand to the same destination: it stays when ours is removed.
             words = [f"-{family}", "route", "add", subnets(3, [family])[0], "dev", "lo",
                      "proto", "static", "metric", "9000"]
             first.node.run("ip", *words)
@@ -68,7 +68,7 @@ def test_add_and_sync_want_the_same_routes(families):
         before = first.routes()
         first.add_pod()
         assert first.routes() == before
-        # With the rest of the network refused by the ADD, and a route less and one more.
+        # The ADD has made the rest of the network unreachable; now node 2 leaves and node 4 joins.
         fourth = told(4, families)
         first.sync(everyone[0], everyone[2], fourth)
         after = first.routes()
@@ -112,7 +112,7 @@ def test_an_add_that_has_read_the_old_file_does_not_undo_a_sync():
     with Cluster(families, from_kubernetes, count=1) as (first,):
         first.sync(told(1, families), told(2, families))
         first.add_pod()
-        # Each message to the kernel takes a while, so that the sync comes between file and routes.
+        # Each message to the kernel is delayed: the sync runs between the ADD's reading of the file and its routes.
         slow = stage(first).start("ADD", first.pod, under=[
             "strace", "-o", "/run/tmp/trace", "-e", "trace=openat,sendto",
             "-e", "inject=sendto:delay_enter=200000"])
@@ -136,7 +136,7 @@ def test_a_node_that_was_synced_is_ready_for_its_first_pod(program):
             stage(first, ipMasq=True).call("STATUS")
         assert refused.value.error["code"] == 50
         first.sync(told(1, families), told(2, families))
-        # Firewall and masquerade are the first ADD's to make: who waits for them waits for ever.
+        # The first ADD makes the firewall and masquerade rules, so STATUS must not wait for them.
         stage(first, ipMasq=True).call("STATUS")
         first.add_pod()
         stage(first, ipMasq=True).call("STATUS")

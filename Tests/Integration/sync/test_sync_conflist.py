@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`sync --watch CONFLIST`: the routes to the peers that a conflist names, repaired whatever happens to them."""
+"""`sync --watch CONFLIST` repairs the routes to the peers in a conflist, whatever changes them."""
 
 import json
 import os
@@ -22,7 +22,7 @@ RIGHT = {**expected(2, 3)}
 
 
 def conflist(*numbers, **keys):
-    """The chain with peers of these numbers."""
+    """The chain with the peers of these numbers."""
     peers = [{"subnet": f"10.244.{n}.0/24", "via": f"192.168.0.{n}"} for n in numbers]
     return json.dumps({"cniVersion": "1.0.0", "name": "net", "plugins": [
         {"type": "humanz-bridge", "bridge": "pods"},

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""sync with damaged input: it ends with a status, and applies all of it or nothing."""
+"""sync with damaged input: it ends with an exit status, and applies the whole input or nothing."""
 
 import json
 import random
@@ -18,7 +18,7 @@ ORIGINALS = [
 
 
 def damaged(text, chance):
-    """The text with one piece of it left out, doubled, changed or put elsewhere."""
+    """The text with a piece removed, repeated, changed or moved."""
     data = bytearray(text.encode())
     start = chance.randrange(len(data))
     end = min(len(data), start + chance.choice((1, 1, 1, 2, 10, 1000)))
@@ -50,10 +50,10 @@ def test_damaged_lists_are_applied_whole_or_not_at_all(node1, seed):
         done = subprocess.run(node1.entered(*SYNC), input=text, capture_output=True, timeout=30)
         assert done.returncode in (0, 1), text
         refused = done.stderr.startswith(f"{SPEAKER}: stdin: ".encode())
-        # What is applied with a node left out is status 1, too.
+        # The status is also 1 if the input is applied but a node is left out.
         assert done.returncode == (1 if done.stderr else 0), done
         if refused:
             assert (inode(node1), cluster_file(node1)) == (before, was)
         applied += not refused
-    # Damage to what nobody reads does no harm; most does.
+    # Damage to a part that sync ignores does no harm; most damage does.
     assert 0 < applied < 60

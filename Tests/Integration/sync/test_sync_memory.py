@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""humanz sync --watch: what it holds of memory while it goes on."""
+"""humanz sync --watch: its memory does not grow."""
 
 import pathlib
 import re
@@ -25,7 +25,7 @@ def test_a_sync_holds_no_more_memory_after_thousands_of_events(node1, record_pro
         watch.tell(listed(*members))
         eventually(lambda: routes(node1) == expected(*range(2, NODES)))
         for version in range(8):
-            # The last one is not there, or is again: it shows when all before it were read.
+            # The last node comes or goes in each round: its route shows that all events before were read.
             watch.tell("".join(event("MODIFIED", changed(one, 2000 + version)) for one in members * 5))
             here = version % 2 == 1
             watch.tell(event("ADDED" if here else "DELETED", members[-1]))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Beside systemd-networkd, which has the node's uplink: the routes outlive its restarts."""
+"""With systemd-networkd managing the node's uplink: the routes survive its restarts."""
 
 import pathlib
 import subprocess
@@ -19,7 +19,7 @@ FOLDER = "/run/systemd"
 
 @pytest.fixture(params=[True, False], ids=["with the drop-in", "without"])
 def node2(request, node):
-    """A node whose uplink networkd configures."""
+    """A node whose uplink systemd-networkd configures."""
     node.run("ip", "link", "add", "uplink", "type", "veth", "peer", "name", "switch")
     for link in ("uplink", "switch"):
         node.run("ip", "link", "set", link, "up")
@@ -30,13 +30,13 @@ def node2(request, node):
     if request.param:
         node.path(f"{FOLDER}/networkd.conf.d/humanz.conf").write_text(
             (ROOT / "systemd" / "networkd-humanz.conf").read_text())
-    # There is no udev to wait for, as in a container.
+    # There is no udev, as in a container.
     node.run("mount", "-o", "remount,ro,bind", "/sys")
     return node
 
 
 def start_networkd(node):
-    """Starts networkd, in place of one that runs; waits until it has configured the uplink."""
+    """Starts or restarts networkd; waits until it has configured the uplink."""
     node.run("pkill", "-KILL", "-x", "systemd-network", check=False)
     with node.path("/run/tmp/networkd").open("w") as log:
         node.start(NETWORKD, stdout=log, stderr=subprocess.STDOUT,
@@ -54,7 +54,7 @@ def test_the_routes_outlive_a_restart_of_networkd(node2):
     eventually(lambda: routes(node2) == expected(2, 3), seconds=1)
     time.sleep(patience(1))
     assert routes(node2) == expected(2, 3)
-    # networkd has the link go down, and up again.
+    # networkd sets the link down and up again.
     node2.run("ip", "link", "set", "uplink", "down")
     node2.run("ip", "link", "set", "uplink", "up")
     eventually(lambda: routes(node2) == expected(2, 3), seconds=1)

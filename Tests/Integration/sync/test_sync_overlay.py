@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`humanz sync` with an overlay: nodes behind a router, told by Kubernetes, that move between segments."""
+"""`humanz sync` with an overlay: nodes of a Kubernetes cluster on two segments, which move between them."""
 
 import contextlib
 import re
@@ -28,7 +28,7 @@ def told(number, families, segment):
 
 
 def ways(member):
-    """The ways to other nodes' pods: "plain" or "vxlan", by destination."""
+    """The kind of each route to another node's pods, "plain" or "vxlan", by destination."""
     return {line.split()[0]: "vxlan" if "encap" in line else "plain"
             for family in member.families
             for line in member.node.run(
@@ -37,7 +37,7 @@ def ways(member):
 
 
 def move(member, segment, number):
-    """Takes a node to another segment, as its administrator does."""
+    """Moves a node to another segment, as its administrator does."""
     member.node.run("ip", "link", "delete", "uplink")
     member.segment = number
     segment.join(member.node, "uplink", *(
@@ -51,12 +51,12 @@ def add_way_out(member):
                         gateway(member.segment, family))
 
 
-# How long a pod may be away after its node has moved.
+# The longest time that a pod may be unreachable after its node has moved, in seconds.
 AT_MOST = 1.0
 
 
 class Echoes:
-    """A pod that asks another one every 50 ms; when it was answered is known afterwards."""
+    """Echo requests from a pod every 50 ms; the times of the answers are read at the end."""
 
     def __init__(self, member, address):
         self.process = member.node.start(
@@ -97,7 +97,7 @@ def test_a_node_that_moves_to_the_other_segment_answers_again_within_a_second(
                 watch.tell(event_of_move)
             for echo in echoes:
                 answers = [answer for answer in echo.answers() if answer > moved]
-                assert answers, "no pod answered any more"
+                assert answers, "no answer after the move"
                 record_property(f"moved to a peer reached by {way}", f"{answers[0] - moved:.2f} s")
                 assert answers[0] - moved < patience(AT_MOST)
             assert ways(first) == {subnet: "plain" for subnet in near} | {subnet: way for subnet in far}
@@ -107,7 +107,7 @@ def test_a_node_that_moves_to_the_other_segment_answers_again_within_a_second(
 
 
 def test_a_node_that_finds_itself_on_another_segment_needs_no_word_of_the_cluster():
-    """The kernel tells of its new address, by which it reaches others another way."""
+    """The kernel reports the node's new address; the routes to the other nodes follow from it."""
     families = ["4"]
     with Cluster(families, chain, count=3, behind=(3,)) as cluster:
         third = cluster.members[2]
@@ -132,7 +132,7 @@ def test_a_peer_that_left_loses_its_route_through_the_overlay():
         assert ways(first) == {"10.244.3.0/24": "vxlan"}
         rules = first.node.run("nft", "list", "ruleset").stdout
         assert "10.244.3.0/24" in rules and "10.244.2.0/24" not in rules
-        # An ADD wants the same.
+        # An ADD makes the same routes.
         first.add_pod()
         assert ways(first) == {"10.244.3.0/24": "vxlan"}
         assert first.chain.run("check", first.pod) is None

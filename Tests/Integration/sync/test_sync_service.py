@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The service humanz-sync as systemd would run it, fed by kubectl itself."""
+"""The unit humanz-sync as systemd runs it, with a real kubectl."""
 
 import os
 import pathlib
@@ -25,7 +25,7 @@ SAID = "/run/tmp/said"
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-    """The unit as `make install` puts it into place for the nodes' folder of plugins."""
+    """The unit as `make install` writes it for the node's plugin folder."""
     root = tmp_path_factory.mktemp("root")
     subprocess.run(
         ["make", "-C", ROOT, "-o", "build", "install", f"DESTDIR={root}", f"CNI_BIN_DIR={PLUGINS}",
@@ -34,7 +34,7 @@ def installed(tmp_path_factory):
 
 
 def service(unit, node):
-    """Starts what the unit starts, with what it has in its environment."""
+    """Starts the unit's command with the unit's environment."""
     lines = dict(re.findall(r"^(\w+)=(.*)$", unit.read_text(), re.MULTILINE))
     environment = dict(pair.split("=") for pair in lines["Environment"].split())
     assert environment.keys() == {"NODE", "KUBECONFIG"}
@@ -44,7 +44,7 @@ def service(unit, node):
 
 
 def start(node, *command):
-    """Starts a command with a name for the node and kubectl's configuration."""
+    """Starts a command with a node name and kubectl's configuration in its environment."""
     with node.path(SAID).open("w") as said:
         return node.start(
             "env", "NODE=node1", f"KUBECONFIG={KUBECONFIG}", "HOME=/run/tmp", *command,
@@ -52,13 +52,13 @@ def start(node, *command):
 
 
 def child_of(process):
-    """The one child of a process, by its ID."""
+    """The process ID of a process's only child."""
     child, = pathlib.Path(f"/proc/{process}/task/{process}/children").read_text().split()
     return int(child)
 
 
 def child(process):
-    """humanz, which nsenter has started."""
+    """The process ID of humanz, which nsenter has started."""
     return child_of(process.pid)
 
 
@@ -67,7 +67,7 @@ def said(node):
 
 
 def end(node, process):
-    """Waits for the end; gives exit status and what was said."""
+    """Waits for the end; returns the exit status and the output."""
     return process.wait(timeout=patience(30)), said(node)
 
 
@@ -120,7 +120,7 @@ def test_the_service_follows_the_cluster(installed, node1):
         eventually(lambda: routes(node1)["10.244.4.0/24"] == "192.168.0.44")
         server.tell("DELETED", member(2))
         eventually(lambda: "10.244.2.0/24" not in routes(node1))
-        # A watch that ends, as each does from time to time, is not the service's end.
+        # The end of a watch, which happens from time to time, does not end the service.
         server.close_watches()
         server.tell("ADDED", member(2))
         eventually(lambda: "10.244.2.0/24" in routes(node1))

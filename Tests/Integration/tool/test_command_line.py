@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One command line for all commands: help, version, options, exit status, and nothing but text on a terminal."""
+"""What all commands share: help, version, options, exit status, and safe output on a terminal."""
 
 import json
 import re
@@ -71,7 +71,7 @@ def test_output_that_cannot_be_written_is_an_error(node, tool):
         assert done.returncode == 1 and "No space left" in done.stderr
 
 
-# Escape sequences that clear a screen: with C0, with C1, and marks that turn the order of letters round.
+# Escape sequences that clear a screen, from C0 and C1, and characters that change the direction of text.
 HOSTILE = "\x1b[2Jred\x07\x7f\x9b2J\u202egnp\u2066\u200f\u2028x"
 CONTROLS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
@@ -97,7 +97,7 @@ def test_no_escape_sequence_reaches_a_terminal(node, tool):
         printed[" ".join(words)] = done.stdout
         assert not CONTROLS.search(done.stdout + done.stderr), words
     assert "red" in printed["leases --wide"] and "red" in printed["release net 10.1.0.9"]
-    # A program reads what is there.
+    # In JSON a program reads the text unchanged.
     [lease] = [one for one in json.loads(printed["leases --json"])["leases"] if one["address"] == "10.1.0.2"]
     assert lease["since"] == HOSTILE
     assert any(HOSTILE in row.get("for", "") for row in json.loads(printed["routes --json"])["routes"])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The completions for bash, zsh and fish: each offers the commands and the options that the help names."""
+"""The completions for bash, zsh and fish offer the commands and options that the help names."""
 
 import os
 import pty
@@ -12,7 +12,7 @@ from lab.isolated_node import OURS, ROOT
 
 FILES = ROOT / "completions"
 
-# Makes zsh print each word that it would offer, between two lines with a NUL.
+# Makes zsh print each word that it offers, between two lines with a NUL.
 ZSH_SETUP = """
 PROMPT=
 fpath=(%s $fpath)
@@ -83,7 +83,7 @@ def in_zsh(line, environment, folder):
 
 @pytest.fixture(params=["bash", "fish", "zsh"])
 def offered(request, tmp_path):
-    """What a shell offers for a command line whose cursor is at its end."""
+    """The words that a shell offers for a command line with the cursor at its end."""
     environment = {**os.environ, "PATH": f"{OURS}:{os.environ['PATH']}", "HOME": str(tmp_path),
                    "CNI_CONF_DIR": str(tmp_path)}
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""convert: other suites' configurations become conflists of ours, on which pods get what they had."""
+"""convert: configurations of other suites become ours, and pods get the same addresses and routes."""
 
 import json
 
@@ -31,7 +31,7 @@ KINDNET = {
 
 
 def converted(node, configuration, check=True):
-    """The conflist, and what is said beside it."""
+    """The conflist, and the messages on stderr."""
     node.path("/run/tmp/old").write_text(json.dumps(configuration))
     done = Tool(node).call("convert", "/run/tmp/old", check=check)
     return (json.loads(done.stdout) if done.returncode == 0 else None), done.stderr

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""install and uninstall: files put where a runtime looks, replaced in one step, and taken back exactly."""
+"""install and uninstall: write files where a runtime looks, replace them atomically, and remove exactly those."""
 
 import hashlib
 import json
@@ -20,14 +20,14 @@ CONFLIST = f"{CONF}/10-net.conflist"
 
 
 def content(node):
-    """What is in the two folders, by name."""
+    """The files in the two folders, by name."""
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest()
             for folder in (BIN, CONF) for path in node.path(folder).iterdir()}
 
 
 @pytest.fixture
 def fresh(node):
-    """A node with empty folders for a runtime, and a folder with what is to be installed."""
+    """A node with empty folders for a runtime, and a folder with the files to install."""
     for folder in (BIN, CONF, NEW):
         node.path(folder).mkdir(parents=True)
     for name in NAMES:
@@ -81,7 +81,7 @@ def test_the_conflist_is_written_last_and_removed_first(fresh):
 
 def test_running_plugins_are_replaced(fresh):
     install(fresh)
-    # A plugin that waits for its configuration.
+    # A running plugin that waits for its configuration.
     running = fresh.start("sh", "-c", f"sleep 30 | CNI_COMMAND=STATUS {BIN}/humanz-route")
     with fresh.path(f"{NEW}/humanz-route").open("ab") as file:
         file.write(b"another version")

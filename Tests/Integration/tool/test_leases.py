@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The commands that show who holds each address, and free one."""
+"""The commands that show the holder of each address, and free an address."""
 
 import fcntl
 import json
@@ -75,7 +75,7 @@ def test_leases_changes_nothing_and_takes_no_lock(network):
     network.give("pod")
     node = network.node
     store = node.path(STORE)
-    # Host-local's, which has no attachment files yet, and an empty file in it; folders that are no store.
+    # A store of host-local without attachment files and with an empty lease; folders that are not stores.
     (store / "theirs").mkdir()
     for name, content in [("lock", ""), ("10.2.0.2", "pod\r\neth0"), ("10.2.0.3", "")]:
         (store / "theirs" / name).write_text(content, newline="")
@@ -108,7 +108,7 @@ def test_leases_of_a_store_elsewhere(network):
     network.give("pod")
     node = network.node
     assert "10.1.0.2" in Tool(node).leases("net", store="/run/elsewhere")
-    # The conflist that names it is found by itself.
+    # With a conflist that names the store, the tool finds it.
     failed = Tool(node).call("leases", "net", check=False)
     assert failed.returncode == 1
     conflist = {"cniVersion": "1.0.0", "name": "net", "plugins": [{

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""lint: what is wrong in a configuration and around it, in words that say what is right."""
+"""lint: finds mistakes in a configuration and on the node, and says what is right."""
 
 import json
 
@@ -13,9 +13,9 @@ CHAIN = json.loads((ROOT / "conflists" / "10-humanz.conflist").read_text())
 
 @pytest.fixture
 def lint(node):
-    """Writes a conflist and lints it; gives status and findings."""
+    """Writes a conflist and runs lint; returns the status and the findings."""
     for name in ("containerd", "podman"):
-        # This machine's runtimes are not the node's.
+        # The host's runtimes are not the node's.
         node.run("mount", "--bind", "/dev/null", f"/usr/bin/{name}", check=False)
     node.run("mount", "-t", "tmpfs", "tmpfs", "/etc/containerd", check=False)
 

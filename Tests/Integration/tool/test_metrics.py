@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The node's metrics, as promtool and node_exporter read them, and the rules and the dashboard that use them."""
+"""The node's metrics as promtool and node_exporter read them, and the alert rules and dashboard that use them."""
 
 import json
 import re
@@ -16,7 +16,7 @@ DASHBOARD = ROOT / "deploy" / "grafana-dashboard.json"
 
 
 def metrics(node):
-    """The samples, by name and labels as they are written."""
+    """The samples, by name with labels."""
     text = Tool(node).call("metrics").stdout
     checked = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True)
     assert (checked.returncode, checked.stdout + checked.stderr) == (0, ""), text

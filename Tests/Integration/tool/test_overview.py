@@ -42,7 +42,7 @@ def test_a_node_on_which_all_is_well(node1):
         chain.add(pod)
     status, rows, rest = screen(node1)
     assert status == 0 and rest == "Nothing is wrong.\n"
-    # The rest of the network, the node's own subnet and node2's.
+    # Three routes: the rest of the network, the node's own subnet and node2's.
     assert rows == {"net": ["net", "pods", "2", "2", "of", "5", "3"]}
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command that shows who is behind each port, for a person and for a program."""
+"""The command that shows the pod behind each port, as a table and as JSON."""
 
 from lab.attachment import Network, link, port, subnets
 from lab.tool import WRONG_USAGE, Tool
@@ -14,7 +14,7 @@ def test_each_port_is_shown_with_its_attachment(node):
     node.run("ping", "-c", "1", "-W", "2", "10.77.0.1", pod="one")
     ports = {entry["containerID"]: entry
              for entry in Tool(node).ports(as_json=True)["ports"]}
-    # The node has spoken to the pod, and so knows its address.
+    # The node has sent packets to the pod, so its neighbour table has the address.
     assert ports["one"] == {
         "port": port(first.results["one"]), "bridge": "cni0", "network": "blue",
         "containerID": "one", "interface": "eth0", "mtu": 1400, "addresses": ["10.77.0.2"],
@@ -59,7 +59,7 @@ def test_the_state_says_what_keeps_packets_from_passing(node):
     node.run("ip", "link", "set", port(network.results["down"]), "down")
     node.run("ip", "link", "set", port(network.results["off"]), "nomaster")
     node.run("ip", "link", "set", "eth0", "down", pod="inside")
-    # The kernel takes up to a second to notice that a carrier is gone.
+    # The kernel takes up to a second to notice the loss of a carrier.
     eventually(lambda: "NO-CARRIER" in link(node, port(network.results["inside"]))["flags"], seconds=5)
     states = {entry["containerID"]: entry["state"]
               for entry in Tool(node).ports(as_json=True)["ports"]}

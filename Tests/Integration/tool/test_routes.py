@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command that shows the routes: each destination of a network with its state."""
+"""The command that shows each destination of a network with the state of its route."""
 
 import json
 import re
@@ -31,12 +31,12 @@ def test_routes_shows_each_destination_with_its_state(host):
     [drop] = [row for row in report["forward"] if row["policy"] == "drop"]
     assert drop["drops"] == ["net"] and "FORWARD" in drop["chain"]
     assert {row["device"] for row in report["reversePathFilter"]} >= {"uplink"}
-    # The kernel knows devices by number; a person does not.
+    # The text names devices; the kernel numbers them.
     assert any("via" in problem and "dev uplink" in problem for problem in report["problems"])
     text = tool.routes("/run/tmp/net.conflist")
     assert "number" not in text
     assert "Only policies are examined" in text
-    # What it says to do about the conflicting route does it.
+    # The advice about the conflicting route works.
     [deletion] = re.findall(r"if nobody needs it: `(.*)`", text)
     host.node.run(*deletion.split())
     states = {row["destination"]: row["state"]

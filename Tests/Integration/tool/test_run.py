@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command that runs a conflist does what libcni does, seen by plugins that write down their calls."""
+"""The command that runs a conflist behaves like libcni, as seen by plugins that record their calls."""
 
 import json
 
@@ -9,7 +9,7 @@ from lab.tool import WRONG_USAGE, Tool
 
 CACHE = "/run/humanz/results"
 
-# Writes its environment and stdin to a numbered file, and prints prevResult with an address more.
+# Records its environment and stdin in a numbered file, and prints prevResult with its own name added.
 RECORDER = """#!/usr/bin/python3
 import json, os, pathlib, sys
 stdin = sys.stdin.read()
@@ -36,7 +36,7 @@ NAMES = ["first", "second", "third"]
 
 
 class Runtime:
-    """A node with plugins that write down their calls, and the command on it."""
+    """A node with plugins that record their calls, and `humanz run` on it."""
 
     def __init__(self, node):
         self.node = node
@@ -54,7 +54,7 @@ class Runtime:
         return Tool(self.node).run(verb, conflist, *words, environment=environment)
 
     def calls(self):
-        """What the plugins were given since the last time this was asked."""
+        """The calls that the plugins have recorded since this was last called."""
         folder = self.node.path("/run/calls")
         calls = []
         for path in sorted(folder.glob("*")):
