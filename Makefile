@@ -1,36 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
-# The commands of the suite. Each installs what it needs and is missing, and may be repeated.
+# The commands of the suite. Each installs the packages that it needs, and can be repeated.
 #
 #   make help     this list
-#   make demo     the tutorial's network in namespaces, built and shown working
+#   make demo     builds the tutorial's network in namespaces and shows that it works
 #   make build    the release programs into bin/: static, with musl and libmnl in them
 #                 ARCH=arm64 builds for arm64, into bin-arm64/
 #                 STATIC=0 links them with the system's libc and libmnl
-#   make test     unit tests, then integration tests against bin/
-#   make tables   the unit tests' tables in the release build, as `make test` does too
-#   make test-arm64  the programs for arm64 as emulated processes, and the demo on an emulated machine
-#   make bench    our chain and its neighbours, measured side by side
-#   make model    the model of the lease store, checked with spin
-#   make test-kernels  the integration tests inside virtual machines with Debian's kernels, by hand
-#   make image    the container image, into humanz-amd64.tar; with ARCH=arm64 into humanz-arm64.tar
-#   make lint     the formatter's and the interpreters' own checks
+#   make test     the unit tests, then the integration tests with the programs in bin/
+#   make tables   the unit tests' tables in the release build; a part of `make test`
+#   make test-arm64  tests the programs for arm64 with qemu, and runs the demo on an emulated arm64 machine
+#   make bench    measures our chain and other plugins side by side
+#   make model    checks the model of the lease store with spin
+#   make test-kernels  the integration tests in virtual machines with Debian's kernels; not a part of `make test`
+#   make image    makes the container image humanz-amd64.tar, or humanz-arm64.tar with ARCH=arm64
+#   make lint     runs the formatter's and the interpreters' checks
 #   make install  DESTDIR=… CNI_BIN_DIR=/opt/cni/bin CNI_CONF_DIR=/etc/cni/net.d
 #                 BIN_DIR=/usr/local/bin UNIT_DIR=/lib/systemd/system SHARE_DIR=/usr/local/share
 #                 LOGROTATE_DIR=/etc/logrotate.d
-#   make install-files  the same of what is in bin/ already, without a build
-#   make man      the manual pages, into .build-manual/
-#   make texts    the parts of Documentation/ that come from the programs and the sources: after a change of a
-#                 command or of a message
-#   make documentation  the libraries' documentation by DocC, without a warning, into .build-documentation/
+#   make install-files  as install, with the programs in bin/, without a build
+#   make man      makes the manual pages in .build-manual/
+#   make texts    updates the parts of Documentation/ that are made from the programs and the sources: run it after
+#                 a change to a command or a message
+#   make documentation  makes the libraries' documentation with DocC in .build-documentation/; warnings are errors
 #   make dist     archives for amd64 and arm64, their checksums and an SPDX list of what is in them, into dist/
 #                 ARCH=amd64 makes one of them; so do deb and rpm
 #   make deb      Debian packages for amd64 and arm64, into dist/
 #   make rpm      RPM packages for x86_64 and aarch64, into dist/
 #   make test-packages  the packages and the README's commands in a clean Debian system
-#   make clean    removes what the others made
+#   make clean    removes everything that the other commands made
 #
 # HUMANZ_EMBEDDED=0 builds the plugins as ordinary Swift with a static standard library, for a
-# toolchain without the embedded one.
+# toolchain without Embedded Swift.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -50,12 +50,12 @@ SHARE_DIR ?= /usr/local/share
 LOGROTATE_DIR ?= /etc/logrotate.d
 ZSH_DIR ?= site-functions
 
-# The suite's version is in the sources, and nowhere else. What is packed has the time of the commit.
+# The version of the suite is in the sources only. Packed files have the time of the commit.
 VERSION := $(shell sed -n 's/^public let suiteVersion = "\(.*\)"$$/\1/p' Sources/CNI/*.swift)
 SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || date -r CHANGELOG.md +%s)
 export VERSION SOURCE_DATE_EPOCH
 
-# This machine's architecture, and the one to build for, by Debian's names.
+# The architecture of this machine and the one to build for, by Debian's names.
 HOST := $(patsubst x86_64,amd64,$(patsubst aarch64,arm64,$(shell uname -m)))
 ARCH ?= $(HOST)
 BIN := $(if $(filter $(HOST),$(ARCH)),bin,bin-$(ARCH))
@@ -75,7 +75,7 @@ NEEDS_BUILD := $(if $(wildcard /usr/share/keyrings/$(KEYRING).gpg),,$(KEYRING))
 build tables: export HUMANZ_STATIC_LIBRARIES := $(LIBRARIES)
 else
 $(if $(filter-out $(HOST),$(ARCH)),$(error ARCH=$(ARCH) is built statically only))
-# The plugins' libraries are the system's: nothing is looked for beside the plugins.
+# The plugins use the system's libraries: no library beside the plugins is looked for.
 RELEASE := -c release --disable-local-rpath
 ifeq ($(HUMANZ_EMBEDDED),0)
 export HUMANZ_EMBEDDED
@@ -133,7 +133,7 @@ test: needs-test tables
 	swift test
 	$(PYTHON) -m pytest -q Tests/Integration
 
-# The unit tests' tables, run by the release build's own code.
+# Runs the unit tests' tables in the release build.
 tables: build
 	HUMANZ_TABLES=1 swift build $(RELEASE) --product EmbeddedTables
 	HUMANZ_TABLES=1 "$$(swift build $(RELEASE) --show-bin-path)/EmbeddedTables"
@@ -205,7 +205,7 @@ texts:
 	Scripts/messages
 	Scripts/commands
 
-# Both architectures, unless one is asked for.
+# Both architectures, unless ARCH names one.
 PACKED := $(if $(filter command line environment,$(origin ARCH)),$(ARCH),amd64 arm64)
 dist: $(PACKED:%=build-%)
 	Scripts/dist $(PACKED)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// bare: the least that a program can be. No C library, no loader: it starts and exits.
+// bare: the smallest possible program. It has no C library and no loader: it starts and exits.
 
 __attribute__((noreturn)) void _start(void) {
 #if defined(__x86_64__)

@@ -23,7 +23,7 @@ from workloads import Workload, all_workloads
 
 
 def write_plan(workload: Workload, folder: Path) -> Path:
-    """The workload in the words of drive.c."""
+    """The workload as a plan for drive.c."""
     lines = [
         f"rounds {workload.rounds} {workload.warmup}",
         f"pods {workload.pods} {workload.at_once}",
@@ -65,7 +65,7 @@ def run(workload: Workload, drive: Path, plugins: Path) -> list[report.Sample]:
 
 
 def present(workload: Workload, missing: dict[str, list[str]]) -> Workload:
-    """The workload without the contestants that are not installed; those go to `missing`, by program."""
+    """The workload without contestants that are not installed; adds their programs to `missing`."""
     for contestant in workload.contestants:
         for program in contestant.missing:
             missing.setdefault(program, []).append(contestant.name)
@@ -77,8 +77,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--plugins", type=Path, required=True, help="folder with the humanz binaries")
     parser.add_argument("--tools", type=Path, required=True, help="folder with drive and floor")
-    parser.add_argument("--output", type=Path, required=True, help="folder for table, figures and chart")
-    parser.add_argument("--only", action="append", help="a workload's name; again for more")
+    parser.add_argument("--output", type=Path, required=True, help="folder for the table, figures and chart")
+    parser.add_argument("--only", action="append", help="a workload's name; may be repeated")
     options = parser.parse_args()
 
     node.be_alone()

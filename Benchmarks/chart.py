@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The figures as one picture: a panel of bars for each workload, ours in colour."""
+"""The figures as one picture: a panel of bars for each workload, with our plugins in colour."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def colour(row: dict) -> str:
 
 
 def bars(title: str, rows: list[tuple[str, str, float, str]]) -> list[str]:
-    """A panel at the origin. Rows: label, colour, value, value as written."""
+    """A panel at the origin. Each row has a label, a colour, a value, and the value as text."""
     longest = max(value for _, _, value, _ in rows)
     room = PANEL - LABEL - 60
     parts = [text(0, 0, title, weight="bold", size=13)]
@@ -92,7 +92,7 @@ def lease_curves(figures: dict) -> list[str]:
 
 
 def panels(figures: dict) -> Iterator[tuple[list[str], list[str]]]:
-    """Left and right, from the top."""
+    """Pairs of panels, left and right, from the top."""
     plain = ("chain", "pair", "reference", "floor")
     masquerading = ("chain-masq", "pair-masq", "ref-masq", "netavark")
     yield (panel(figures, "ADD of one pod", "pod", "ADD", plain),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who takes part: each contestant's stages and their configurations."""
+"""The contestants: the stages of each, and their configurations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SUBNET, GATEWAY = "100.100.0.0/24", "100.100.0.1"
 
 @dataclass(frozen=True)
 class Stage:
-    """One program of a contestant; `words` are for one that is no CNI plugin, a word for each verb."""
+    """One program of a contestant. For a program that is no CNI plugin `words` has its argument for each verb."""
 
     program: Path
     configuration: dict = field(default_factory=dict)
@@ -23,7 +23,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Contestant:
-    """`name` is also its node's namespace; `title` is for people; `base` names the one of ours that it is
+    """`name` also names its node's namespace; `title` is for people; `base` names our contestant that it is
     compared with."""
 
     name: str
@@ -33,7 +33,7 @@ class Contestant:
 
     @property
     def ours(self) -> bool:
-        """Whether it is the release build of ours: the dynamic one is shown beside it."""
+        """Whether it is our release build; the dynamic build is shown beside it and does not count."""
         return any(stage.program.name.startswith("humanz-") for stage in self.stages) and \
             not any(stage.program.parent.name == "dynamic" for stage in self.stages)
 
@@ -51,7 +51,7 @@ def ours(name: str, **keys: object) -> dict:
 
 
 def peers(count: int) -> list[dict]:
-    """Nodes on the segment of NODE_ADDRESS, each with a subnet of pods."""
+    """Nodes on the segment of NODE_ADDRESS, each with a pod subnet."""
     return [
         {"subnet": f"100.{101 + i // 256}.{i % 256}.0/24", "via": f"200.0.{1 + i // 200}.{1 + i % 200}"}
         for i in range(count)
@@ -70,7 +70,7 @@ def chain(plugins: Path, name: str, title: str, base: str, peer_count: int = 3, 
 
 
 def pair(plugins: Path, name: str, title: str, base: str, **keys: object) -> Contestant:
-    """humanz-bridge with humanz-ipam as its delegate: what the reference does, key for key."""
+    """humanz-bridge with humanz-ipam as its delegate, with the same keys as the reference contestant."""
     ipam = {"type": "humanz-ipam", "subnet": SUBNET, "dataDir": "/run/leases"}
     return Contestant(name, title, base, (
         Stage(plugins / "humanz-bridge",
@@ -87,7 +87,7 @@ def reference(name: str, title: str, base: str, **keys: object) -> Contestant:
 
 
 def netavark(base: str) -> Contestant:
-    """Its configuration is podman's: the address is chosen before it is called. It always masquerades."""
+    """netavark with podman's configuration: podman chooses the address first. It always masquerades."""
     bridge = {
         "name": "netavark", "id": "6e" * 32, "driver": "bridge", "network_interface": "podman1",
         "subnets": [{"subnet": SUBNET, "gateway": GATEWAY}], "ipv6_enabled": False, "internal": False,
@@ -107,7 +107,7 @@ def floor(tools: Path, base: str) -> Contestant:
 
 
 def starts(plugins: Path, tools: Path) -> list[Contestant]:
-    """One program each, asked for its version."""
+    """Programs that are only asked for their version."""
     version = {"cniVersion": "1.0.0"}
     programs = [plugins / "humanz-bridge", plugins / "humanz-ipam", plugins / "humanz-route",
                 REFERENCE / "bridge", REFERENCE / "host-local"]
@@ -128,14 +128,14 @@ def queues(plugins: Path, count: int) -> Contestant:
 
 
 def leaked(plugins: Path) -> Contestant:
-    """The chain in the protocol version that has GC."""
+    """The chain with a protocol version that has GC."""
     chained = chain(plugins, "leaked", "chain of three stages", "leaked")
     return Contestant(chained.name, chained.title, chained.base, tuple(
         Stage(stage.program, {**stage.configuration, "cniVersion": "1.1.0"}) for stage in chained.stages))
 
 
 def leases(plugins: Path, plugin: str, count: int) -> Contestant:
-    """An IPAM plugin alone, over a store with `count` leases in it already."""
+    """An IPAM plugin alone, with a store that already has `count` leases."""
     program = (plugins if plugin.startswith("humanz-") else REFERENCE) / plugin
     configuration = ours if plugin.startswith("humanz-") else network
     ipam = {"type": plugin, "dataDir": f"/run/stores/{plugin}-{count}",

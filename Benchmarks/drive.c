@@ -1,28 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
-// drive: runs CNI plugins as a runtime does, and writes down how long each call took.
+// drive: runs CNI plugins as a runtime does, and records the duration of each call.
 //
 //   drive PLAN >SAMPLES
 //
-// PLAN has one statement a line, words apart by one space:
+// PLAN has one statement a line, words separated by one space:
 //
-//   rounds COUNT WARMUP             rounds that count, and those before them that do not
-//   pods COUNT AT-ONCE              attachments in a round, and how many of them at a time
-//   verbs VERB...                   in a round, each verb for all pods, then the next verb; GC is one call,
-//                                   which keeps the pod that stays and no other
+//   rounds COUNT WARMUP             measured rounds, and rounds before them that are not measured
+//   pods COUNT AT-ONCE              attachments in a round, and the number of concurrent ones
+//   verbs VERB...                   in a round each verb runs for all pods, then the next verb; GC is one call
+//                                   that keeps only the resident pod
 //   contestant NAME NODE            NODE: a network namespace by path; its pods: NODE-1, NODE-2, ...
 //   stage PROGRAM CONFIGURATION [VERB=WORD...]
-//                                   of the contestant above; ADD runs the stages in this order, DEL
-//                                   backwards. With a WORD, PROGRAM gets it and the pod as arguments
+//                                   a stage of the last contestant; ADD runs its stages in this order,
+//                                   DEL in reverse. With WORD, PROGRAM's arguments are WORD and the pod
 //
-// Each round takes the contestants in a new random order (of a fixed seed), so that what one of them
-// leaves for the kernel to do later falls on all the others alike. On every node a further pod, COUNT + 1,
-// stays for the whole plan, so that what is measured is one more pod of a network, not its first and last.
+// Each round runs the contestants in a new random order (with a fixed seed), so that work that the kernel
+// puts off after one contestant's calls slows all others alike. Each node also has a resident pod, number
+// COUNT + 1, for the whole plan: the measured pods are never the first or the last of a network.
 //
-// SAMPLES has a line for each call: contestant, round, verb, pod, failed stages, nanoseconds, peak
-// memory in KiB, nanoseconds of each stage. Pod 0 stands for all pods of that verb together.
+// SAMPLES has a line for each call: contestant, round, verb, pod, number of failed stages, nanoseconds, peak
+// memory in KiB, nanoseconds of each stage. Pod 0 is all pods of that verb together.
 //
-// Within the time: composing the configuration with prevResult, posix_spawn, the plugin, wait4,
-// reading the result. Outside of it: namespaces, which exist before, and entering the node's.
+// The measured time includes making the configuration with prevResult, posix_spawn, the plugin, wait4 and
+// reading the result. It excludes making the namespaces and entering the node's.
 
 #define _GNU_SOURCE
 #include <err.h>
@@ -43,7 +43,7 @@
 
 enum { MAX_STAGES = 4, MAX_VERBS = 3, MAX_CONTESTANTS = 24, MAX_PODS = 256, MAX_AT_ONCE = 64 };
 
-/// What the kernel puts off after a DEL (RCU callbacks, work queues) gets this long before the next call.
+/// A pause before the next call, for work that the kernel puts off after a DEL (RCU callbacks, work queues).
 static const struct timespec settle = {.tv_nsec = 5 * 1000 * 1000};
 
 struct stage {
@@ -68,7 +68,7 @@ static int rounds = 1, warmup, pods = 1, at_once = 1, verb_count, contestant_cou
 static char *verbs[MAX_VERBS];
 static struct contestant contestants[MAX_CONTESTANTS];
 
-/// One pod's call on its way through the stages.
+/// A call for one pod as it goes through the stages.
 struct call {
   int pod;
   int step;
@@ -227,7 +227,7 @@ static char *read_output(struct call *call) {
   return text;
 }
 
-/// Takes in how a stage ended. True when the call has another stage to run.
+/// Records how a stage ended. Returns true if the call has another stage to run.
 static int advance(struct contestant *contestant, struct call *call, int verb, int status,
                    struct rusage *usage) {
   struct stage *stage = stage_of(contestant, call, verbs[verb]);
@@ -240,7 +240,7 @@ static int advance(struct contestant *contestant, struct call *call, int verb, i
       warnx("%s: %s of pod %d: %s: %s", contestant->name, verbs[verb], call->pod,
             stage->program, output);
     free(output);
-    // What a failed ADD got as far as is no result: its DEL has no prevResult.
+    // A failed ADD has no result, so its DEL has no prevResult.
     if (!strcmp(verbs[verb], "ADD")) {
       free(call->previous);
       call->previous = NULL;
@@ -306,7 +306,7 @@ static void run(struct contestant *contestant, int verb, int round, int first, i
     if (process < 0) err(1, "wait4");
     struct call *call = calls;
     while (call < calls + at_once && call->process != process) call++;
-    if (call == calls + at_once) continue;  // an orphan of a plugin's
+    if (call == calls + at_once) continue;  // a plugin's orphan
     if (advance(contestant, call, verb, status, &usage)) {
       spawn(contestant, call, verb);
       continue;
@@ -324,7 +324,7 @@ static void run(struct contestant *contestant, int verb, int round, int first, i
            (long long)(now() - begun));
 }
 
-/// ADD or DEL of the pod that stays, where the plan has that verb.
+/// ADD or DEL of the resident pod, if the plan has that verb.
 static void run_resident(const char *name) {
   for (int verb = 0; verb < verb_count; verb++)
     for (int index = 0; index < contestant_count && !strcmp(verbs[verb], name); index++)
@@ -341,8 +341,8 @@ static void shuffle(int *order, int count) {
   }
 }
 
-/// A child shares this process's memory until it execs, and its peak counts from there: a peak that is
-/// not above this one says nothing about the plugin.
+/// This process's own peak memory. A child shares it until exec, so a child's peak below or at this value says
+/// nothing about the plugin.
 static long own_peak_memory(void) {
   char line[128];
   long kilobytes = 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// floor: what an attachment costs in the kernel and nowhere else.
+// floor: the cost of an attachment in the kernel alone.
 //
 // Makes the kernel objects that the three stages make for one pod, with the same messages, in one process
 // that reads no configuration, keeps no lease and prints nothing. It takes a plugin's environment:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a contestant finds when it is called: its node, its pods, its store of leases."""
+"""The environment of a contestant: its node, its pods, and its lease store."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ NAMESPACES = Path("/run/netns")
 
 
 def be_alone() -> None:
-    """Makes /run this process's own, and with it the names of namespaces, the locks and the stores.
+    """Mounts a private /run, which has the namespaces' names, the locks and the stores.
 
-    Raises RuntimeError outside of the namespaces that the Makefile makes: nothing here may touch the
-    machine's own network.
+    Raises RuntimeError outside the namespaces that the Makefile makes: nothing here may touch the machine's
+    own network.
     """
     if os.getpid() != 1:
         raise RuntimeError("run this by make: it needs namespaces of its own")
@@ -30,8 +30,8 @@ def ip(*words: str) -> None:
 
 
 def make_node(contestant: Contestant, pods: int) -> None:
-    """A namespace with an uplink that has an address and the neighbours of NODE_ADDRESS on its link, and
-    a namespace for each pod and for the one that stays."""
+    """Makes a node's namespace, with NODE_ADDRESS on an uplink, and a namespace for each pod and the resident
+    one."""
     node, wire = contestant.name, f"{contestant.name}-wire"
     names = [node, wire, *(f"{node}-{pod}" for pod in range(1, pods + 2))]
     batch = "".join(f"netns add {name}\n" for name in names)
@@ -44,13 +44,13 @@ def make_node(contestant: Contestant, pods: int) -> None:
 
 
 def make_floor_bridge() -> None:
-    """The bridge that the plugins make by themselves, in their first ADD."""
+    """Makes the bridge for the floor; the plugins make theirs in their first ADD."""
     ip("-n", "floor", "link", "add", "cni0", "address", "02:00:00:00:00:01", "up", "type", "bridge")
     ip("-n", "floor", "address", "add", "100.100.0.1/24", "dev", "cni0")
 
 
 def fill_store(store: Path, subnet: str, count: int) -> None:
-    """Leases in host-local's layout, which both IPAM plugins read."""
+    """Writes leases in host-local's format, which both IPAM plugins read."""
     folder = store / "leases"
     folder.mkdir(parents=True, mode=0o700)
     first = int(ipaddress.ip_network(subnet).network_address) + 2

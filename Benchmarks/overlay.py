@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Between pods of two nodes: plain routes, our overlay, and three objects a peer as flannel makes them.
+"""Traffic between pods of two nodes: plain routes, our overlay, and flannel's way with three objects a peer.
 
     make -C Benchmarks overlay
 
-Two nodes in namespaces, on one segment, so that only the way of the packets differs: TCP by iperf3 in
-turns, the time of an echo, and how long the kernel takes to make 1,000 peers.
+Both nodes are namespaces on one segment, so only the path of the packets differs. Measures TCP with iperf3 in
+turns, the time of an echo, and the time that the kernel takes to make 1,000 peers.
 """
 
 import argparse
@@ -38,7 +38,7 @@ def ours(overlay):
 
 
 def like_flannel(member):
-    """A VXLAN device with an entry in its forwarding database, a neighbour and a route for each peer."""
+    """A VXLAN device with a forwarding entry, a neighbour and a route for each peer."""
     node, other = member.node, 3 - member.number
     mac = "0e:00:00:00:00:{:02x}".format
     node.run("ip", "link", "add", "flannel.1", "mtu", "1450", "address", mac(member.number),
@@ -62,7 +62,7 @@ CONTESTANTS = {"plain routes": ours("never"), "our overlay": ours("always"),
 
 
 class Pair:
-    """Two nodes with a pod each, and one pod's iperf3 server; closed at the end of a `with`."""
+    """Two nodes with a pod each, and an iperf3 server in one pod; closed at the end of a `with`."""
 
     def __init__(self, chain):
         with contextlib.ExitStack() as stack:
@@ -84,20 +84,20 @@ class Pair:
         self._stack.close()
 
     def rate(self):
-        """Gigabits a second of one stream."""
+        """The rate of one TCP stream, in Gbit/s."""
         report = json.loads(self.first.node.run(
             "iperf3", "-J", "-c", self.address, "-t", SECONDS, pod=self.first.pod).stdout)
         return report["end"]["sum_received"]["bits_per_second"] / 1e9
 
     def echo(self):
-        """Microseconds of an echo, the mean of 1,000."""
+        """The mean time of 1,000 echoes, in microseconds."""
         printed = self.first.node.run(
             "ping", "-q", "-f", "-c", "1000", self.address, pod=self.first.pod).stdout
         return float(printed.rsplit("=", 2)[1].split("/")[1]) * 1000
 
 
 def streams():
-    """By name the rates and the times of echoes, each round's."""
+    """The rates and the echo times of each round, by name."""
     with contextlib.ExitStack() as stack:
         pairs = {name: stack.enter_context(Pair(chain)) for name, chain in CONTESTANTS.items()}
         found = {name: ([], []) for name in pairs}
@@ -109,7 +109,7 @@ def streams():
 
 
 def making(lines, prepare):
-    """Milliseconds that `ip -batch` takes for the objects of all peers."""
+    """The milliseconds that `ip -batch` takes to make the objects of all peers."""
     with Cluster(["4"], ours("never"), count=1) as (member,):
         times = []
         for _ in range(ROUNDS):
@@ -129,7 +129,7 @@ def peers():
 
 
 def adding():
-    """Milliseconds of the whole ADD of humanz-route that makes all peers: routes, device and who may send."""
+    """The milliseconds of humanz-route's whole ADD, with routes, device and the check of senders of all peers."""
     times = []
     for _ in range(ROUNDS):
         with Node("node") as node:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From samples to figures, and from figures to a table."""
+"""Makes figures from the samples, and a table from the figures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from workloads import Workload
 
 @dataclass(frozen=True)
 class Sample:
-    """One call, as drive.c wrote it down. Pod 0: all pods of that verb together."""
+    """One call as drive.c recorded it. Pod 0 is all pods of that verb together."""
 
     contestant: str
     round: int
@@ -42,7 +42,7 @@ class Result:
 
 
 def percentile(values: list[float], percent: float) -> float:
-    """The smallest value that `percent` of them do not exceed."""
+    """The smallest value that at least `percent` of the values do not exceed."""
     ordered = sorted(values)
     return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
 
@@ -119,7 +119,7 @@ def versions() -> dict[str, str]:
     packages = ["containernetworking-plugins", "netavark"]
     output = subprocess.run(["dpkg-query", "--show", "--showformat", "${Package} ${Version}\n", *packages],
                             stdout=subprocess.PIPE, text=True).stdout
-    # A package that apt knows and that is not installed has no version.
+    # dpkg-query prints no version for a known package that is not installed.
     return dict(line.split() for line in output.splitlines() if line.count(" ") == 1 and line[-1] != " ")
 
 
@@ -152,7 +152,7 @@ def times(row: dict) -> list[str]:
 
 
 def workload_table(workload: dict) -> str:
-    """A line for each contestant, three columns for each verb."""
+    """One line for each contestant, three columns for each verb."""
     verbs = list(dict.fromkeys(row["verb"] for row in workload["rows"]))
     extras = [
         (head, key) for head, key in

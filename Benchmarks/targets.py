@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the figures are to be, and whether they are."""
+"""The targets for the figures, and whether they are met."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ class Figures:
                 / self.rows[workload, other, verb]["pods_per_second"])
 
     def floor_and_starts(self) -> float:
-        """The kernel's share of an ADD, and three starts of a program without a C library. The floor's own
-        time has one start of a dynamic program in it, which is taken out."""
+        """The kernel's share of an ADD, plus three starts of a program without a C library. One start of a dynamic
+        program is subtracted from the floor's own time."""
         return (self.median("pod", "floor", "ADD") - self.median("start", "true", "VERSION")
                 + 3 * self.median("start", "bare", "VERSION"))
 
 
 def targets(f: Figures) -> Iterator[tuple[str, Callable[[], float], str, float]]:
-    """What is asked, how it is measured, `≤` or `≥`, and the bound."""
+    """The target, its measurement, `≤` or `≥`, and the limit."""
     yield "start, of the reference bridge's", lambda: f.starts("median_ms") / f.median(
         "start", "bridge", "VERSION"), "≤", 0.13
     yield "start, of /bin/true's", lambda: f.starts("median_ms") / f.median(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is measured: each workload's contestants, and how often each of them is called."""
+"""The workloads: the contestants of each, and the number of calls."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ QUEUES = (1, 2, 16, 64, 128)
 
 @dataclass(frozen=True)
 class Workload:
-    """`stage`, if set, is the program whose share of the call is reported, instead of the call's."""
+    """If `stage` is set, that program's share of the call is reported instead of the whole call."""
 
     name: str
     title: str
@@ -60,7 +60,7 @@ def all_workloads(plugins: Path, tools: Path) -> list[Workload]:
             *(c.leases(plugins, "humanz-ipam", count) for count in LEASES),
             *(c.leases(plugins, "host-local", count) for count in LEASES if count not in HOST_LOCAL_SLOW),
         ], 100),
-        # Half a second a call: apart from the others, with fewer rounds.
+        # A call takes half a second: a workload of its own, with fewer rounds.
         Workload("leases", "Address management alone", [
             c.leases(plugins, "host-local", count) for count in HOST_LOCAL_SLOW
         ], 12, warmup=1),
