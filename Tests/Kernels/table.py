@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The results of the test machines as one table: table.py KERNEL…
 
-Ends with status 1 where a test failed, no test ran, a machine left no results, or a kernel complained.
+The status is 1 if a test failed, no test ran, a machine left no results, or a kernel reported a problem.
 """
 
 import collections
@@ -12,12 +12,12 @@ import xml.etree.ElementTree
 
 BUILD = pathlib.Path(".build-kernels")
 
-# How a kernel's complaint about itself begins.
+# The start of a kernel's message about a problem of its own.
 COMPLAINT = re.compile(r"\b(BUG:|WARNING: CPU|Oops|general protection fault)")
 
 
 class Results:
-    """What the machine with one kernel left: junit's file, the status of pytest, the kernel's log."""
+    """The results of the machine with one kernel: junit's file, pytest's status, and the kernel's log."""
 
     def __init__(self, kernel):
         self.kernel = kernel
