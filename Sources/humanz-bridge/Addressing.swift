@@ -33,16 +33,16 @@ struct Addressing {
   /// The subnets the pod's addresses are in.
   var subnets: [IPPrefix] { Addressing.subnets(of: ips) }
 
-  /// The subnets that addresses are in, each once.
+  /// The subnets of addresses, each once.
   static func subnets(of ips: [ResultIP]) -> [IPPrefix] {
     var subnets: [IPPrefix] = []
     for ip in ips where !subnets.contains(ip.address.network) { subnets.append(ip.address.network) }
     return subnets
   }
 
-  /// Makes the node the pods' gateway, where the keys ask for it: its addresses on the bridge or on the
-  /// bridge's link in a VLAN, and forwarding.
-  /// - Returns: the link with the gateway's addresses; nil where the keys ask for no gateway.
+  /// Makes the node the pods' gateway if the keys ask for it: sets its addresses on the bridge or on the
+  /// bridge's link in a VLAN, and enables forwarding.
+  /// - Returns: the link with the gateway's addresses; nil if the keys ask for no gateway.
   func makeGateway(
     on bridge: Link, vlan: UInt16?, for network: NetworkName, _ node: borrowing Node,
     undo: inout Undo
@@ -73,7 +73,7 @@ struct Addressing {
     }
   }
 
-  /// Puts addresses and routes on the pod's interface, brings it up, and tells its neighbours.
+  /// Sets addresses and routes on the pod's interface, brings it up, and announces the addresses.
   func apply(
     to links: AttachmentLinks, of pod: borrowing Pod, _ node: borrowing Node
   ) throws(CNIError) {

@@ -3,7 +3,7 @@ import CNI
 import Netlink
 import Node
 
-/// The keys that say what is done with the addresses that an IPAM plugin gives.
+/// The keys that say what to do with the addresses that an IPAM plugin returns.
 struct AddressingConfiguration {
   /// Whether the bridge gets the gateway's address.
   let isGateway: Bool
@@ -13,8 +13,8 @@ struct AddressingConfiguration {
   let forceAddress: Bool
   /// Whether traffic that leaves the pods' subnets is masqueraded.
   let ipMasq: Bool
-  /// Whether an IPv6 address that another interface has fails the ADD, which then waits for the
-  /// answer of duplicate address detection.
+  /// Whether the ADD waits for duplicate address detection, and fails if another interface has one of its IPv6
+  /// addresses.
   let enabledad: Bool
 
   /// - Throws: error 7 naming the key.
@@ -30,7 +30,7 @@ struct AddressingConfiguration {
         "ipMasq",
         "needs \"ipam\", whose addresses are masqueraded: in a chain it is humanz-route's key")
     }
-    // Whichever is asked for: the kernel runs both side by side, and one way to write rules is enough.
+    // Both use nftables: the kernel runs it beside iptables, so one way to write rules is enough.
     _ = try keys.parsed("ipMasqBackend", as: "\"nftables\" or \"iptables\"") { backend in
       ["nftables", "iptables"].contains(backend) ? backend : nil
     }

@@ -19,10 +19,10 @@ struct AttachmentPair {
 
   // MARK: - ADD
 
-  /// Makes the pair: the node's end is up, a port of the bridge, and named and aliased after the attachment;
-  /// the pod's end is inside the namespace, down.
+  /// Makes the pair. The node's end is a port of the bridge, up, with the attachment's name and alias; the
+  /// pod's end is in the namespace, down.
   /// - Returns: the pod's end.
-  /// - Throws: error 101 where the node has a link of that name.
+  /// - Throws: error 101 if the node has a link of that name.
   func make(
     on bridge: Bridge, in pod: borrowing Pod, _ node: borrowing Node, undo: inout Undo
   ) throws(CNIError) -> Link {
@@ -32,9 +32,9 @@ struct AttachmentPair {
       peerName: interface, peerMAC: configuration.mac ?? host.podMAC,
       peerNamespace: pod.namespace.fileDescriptor)
     undo.push(.call { [self] node, pod in remove(node, pod) })
-    // The kernel keeps IPv6 off a link that is too narrow for it (RFC 8200 section 5).
+    // The kernel disables IPv6 on a link whose MTU is below 1,280 (RFC 8200 section 5).
     let hasIPv6 = Node.hasIPv6 && pair.mtu ?? bridge.link.mtu >= 1280
-    // In one datagram: the link never lacks its alias, even after a `kill -9`.
+    // In one datagram, so that the link has its alias even after a `kill -9`.
     let failures = try node.kernel.failures(
       performing: [
         .addVethPair(pair),
@@ -52,7 +52,7 @@ struct AttachmentPair {
     return try pod.interface(interface)
   }
 
-  /// Removes the pair of a failed ADD. It is found by the pod's end: the node's may be an earlier ADD's.
+  /// Removes the pair of a failed ADD. Looks for the pod's end: the node's end may be from an earlier ADD.
   private func remove(_ node: borrowing Kernel, _ pod: borrowing Kernel) {
     guard let podEnd = try? pod.link(interface) else { return }
     if let nodeEnd = try? node.link(host.name), nodeEnd.alias == host.alias,
@@ -64,8 +64,8 @@ struct AttachmentPair {
     }
   }
 
-  /// Refuses an ADD whose pair is there: the attachment's last ADD was not followed by its DEL, and the
-  /// addresses are in use.
+  /// Refuses an ADD whose pair exists: no DEL followed the attachment's last ADD, and the addresses are in
+  /// use.
   /// - Throws: error 101.
   func refuseExisting(on node: borrowing Node) throws(CNIError) {
     guard let link = try node.kernel.link(host.name) else { return }
@@ -77,7 +77,7 @@ struct AttachmentPair {
   // MARK: - CHECK
 
   /// CHECK of the pod's interface: it is up and has the MAC address of the result.
-  /// - Throws: error 102, or 3 where the interface is missing.
+  /// - Throws: error 102, or 3 if the interface is missing.
   func verifyPodEnd(in pod: borrowing Pod, _ result: CNIResult?) throws(CNIError) -> Link {
     let link = try pod.interface(interface)
     guard link.isUp || configuration.disableContainerInterface else {
@@ -91,8 +91,8 @@ struct AttachmentPair {
     return link
   }
 
-  /// CHECK of the node's end: it is up, a port of the bridge as the keys ask, and the other end of the pod's
-  /// interface.
+  /// CHECK of the node's end: it is up, a port of the bridge with the settings of the keys, and the peer of the
+  /// pod's interface.
   /// - Throws: error 102.
   func verifyNodeEnd(
     of podEnd: Link, on bridge: Bridge, _ node: borrowing Node
@@ -119,14 +119,14 @@ struct AttachmentPair {
 
   // MARK: - DEL and GC
 
-  /// Starts the deletion of a pair by its node's end. What failed before is thrown by `LinkDeletion.wait`.
+  /// Starts the deletion of a pair by its node's end. `LinkDeletion.wait` throws the errors.
   static func startDeletion(of nodeEnd: Link?, waits: Bool) -> LinkDeletion {
     guard let nodeEnd else { return LinkDeletion() }
     return LinkDeletion(of: nodeEnd, waits: waits)
   }
 
-  /// The node's end of a pair that the reference `bridge` made: the peer of the pod's interface, a port of the
-  /// configured bridge without one of our aliases. nil where it or the namespace is missing.
+  /// The node's end of a pair that the reference `bridge` made: the peer of the pod's interface, if it is a
+  /// port of the configured bridge without one of our aliases. nil if it or the namespace is missing.
   static func ofReference(
     _ attachment: Attachment, namespace: String?, bridge: InterfaceName, on node: borrowing Node
   ) throws(CNIError) -> Link? {
@@ -138,7 +138,7 @@ struct AttachmentPair {
     return port
   }
 
-  /// The pairs of a network whose attachments are not valid any more.
+  /// The network's pairs whose attachments are not valid any more.
   static func stale(
     among links: [Link], of network: NetworkName, keeping valid: [Attachment]
   ) -> [(link: Link, attachment: Attachment)] {

@@ -10,14 +10,14 @@ import System
 /// The network's bridge on the node.
 struct Bridge {
   private(set) var link: Link
-  /// Whether this ADD made it. Its MAC address was set then, so no port changes it.
+  /// Whether this ADD made the bridge. Its MAC address is set then, so no port changes it.
   private let isNew: Bool
 
   // MARK: - ADD
 
-  /// The bridge that is there, or a new one. Two first ADDs may come at once; the second finds the first
-  /// one's.
-  /// - Throws: error 101 where another kind of link has the name.
+  /// The existing bridge, or a new one. If two first ADDs run at once, the second uses the first one's
+  /// bridge.
+  /// - Throws: error 101 if another kind of link has the name.
   static func adoptOrMake(
     _ configuration: BridgeConfiguration, on node: borrowing Node, undo: inout Undo
   ) throws(CNIError) -> Bridge {
@@ -25,7 +25,7 @@ struct Bridge {
     if let link = try node.kernel.link(name) {
       return try adopt(link, isNew: false, configuration, on: node)
     }
-    // Before the bridge is made: the request may succeed although its answer is lost.
+    // Pushed before the bridge is made: the request may succeed although its answer is lost.
     undo.push(.call { node, _ in removeUnused(name, node) })
     var mtu = configuration.mtu
     if mtu == nil { mtu = try node.defaultRouteMTU() }
@@ -40,7 +40,7 @@ struct Bridge {
     return try adopt(link, isNew: failures.isEmpty, configuration, on: node)
   }
 
-  /// Removes a bridge that has no port: another ADD may have come to rely on it.
+  /// Removes the bridge if it has no port: another ADD may use it by now.
   private static func removeUnused(_ name: InterfaceName, _ node: borrowing Kernel) {
     guard let lock = try? NodeLock(.exclusive) else { return }
     if let link = try? node.link(name), (try? node.links(master: link.index))?.isEmpty == true {
@@ -49,8 +49,8 @@ struct Bridge {
     lock.unlock()
   }
 
-  /// Checks that a link is a bridge, and changes only what the keys ask for. A bridge that is down may be
-  /// one whose ADD was killed before it was prepared.
+  /// Checks that a link is a bridge, and changes only what the keys ask for. A bridge that is down may be from
+  /// an ADD that was killed before it prepared the bridge.
   private static func adopt(
     _ link: Link, isNew: Bool, _ configuration: BridgeConfiguration, on node: borrowing Node
   ) throws(CNIError) -> Bridge {
@@ -78,7 +78,7 @@ struct Bridge {
     return Bridge(link: link, isNew: isNew)
   }
 
-  /// Has frames between the bridge's pods pass the node's rules.
+  /// Makes frames between the bridge's pods pass the node's firewall rules.
   @inline(never)
   private static func callNetfilter(
     _ link: Link, _ configuration: BridgeConfiguration, on node: borrowing Node
@@ -90,7 +90,7 @@ struct Bridge {
   }
 
   /// Turns VLAN filtering on.
-  /// - Throws: error 2 where the kernel was built without it.
+  /// - Throws: error 2 if the kernel was built without it.
   private static func filterVLANs(
     of link: Link, on node: borrowing Node
   ) throws(CNIError) {
@@ -102,10 +102,10 @@ struct Bridge {
       details: "\(error); the kernel was built without CONFIG_BRIDGE_VLAN_FILTERING")
   }
 
-  /// Reads the MAC address again where a new port may have changed it: a bridge whose MAC address was never
-  /// set takes the lowest one of its ports.
-  /// - Parameter keepsMAC: whether to set the old MAC address again, which then stays: pods know it as their
-  ///   gateway's.
+  /// Reads the MAC address again if a new port may have changed it: a bridge whose MAC address was never set
+  /// takes the lowest one of its ports.
+  /// - Parameter keepsMAC: whether to set the old MAC address, which pods may know as their gateway's. Once it
+  ///   is set, ports do not change it.
   mutating func readMAC(
     keepsMAC: Bool, on node: borrowing Node
   ) throws(CNIError) {
@@ -142,8 +142,8 @@ struct Bridge {
     return Bridge(link: link, isNew: false)
   }
 
-  /// Whether the next ADD can have its bridge. It makes a missing one, but cannot make one of another kind
-  /// of link.
+  /// Checks that the next ADD can have its bridge. It makes a missing one, but fails if another kind of link
+  /// has the name.
   /// - Throws: error 50.
   static func checkAvailability(
     _ configuration: BridgeConfiguration, on node: borrowing Node
@@ -159,7 +159,7 @@ struct Bridge {
       "keys \"vlan\" and \"vlanTrunk\" need VLAN filtering of bridges, which the kernel lacks")
   }
 
-  /// Whether the kernel has VLAN filtering, tried on a bridge in a namespace of its own.
+  /// Whether the kernel has VLAN filtering; tried on a bridge in a new namespace.
   private static func canFilterVLANs(_ bridge: InterfaceName) throws(CNIError) -> Bool {
     do throws(NetlinkError) {
       try NetworkNamespace.runInNew { () throws(NetlinkError) in
@@ -174,10 +174,10 @@ struct Bridge {
 }
 
 extension Node {
-  /// The MTU of the link of the node's default route; nil where there is no such route.
+  /// The MTU of the link of the node's default route; nil if there is no such route.
   fileprivate borrowing func defaultRouteMTU() throws(CNIError) -> Int? {
     for family in [IPAddress.Family.v4, .v6] {
-      // Of several with one destination the kernel lists the one it uses first.
+      // Of several routes to one destination the kernel lists the one that it uses first.
       for route in try kernel.routes(family, table: Route.mainTable)
       where route.destination.length == 0 {
         guard let device = route.nextHops.first?.device else { continue }
@@ -188,8 +188,8 @@ extension Node {
   }
 }
 
-/// A MAC address for a new bridge, which keeps it when ports come and go: it was set. It begins with 02:68, by
-/// which `readMAC` knows it; the other four bytes are random, so that no two nodes have the same.
+/// A MAC address for a new bridge; once it is set, ports do not change it. `readMAC` recognizes it by its first
+/// bytes, 02:68; the other four bytes are random, so that no two nodes have the same.
 private func randomMAC() -> MACAddress {
   var seed: UInt32 = 0
   getentropy(&seed, MemoryLayout<UInt32>.size)

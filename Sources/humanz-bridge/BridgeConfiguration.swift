@@ -4,33 +4,33 @@ import CNI
 import Netlink
 import Node
 
-/// The keys of `humanz-bridge`, read once. Most are the reference `bridge`'s, with its meanings and
+/// The keys of `humanz-bridge`, read once. Most are the reference `bridge`'s, with the same meanings and
 /// defaults.
 struct BridgeConfiguration {
   /// The bridge's name.
   let bridge: InterfaceName
-  /// In bytes; nil: the bridge's own, or that of the node's default route for a new bridge.
+  /// In bytes; nil: the bridge's MTU, or for a new bridge that of the default route's link.
   let mtu: Int?
   /// The pod's MAC address; nil: one derived from the attachment.
   let mac: MACAddress?
   /// The queues of each end of the pair.
   let queues: Int
-  /// Whether the bridge is promiscuous: another way to let a pod reach itself. See `hairpinMode`.
+  /// Whether the bridge is promiscuous, which also lets a pod reach itself. See `hairpinMode`.
   let promiscMode: Bool
-  /// Whether frames between the pods of the node pass its iptables and nftables rules for packets.
+  /// Whether frames between the pods of the node pass its iptables and nftables rules.
   let bridgeNetfilter: Bool
   /// Whether frames from another MAC address than the pod's are dropped.
   let macspoofchk: Bool
   /// Whether the pod's end stays down.
   let disableContainerInterface: Bool
-  /// Whether DEL itself waits for the end of the deletion. See `LinkDeletion`.
+  /// Whether DEL waits for the end of the deletion in its own process. See `LinkDeletion`.
   let waitForDelete: Bool
-  /// What is asked for the port.
+  /// The settings of the port.
   let port: PortSettings
-  /// What is done with the addresses that an IPAM plugin gives.
+  /// What to do with the addresses that an IPAM plugin returns.
   let addressing: AddressingConfiguration
   let log: Log
-  /// Replaces the delegate's DNS; nil where the key is absent or empty.
+  /// Replaces the delegate's DNS; nil if the key is absent or empty.
   let dns: JSONObject?
 
   static let defaultBridge = InterfaceName("cni0")!
@@ -69,7 +69,7 @@ struct BridgeConfiguration {
 }
 
 extension JSONObject {
-  /// The object; nil if it is `{}` or all its members are empty: then it replaces nothing.
+  /// The object; nil if it is `{}` or all its members are empty, since it then replaces nothing.
   var nonEmpty: JSONObject? {
     members.contains { $0.value.isNonEmpty } ? self : nil
   }

@@ -17,7 +17,7 @@ enum BridgeNeighbours {
     return neighbours
   }
 
-  /// The same, on links that are known already.
+  /// The same, for links that were read already.
   static func all(
     on names: [InterfaceName], among links: [Link], of node: borrowing Node
   ) throws(CNIError) -> [Neighbour] {
@@ -28,9 +28,9 @@ enum BridgeNeighbours {
     return neighbours
   }
 
-  /// The entries whose MAC address is behind no port: of pods whose links went with their namespace. The next
-  /// packet makes a valid entry again.
-  /// - Parameter ports: count as gone.
+  /// The entries whose MAC address is behind no port, for pods whose links were deleted with their namespace. If
+  /// one is deleted wrongly, the next packet makes it again.
+  /// - Parameter ports: ports that are about to be deleted, and so do not count.
   static func orphans(
     among neighbours: [Neighbour], besides ports: [Link], _ bridge: Link, of node: borrowing Node
   ) throws(CNIError) -> [Neighbour] {

@@ -56,8 +56,8 @@ struct BridgePlugin: Plugin {
     }
   }
 
-  /// The bridge with all that its pods share, then the pair. The lock keeps others from removing what
-  /// the attachment relies on before the attachment counts as its user.
+  /// Makes the bridge with everything that its pods share, then the pair. Until the attachment counts as a
+  /// user of these, the lock keeps others from removing them.
   private func makeLinks(
     _ pair: AttachmentPair, _ configuration: BridgeConfiguration, _ addressing: Addressing?,
     _ node: borrowing Node, _ pod: borrowing Pod, undo: inout Undo
@@ -123,7 +123,7 @@ struct BridgePlugin: Plugin {
       }
     }
     let deletion = AttachmentPair.startDeletion(of: nodeEnd, waits: references.waitForDelete)
-    // While the kernel deletes the links, and also if that fails.
+    // The delegate runs while the kernel deletes the links, and even if the deletion fails.
     errors.collect { () throws(CNIError) in try references.ipam?.del() }
     errors.collect { () throws(CNIError) in
       try deletion.wait(node.kernel)

@@ -4,20 +4,20 @@ import CNI
 import Netlink
 import Node
 
-/// What DEL and GC need of the configuration. A key that cannot be read counts as absent: a mistake in
-/// the configuration must not keep a pod from being deleted.
+/// The part of the configuration that DEL and GC need. A key that cannot be read counts as absent, since a
+/// mistake in the configuration must not keep a pod from being deleted.
 struct BridgeReferences {
-  /// The links on which the node has the pods' neighbour entries: the bridge, and its link in their VLAN.
+  /// The links with the pods' neighbour entries: the bridge, and its link in the pods' VLAN.
   let links: [InterfaceName]
-  /// The pod's MAC address where one is requested.
+  /// The requested MAC address of the pod; nil for none.
   let mac: MACAddress?
   /// Whether the pod's source MAC address is checked.
   let macspoofchk: Bool
   /// Whether the network is masqueraded.
   let ipMasq: Bool
-  /// Whether DEL itself waits for the end of the deletion. See `LinkDeletion`.
+  /// Whether DEL waits for the end of the deletion in its own process. See `LinkDeletion`.
   let waitForDelete: Bool
-  /// The IPAM plugin; nil where the configuration names none.
+  /// The IPAM plugin; nil if the configuration names none.
   let ipam: IPAMDelegate?
 
   init(_ invocation: Invocation) {

@@ -7,7 +7,7 @@ import Netlink
 import Node
 import System
 
-/// The key `macspoofchk`: what a pod sends from another MAC address than its own is dropped.
+/// The key `macspoofchk`: drops a pod's frames whose source MAC address is not the pod's own.
 struct MACCheck {
   private let host: HostInterface
   private let mac: MACAddress
@@ -43,9 +43,9 @@ struct MACCheck {
     }
   }
 
-  /// Removes the rule of a port that is gone, also if the key was changed since the ADD. Kernels since 6.16
-  /// keep the rule, and would apply it to the next port of that name. If a port of that name exists, it
-  /// belongs to an attachment to another network.
+  /// Removes the rule of a deleted port, even if the key was changed since the ADD. Kernels since 6.16 keep the
+  /// rule, and would apply it to the next port of that name. If a port of that name exists, it belongs to an
+  /// attachment to another network.
   static func remove(
     of host: HostInterface, isAsked: Bool, on node: borrowing Node
   ) throws(CNIError) {
@@ -59,7 +59,7 @@ struct MACCheck {
     }
   }
 
-  /// Removes the rules of ports that are gone.
+  /// Removes the rules of deleted ports.
   static func removeOrphans(on node: borrowing Node) throws(CNIError) {
     var ports: [InterfaceName] = []
     try netfilterSteps { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
@@ -75,8 +75,8 @@ struct MACCheck {
 
   // MARK: - Whether any port was ever checked
 
-  /// A file that is there since the first rule was installed: without it, DEL does not ask nf_tables, which
-  /// a kernel may have to load first. Like the rules, it is gone after a reboot.
+  /// This file exists once the first rule was installed. Without it DEL does not query nf_tables, whose module
+  /// the kernel may first have to load. Like the rules, the file does not survive a reboot.
   private static let mark = "/run/humanz/macspoofchk"
 
   private static var isUsed: Bool { access(mark, F_OK) == 0 }

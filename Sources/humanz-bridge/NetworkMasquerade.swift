@@ -15,7 +15,7 @@ struct NetworkMasquerade {
     masquerade = Masquerade(network: network.description, inside: subnets, except: subnets)
   }
 
-  /// Masquerades traffic leaving the subnets. Sends nothing where that is done already.
+  /// Masquerades traffic leaving the subnets. Sends nothing if the rules exist.
   func install(undo: inout Undo) throws(CNIError) {
     try netfilterSteps { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
       if try masquerade.isInstalled(socket) { return }
@@ -48,7 +48,7 @@ struct NetworkMasquerade {
   }
 
   /// GC: removes the rules of a network without attachments.
-  /// - Parameter stale: do not count.
+  /// - Parameter stale: links that are about to be deleted, and so do not count.
   static func collect(
     _ network: NetworkName, besides stale: [Link], on node: borrowing Kernel
   ) throws(CNIError) {
@@ -63,7 +63,7 @@ struct NetworkMasquerade {
   static func removeUnused(
     _ network: NetworkName, besides stale: [Link] = [], on node: borrowing Kernel
   ) throws(CNIError) {
-    // Looked at twice: a network in use must not wait for the lock.
+    // Checked twice, so that DEL and GC of a network in use need not wait for the lock.
     if try node.hasAttachments(to: network, besides: stale) { return }
     let lock = try NodeLock(.exclusive)
     if try !node.hasAttachments(to: network, besides: stale) {

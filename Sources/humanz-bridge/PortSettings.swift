@@ -4,13 +4,13 @@ import Embedded
 import Netlink
 import Node
 
-/// How the keys want an attachment's port of the bridge.
+/// The settings of an attachment's port of the bridge.
 struct PortSettings {
-  /// Whether a pod reaches itself through the bridge, by an address that leads back to it.
+  /// Whether the bridge may send a frame back through the port it came from, so that a pod reaches itself.
   let hairpinMode: Bool
   /// Whether the port reaches only the bridge itself and ports that are not isolated.
   let portIsolation: Bool
-  /// The VLANs of the port; nil where the keys ask for none.
+  /// The VLANs of the port; nil if the keys ask for none.
   let vlans: PortVLANs?
 
   /// - Throws: error 7 naming the key.
@@ -20,7 +20,7 @@ struct PortSettings {
     vlans = try PortVLANs(keys)
   }
 
-  /// What sets a new port up, without its VLANs.
+  /// The requests that configure a new port, without its VLANs.
   func requests(_ port: LinkReference) -> [Request] {
     let settings = BridgePort(
       hairpin: hairpinMode ? true : nil, isolated: portIsolation ? true : nil)

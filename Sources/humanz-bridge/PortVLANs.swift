@@ -7,12 +7,12 @@ import Netlink
 struct PortVLANs: Equatable {
   /// The VLAN of the pod's untagged frames.
   let access: UInt16?
-  /// The VLANs that the pod sends and gets with their tags, ascending and apart.
+  /// The VLANs that the pod sends and receives with their tags: sorted, not overlapping and not adjacent.
   let trunk: [ClosedRange<UInt16>]
-  /// Whether the port stays in VLAN 1 too, where a bridge puts every port.
+  /// Whether the port also stays in VLAN 1, into which a bridge puts every port.
   let preservesDefault: Bool
 
-  /// nil where the keys ask for no VLAN.
+  /// nil if the keys ask for no VLAN.
   init?(_ keys: Keys) throws(CNIError) {
     access = try keys.int("vlan", in: 0...4094).flatMap { $0 == 0 ? nil : UInt16($0) }
     let entries =
@@ -44,7 +44,7 @@ struct PortVLANs: Equatable {
     return ranges
   }
 
-  /// The ranges in order; adjacent ones are joined.
+  /// The ranges, sorted; overlapping and adjacent ones are joined.
   private static func joined(_ ranges: [ClosedRange<UInt16>]) -> [ClosedRange<UInt16>] {
     var joined: [ClosedRange<UInt16>] = []
     for id in UInt16(1)...4094 where ranges.contains(where: { $0.contains(id) }) {
@@ -64,7 +64,7 @@ struct PortVLANs: Equatable {
       requests.append(.deleteBridgeVLAN(port, BridgeVLAN(1...1)))
     }
     requests += trunk.map { .addBridgeVLAN(port, BridgeVLAN($0)) }
-    // Last: a trunk with the same VLAN in it would tag it.
+    // Last: a trunk that contains the same VLAN would make it tagged.
     if let access {
       requests.append(
         .addBridgeVLAN(port, BridgeVLAN(access...access, isPVID: true, isUntagged: true)))
@@ -72,7 +72,7 @@ struct PortVLANs: Equatable {
     return requests
   }
 
-  /// The first VLAN that a port lacks or has with other flags; nil where all are right.
+  /// The first VLAN that the port lacks or has with other flags; nil if all are right.
   func missing(in present: [BridgeVLAN]) -> UInt16? {
     if let access,
       !present.contains(where: { $0.ids.contains(access) && $0.isPVID && $0.isUntagged })

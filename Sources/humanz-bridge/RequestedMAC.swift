@@ -4,9 +4,9 @@ import CNI
 import Embedded
 
 extension MACAddress {
-  /// The pod's MAC address as it is requested: by `runtimeConfig.mac`, or else `args.cni.mac`, or else
-  /// `MAC` in CNI_ARGS; nil where none of them asks for one.
-  /// - Throws: error 7 or 4 for an address that no interface can have: multicast, all zero, or malformed.
+  /// The pod's requested MAC address: `runtimeConfig.mac`, else `args.cni.mac`, else `MAC` in CNI_ARGS; nil
+  /// without any.
+  /// - Throws: error 7 or 4 for an invalid address: multicast, all zero, or malformed.
   static func requested(by invocation: Invocation) throws(CNIError) -> MACAddress? {
     try invocation.requested(
       "mac", argument: "MAC",

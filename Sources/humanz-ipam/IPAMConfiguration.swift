@@ -7,17 +7,17 @@ import Netlink
 import Node
 import Routes
 
-/// What DEL and GC read of a configuration: where the leases of a network are.
+/// The part of the configuration that DEL and GC read: where the network's leases are.
 struct StoreReferences {
-  /// The folder of all networks' leases. On tmpfs: a reboot frees them.
+  /// The folder of all networks' leases. It is on tmpfs, so a reboot frees them.
   static let defaultDataDirectory = "/run/humanz/ipam"
 
-  /// Whether the plugin runs as a stage of the chain, named in its own entry's `type`; otherwise it is a
-  /// delegate, named in another plugin's `ipam.type`.
+  /// Whether the plugin runs as a stage of the chain, named by its own entry's `type`. Otherwise it is a
+  /// delegate, named by another plugin's `ipam.type`.
   let isStage: Bool
   let dataDirectory: String
 
-  /// - Throws: error 7 where `dataDir` is not an absolute path.
+  /// - Throws: error 7 if `dataDir` is not an absolute path.
   init(_ invocation: Invocation) throws(CNIError) {
     let configuration = invocation.configuration
     isStage = configuration.type == IPAMPlugin.name
@@ -37,11 +37,11 @@ struct IPAMConfiguration {
   /// Whether the plugin runs as a stage of the chain: see `StoreReferences`.
   let isStage: Bool
   let dataDirectory: String
-  /// Whether a stage puts the gateway addresses on the bridge of prevResult.
+  /// Whether a stage sets the gateway addresses on the bridge in prevResult.
   let isGateway: Bool
   /// Whether a stage replaces another address of the bridge in a gateway's subnet.
   let forceAddress: Bool
-  /// The `ipam` section; a stage may have its keys at the top too.
+  /// The `ipam` section; a stage may also have its keys at the top level.
   private let keys: Keys
   private let invocation: Invocation
   private var configuration: NetworkConfiguration { invocation.configuration }
@@ -63,7 +63,7 @@ struct IPAMConfiguration {
   }
 
   /// The range sets: see `Pools`.
-  /// - Throws: error 7 naming the key; also where there is no range at all.
+  /// - Throws: error 7 naming the key, also if there is no range at all.
   func pools() throws(CNIError) -> Pools {
     var clusterFile: (path: String, subnets: [IPPrefix])?
     if let path = try keys.string("clusterFile") {
@@ -82,7 +82,7 @@ struct IPAMConfiguration {
     return pools
   }
 
-  /// A result before 0.3.0 has room for one address of each family.
+  /// A result before 0.3.0 can hold only one address of each family.
   private func refuseSetsBeyondResult(_ pools: Pools) throws(CNIError) {
     guard configuration.version.hasPairResult else { return }
     for family in [IPAddress.Family.v4, .v6]
@@ -94,7 +94,7 @@ struct IPAMConfiguration {
     }
   }
 
-  /// The requested addresses: of `runtimeConfig.ips`, else of `args.cni.ips`, else of IP in CNI_ARGS.
+  /// The requested addresses: `runtimeConfig.ips`, else `args.cni.ips`, else IP in CNI_ARGS.
   /// - Throws: error 7 naming the key, 4 for CNI_ARGS.
   func requestedAddresses() throws(CNIError) -> [IPAddress] {
     try invocation.requested(
@@ -122,7 +122,7 @@ struct IPAMConfiguration {
       }) ?? []
   }
 
-  /// The routes of the result. A later stage or the delegating plugin makes them.
+  /// The routes for the result. A later stage or the delegating plugin makes them.
   func routes() throws(CNIError) -> [ResultRoute] {
     try keys.list("routes")?.map { (route) throws(CNIError) in try ResultRoute(route) } ?? []
   }

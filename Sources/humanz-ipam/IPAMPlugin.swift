@@ -9,7 +9,7 @@ import Stages
 import System
 
 /// The address stage: chooses addresses and keeps them as leases. A delegate prints them; a stage of the
-/// chain also puts them on the pod's interface, and the gateways' on the bridge.
+/// chain also sets them on the pod's interface, and the gateways' on the bridge.
 struct IPAMPlugin: Plugin {
   static var name: String { "humanz-ipam" }
 
@@ -21,7 +21,7 @@ struct IPAMPlugin: Plugin {
 
   private var network: NetworkName { invocation.configuration.name }
 
-  /// As a delegate it knows the keys of the `ipam` section only: the others are its caller's.
+  /// A delegate knows only the keys of the `ipam` section: the others are its caller's.
   func unknownKeys() throws(CNIError) -> [UnknownKey] {
     let keys = invocation.configuration.keys
     var unknown: [UnknownKey] = []
@@ -105,7 +105,7 @@ struct IPAMPlugin: Plugin {
       }
       try print(result)
     } catch {
-      // Another ADD may have leased an address since, and rely on the gateway.
+      // The gateway stays if another ADD has leased an address since, and relies on it.
       if !gatewayUndo.isEmpty {
         store.ifAlone(attachment) { _ = try? node.kernel.failures(performing: gatewayUndo) }
       }
@@ -125,8 +125,8 @@ struct IPAMPlugin: Plugin {
     return allocation
   }
 
-  /// The node's end of the pair that the delegating plugin is about to make; nil for a plugin that does
-  /// not name it.
+  /// The node's end of the pair that the delegating plugin is about to make; nil if the plugin does not pass
+  /// its name.
   private var hostInterfaceOfCaller: InterfaceName? {
     environmentVariable(IPAMDelegate.hostInterfaceVariable).flatMap { InterfaceName($0) }
   }
@@ -166,7 +166,7 @@ struct IPAMPlugin: Plugin {
     }
   }
 
-  /// - Throws: error 50 where the next ADD could not lease an address or put its gateway on the bridge;
+  /// - Throws: error 50 if the next ADD could not lease an address or set its gateway on the bridge;
   ///   7 for a key.
   func status() throws(CNIError) {
     let configuration = try IPAMConfiguration(invocation)
@@ -204,7 +204,7 @@ struct IPAMPlugin: Plugin {
 }
 
 extension CNIResult {
-  /// Appends addresses of the interface at an index.
+  /// Appends addresses of the interface with this index.
   fileprivate mutating func append(_ ips: [ResultIP], interface: Int?) {
     self.ips += ips.map { ip in
       var ip = ip

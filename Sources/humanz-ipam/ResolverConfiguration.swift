@@ -5,7 +5,7 @@ import Embedded
 import System
 
 /// The result's `dns`, from a file in the form of resolv.conf(5).
-/// - Throws: error 5 where the file cannot be read.
+/// - Throws: error 5 if the file cannot be read.
 func resolverConfiguration(at path: String) throws(CNIError) -> JSONObject {
   let bytes: [UInt8]
   do { bytes = try FileDescriptor.contents(of: path, limit: 1 << 20) } catch {

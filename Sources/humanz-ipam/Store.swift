@@ -6,7 +6,7 @@ import Leases
 import Node
 import System
 
-/// The lease store of a network: opened and locked for each step.
+/// A network's lease store, opened and locked for each operation.
 struct Store {
   private let network: NetworkName
   private let dataDirectory: String
@@ -24,7 +24,7 @@ struct Store {
     log = Log(path: "")
   }
 
-  /// Leases what an attachment asks for. Logs leases that were left behind and are reclaimed.
+  /// Leases the requested or the next free addresses. Logs stale leases that it reclaims.
   func lease(_ allocation: Allocation) throws(CNIError) -> [ResultIP] {
     var ips: [ResultIP] = []
     try change(make: true) { (store) throws(StoreError) in
@@ -34,7 +34,7 @@ struct Store {
   }
 
   /// Frees the addresses of an attachment.
-  /// - Parameter body: gets them before another attachment can lease them.
+  /// - Parameter body: is called with them before another attachment can lease them.
   func release(
     _ attachment: Attachment, _ body: ([IPAddress]) -> Void = { _ in }
   ) throws(CNIError) {
@@ -43,7 +43,7 @@ struct Store {
     }
   }
 
-  /// Runs `body` where no other attachment has a lease, before another one can get one.
+  /// Runs `body` if no other attachment has a lease, before another one can get one.
   func ifAlone(_ attachment: Attachment, _ body: () -> Void) {
     try? change { (store) throws(StoreError) in
       if (try? store.isAlone(attachment)) == true { body() }
@@ -57,7 +57,7 @@ struct Store {
     if let error = CNIError.combined(errors.map { CNIError($0) }) { throw error }
   }
 
-  /// CHECK: the attachment holds addresses, and they are those of the result in the pools.
+  /// CHECK: the attachment's leases in the pools are the addresses of the result.
   /// - Throws: error 102.
   func check(
     _ attachment: Attachment, in result: CNIResult?, _ pools: Pools, namespace: String
@@ -95,7 +95,7 @@ struct Store {
   }
 
   /// Opens and locks the store for a change.
-  /// - Parameter make: whether to make a missing store; without it a missing store is left alone.
+  /// - Parameter make: whether to make a missing store; without it nothing is done.
   private func change(
     make: Bool = false, _ change: (inout LeaseStore) throws(StoreError) -> Void
   ) throws(CNIError) {
@@ -119,7 +119,7 @@ struct Store {
 
   /// STATUS: each range set has a free address, or one that can be reclaimed, and a lease can be
   /// written. Takes no lock.
-  /// - Returns: what the store keeps of the last ADD's configuration; nil before the first.
+  /// - Returns: the stored part of the last ADD's configuration; nil before the first ADD.
   /// - Throws: error 120 for a full range set, 5 where no lease can be written.
   func checkFree(_ pools: Pools) throws(CNIError) -> StoreSummary? {
     var full: (set: RangeSet, used: Int)?
@@ -152,7 +152,7 @@ extension Directory {
     if let errno = unwritable { throw SystemError("write \(path)", errno) }
   }
 
-  /// Whether an address of a set is leased to an attachment that left it behind.
+  /// Whether an address of a set has a stale lease.
   fileprivate borrowing func canReclaim(from set: RangeSet) throws(SystemError) -> Bool {
     guard let attachments = try directory("attachments", make: false) else { return false }
     for (record, _) in try attachments.leftBehind(among: attachments.attachments()) {

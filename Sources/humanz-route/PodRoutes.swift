@@ -6,12 +6,12 @@ import Netlink
 import Node
 import Routes
 
-/// The routes that a pod must have, and those it has: the result's, the configuration's, and a default
-/// route for each family whose address has a gateway.
+/// The routes that a pod must have: the result's, the configuration's, and a default route for each family
+/// whose address has a gateway. Also the routes that the pod already has.
 struct PodRoutes {
-  /// The result's routes and the configuration's, which wins where both have the same.
+  /// The routes for the result. The configuration's replace the earlier stages' to the same destination.
   let result: [ResultRoute]
-  /// The same as the kernel has them.
+  /// The same routes as the kernel represents them.
   private let wanted: [Route]
   private let present: [Route]
   private let interface: Link
@@ -43,7 +43,7 @@ struct PodRoutes {
     }
     let asked = try kernelRoutes(routes)
     let present = try pod.routes(besides: asked + kernelRoutes(defaults))
-    // A default route that nobody asked for does not replace another interface's.
+    // A default route that no key asks for does not replace another interface's.
     defaults = defaults.filter { route in
       !present.contains {
         $0.destination == route.destination && $0.table == Route.mainTable
@@ -56,7 +56,7 @@ struct PodRoutes {
     self.interface = interface
   }
 
-  /// Makes those that are not there, each in one step in place of one to the same destination.
+  /// Makes the missing routes; each replaces one to the same destination in one step.
   /// Equivalent to: `ip link set … up`, `ip route replace …`.
   func make(in pod: borrowing Pod) throws(CNIError) {
     var batch: [Request] = []
@@ -80,7 +80,7 @@ struct PodRoutes {
   }
 
   /// CHECK: each route exists, with its next hop and its properties.
-  /// - Throws: error 102 naming the one that is missing or another.
+  /// - Throws: error 102 naming the one that is missing or differs.
   func check(in pod: borrowing Pod) throws(CNIError) {
     for route in missing {
       if let other = present.first(where: { $0.isSame(as: route) }) {
@@ -97,7 +97,7 @@ struct PodRoutes {
 }
 
 extension Pod {
-  /// The routes of the families and tables of these.
+  /// All routes in the tables and families of these routes.
   fileprivate borrowing func routes(besides wanted: [Route]) throws(CNIError) -> [Route] {
     var present: [Route] = []
     var asked: [Route] = []
@@ -111,8 +111,8 @@ extension Pod {
     return present
   }
 
-  /// Whether a route of the main table is in another: source-based routing, as the reference `sbr`,
-  /// moves it there.
+  /// Whether a route of the main table is now in another one: source-based routing, such as the reference
+  /// `sbr`, moves it.
   fileprivate borrowing func hasMoved(_ route: Route) throws(CNIError) -> Bool {
     guard route.table == Route.mainTable else { return false }
     let all = try kernel.routes(route.destination.family, table: nil)
@@ -125,7 +125,7 @@ extension Pod {
 }
 
 extension ResultRoute {
-  /// Whether both are the same place in the kernel's tables: destination, table and priority.
+  /// Whether both have the same place in the kernel's tables: destination, table and priority.
   fileprivate func isSame(as other: ResultRoute) -> Bool {
     destination.network == other.destination.network && table == other.table
       && priority == other.priority
@@ -138,7 +138,7 @@ extension Route {
     destination == other.destination.network && table == other.table && metric == other.metric
   }
 
-  /// Whether a route is what another one asks for. The protocol does not count.
+  /// Whether a route fulfils another one. The protocol does not matter.
   fileprivate func serves(as other: Route) -> Bool {
     var asked = other
     asked.proto = proto

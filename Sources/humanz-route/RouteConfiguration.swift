@@ -10,7 +10,7 @@ struct RouteConfiguration {
   let defaultRoute: Bool
   /// Further routes for the pod.
   let routes: [ResultRoute]
-  /// Whether STATUS answers 51 where peers cannot be reached.
+  /// Whether STATUS returns error 51 if peers are unreachable.
   let statusLimited: Bool
 
   /// - Throws: error 7 naming the key.

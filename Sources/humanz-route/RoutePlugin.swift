@@ -7,7 +7,7 @@ import Node
 import Routes
 import Stages
 
-/// The route stage: the pod's routes, and the node's to every other node's pods.
+/// The route stage: the pod's routes, and the node's routes to the pods of all other nodes.
 struct RoutePlugin: Plugin {
   static var name: String { "humanz-route" }
 
@@ -57,13 +57,13 @@ struct RoutePlugin: Plugin {
     }
   }
 
-  /// Makes the forwarding and the routes that all pods of the node share. They stay when this ADD fails.
+  /// Enables forwarding and makes the routes that all pods of the node share. They stay if this ADD fails.
   /// A route that cannot be made is logged.
   private func repairNode(
     _ configuration: RouteConfiguration, for families: [IPAddress.Family], _ node: borrowing Node
   ) throws(CNIError) {
     for family in families { try Forwarding.enable(family, on: node) }
-    // Until the routes are made, `humanz sync` must not replace the cluster file they come from.
+    // `humanz sync` must not replace the cluster file before its routes are made.
     let lock = try NodeLock(.shared)
     log(try NodeRoutes(configuration.network, node).repair(on: node))
     lock.unlock()
@@ -75,8 +75,8 @@ struct RoutePlugin: Plugin {
     }
   }
 
-  /// The pod's addresses whose packets pass the node. Those of a macvlan interface do not: they need neither
-  /// forwarding nor rules in a firewall.
+  /// The pod's addresses whose packets pass through the node. Those of a macvlan interface do not, so they need
+  /// neither forwarding nor firewall rules.
   private func addressesBehindNode(
     _ configuration: RouteConfiguration, _ result: CNIResult, _ interface: Link,
     _ namespace: String
@@ -87,19 +87,19 @@ struct RoutePlugin: Plugin {
 
   // MARK: - DEL and GC
 
-  /// Deletes the node's neighbour entries and connections of the pod's addresses. The pod's routes went
+  /// Deletes the node's neighbour entries and connections of the pod's addresses. The pod's routes were deleted
   /// with its interface, and the node's serve other pods.
   func del(_ attachment: Attachment, namespace: String?) throws(CNIError) {
     let node = try Node()
     let traces = AttachmentTraces(
       of: attachment, on: network, invocation.configuration.readablePrevResult,
       sandbox: namespace)
-    // Where the host interface still exists, its own stage deletes the connections, after the link.
+    // If the host interface exists, its own stage deletes the connections after the link.
     let hasPort = try node.kernel.link(traces.host.name)?.alias == traces.host.alias
     try node.forget([traces], among: try node.kernel.neighbours(), connections: !hasPort)
   }
 
-  /// Removes what the node has of a network without attachments: its firewall rules and its overlay.
+  /// Removes a network's firewall rules and its overlay if it has no attachments.
   func gc(keeping valid: [Attachment]) throws(CNIError) {
     guard valid.isEmpty else { return }
     try NetworkRules.remove(of: network)
@@ -122,9 +122,8 @@ struct RoutePlugin: Plugin {
       complaints(configuration, families, addresses, routes, node), .checkFailed)
   }
 
-  /// - Throws: error 50 where the next ADD cannot be served. Runtimes take any error for a network that
-  ///   is not ready, and then make no pod whose ADD would repair something: peers that cannot be reached
-  ///   are error 51 only where `statusLimited` asks for it.
+  /// - Throws: error 50 if the next ADD would fail. Runtimes start no pod on a network with any error, so no
+  ///   ADD would repair it: unreachable peers are error 51, and only with `statusLimited`.
   func status() throws(CNIError) {
     let configuration = try RouteConfiguration(invocation.configuration)
     try refuse(obstacles(to: configuration.network), .notAvailable)
@@ -135,7 +134,7 @@ struct RoutePlugin: Plugin {
       .limitedConnectivity)
   }
 
-  /// What the next ADD would fail for, a sentence for each.
+  /// Why the next ADD would fail, a sentence for each reason.
   private func obstacles(to network: RoutedNetwork) throws(CNIError) -> [String] {
     var obstacles: [String] = []
     for family in network.families where !Forwarding.isPossible(family) {

@@ -5,7 +5,7 @@ import Embedded
 import Leases
 import System
 
-/// `humanz leases`: who holds each address, of one network or of all.
+/// `humanz leases`: the holder of each address, of one network or of all.
 func showLeases(_ arguments: Arguments) throws(CNIError) -> Int32 {
   let network = try arguments.operands.first.map { (name) throws(CNIError) in
     try networkName(name)
@@ -20,7 +20,7 @@ func showLeases(_ arguments: Arguments) throws(CNIError) -> Int32 {
         reports.append(report)
       }
     } catch {
-      // A file or a folder of somebody else's beside the stores.
+      // Not a store: a file or folder of another program beside the stores.
       if network != nil || error.errno != .notDirectory { throw CNIError(error) }
     }
   }
@@ -47,7 +47,7 @@ func showLeases(_ arguments: Arguments) throws(CNIError) -> Int32 {
   return 0
 }
 
-/// `humanz release`: frees an address, whatever attachment holds it.
+/// `humanz release`: frees an address, whichever attachment holds it.
 func releaseAddress(_ arguments: Arguments) throws(CNIError) -> Int32 {
   let network = try networkName(arguments.operands[0])
   guard let address = IPAddress(arguments.operands[1]) else {
@@ -69,7 +69,7 @@ private func release(
   _ address: IPAddress, in place: StorePlace
 ) throws(CNIError) -> Holder? {
   do throws(SystemError) {
-    // Looked for first: a store that does not have the address is not written to.
+    // Looked up first, so that a store without the address is not written to.
     guard let reader = try LeaseReader(place.network, in: place.folder),
       try reader.leases.lease(of: address) != nil
     else { return nil }

@@ -9,12 +9,12 @@ import System
 /// `humanz metrics`: prints the node's metrics.
 func printMetrics(_ arguments: Arguments) throws(CNIError) -> Int32 {
   let text = try Metrics().text
-  // The line's end is in it.
+  // Without the final newline, which `print` adds.
   do { try StandardStream.print(Array(text.utf8.dropLast())) } catch { throw CNIError(error) }
   return 0
 }
 
-/// Replaces a file by the node's metrics in one step, readable for all; a failure is a complaint.
+/// Writes the node's metrics to a file in one step, readable by all; reports a failure on stderr.
 func writeMetrics(to path: String) {
   do throws(CNIError) {
     let text = try Metrics().text
@@ -153,7 +153,7 @@ struct Metrics {
   }
 }
 
-/// How often each combination of words came.
+/// The number of times that each combination of words occurs.
 private struct Counts {
   private(set) var all: [(words: [String], count: Int)] = []
 

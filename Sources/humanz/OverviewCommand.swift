@@ -8,8 +8,8 @@ import Node
 import Routes
 import System
 
-/// `humanz` alone: the node on one screen.
-/// - Returns: 1 where something is wrong.
+/// `humanz` alone: prints the state of the node on one screen.
+/// - Returns: 1 if something is wrong.
 func showOverview(_ arguments: Arguments) throws(CNIError) -> Int32 {
   let overview = try Overview()
   if arguments.has("--json") {
@@ -20,9 +20,9 @@ func showOverview(_ arguments: Arguments) throws(CNIError) -> Int32 {
   return overview.problems.isEmpty ? 0 : 1
 }
 
-/// The networks of the node, what is wrong, and what to do first.
+/// The node's networks, the problems, and what to do first.
 struct Overview {
-  /// What is wrong, and the command that shows or mends it.
+  /// A problem, and the command that shows or repairs it.
   struct Problem {
     let sentence: String
     let remedy: String
@@ -30,7 +30,7 @@ struct Overview {
 
   fileprivate struct Row {
     let network: NetworkName
-    /// nil for a network that no configuration names any more.
+    /// nil for a network that is in no configuration any more.
     let configured: ConfiguredNetwork?
     let ports: Int
     let leases: LeaseReport?
@@ -39,7 +39,7 @@ struct Overview {
   }
 
   private var rows: [Row] = []
-  /// The worst first.
+  /// The most severe one first.
   private(set) var problems: [Problem] = []
 
   init() throws(CNIError) {
@@ -65,7 +65,7 @@ struct Overview {
   ) throws(CNIError) -> [(name: NetworkName, report: LeaseReport)] {
     var reports: [(name: NetworkName, report: LeaseReport)] = []
     for place in try LeaseStores(folder: nil, configured).places {
-      // A store that only another plugin's configuration names is none of ours.
+      // A store that only another plugin's configuration names is not ours.
       if let network = configured.named(place.network), !network.isOurs { continue }
       if let report = (try? LeaseReport(place, configured.named(place.network))) ?? nil {
         reports.append((place.network, report))
@@ -79,7 +79,7 @@ struct Overview {
     return reports
   }
 
-  /// Those of configurations first, in a runtime's order.
+  /// The networks in configurations first, in a runtime's order.
   private static func names(
     _ configured: ConfiguredNetworks, _ ports: [Port],
     _ reports: [(name: NetworkName, report: LeaseReport)]
@@ -136,7 +136,7 @@ struct Overview {
     }
     var lines = table.isEmpty ? [] : table.lines(wide: wide) + [""]
     guard let first = problems.first else { return lines + ["Nothing is wrong."] }
-    // One screen: the commands that are named show the rest.
+    // Everything fits on one screen: the commands that are named show the rest.
     let shown = problems.prefix(12)
     lines += shown.map { "- \(printable($0.sentence))" }
     if shown.count < problems.count { lines.append("- and \(problems.count - shown.count) more") }
@@ -155,7 +155,7 @@ struct Overview {
 }
 
 extension Overview.Row {
-  /// Of the pool that is fullest: a pod needs an address of each.
+  /// The usage of the fullest pool: a pod needs an address of each.
   private var fullest: LeaseReport.Usage? {
     leases?.usage.max { $0.percent < $1.percent }
   }

@@ -2,7 +2,7 @@
 import CNI
 import Embedded
 
-/// `humanz ports`: who is behind each port of the pods' bridges.
+/// `humanz ports`: the pod behind each port of the bridges.
 func showPorts(_ arguments: Arguments) throws(CNIError) -> Int32 {
   let configured = try ConfiguredNetworks(file: nil)
   let ports = try PortReport(configured).ports

@@ -2,8 +2,8 @@
 import CNI
 import Embedded
 
-/// `humanz routes`: the node's routes and firewalls, the first thing to run when a ping fails.
-/// - Returns: 1 where something is wrong.
+/// `humanz routes`: the node's routes and firewalls; the first command to run when a ping fails.
+/// - Returns: 1 if something is wrong.
 func showRoutes(_ arguments: Arguments) throws(CNIError) -> Int32 {
   let configured = try ConfiguredNetworks(file: arguments["--conflist"])
   for complaint in configured.complaints { Output.complain(complaint) }

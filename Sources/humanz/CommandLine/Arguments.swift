@@ -4,9 +4,9 @@ import Embedded
 
 /// An option of a command.
 struct Option {
-  /// `--data-dir`.
+  /// Such as `--data-dir`.
   let name: String
-  /// What the value is called in the help; nil for an option without a value.
+  /// The name of the value in the help; nil for an option without a value.
   let value: String?
   let help: String
 
@@ -16,7 +16,7 @@ struct Option {
     self.help = help
   }
 
-  /// `--data-dir DIR`.
+  /// Such as `--data-dir DIR`.
   var spelling: String { value.map { "\(name) \($0)" } ?? name }
 }
 
@@ -25,9 +25,9 @@ struct Arguments {
   private(set) var operands: [String] = []
   private var values: [(name: String, value: String)] = []
 
-  /// Options and operands may be mixed; `--` ends the options; `--name=value` is `--name value`.
+  /// Options and operands may be mixed; `--` ends the options; `--name=value` means `--name value`.
   /// - Parameters:
-  ///   - count: how many operands the command takes.
+  ///   - count: the number of operands that the command takes.
   /// - Throws: wrong usage.
   init(_ words: [String], options: [Option], count: ClosedRange<Int>) throws(CNIError) {
     var rest = words[...]
@@ -75,14 +75,14 @@ struct Arguments {
   /// Whether an option was given.
   func has(_ name: String) -> Bool { values.contains { $0.name == name } }
 
-  /// The value of an option, the last one where it was given more than once; nil where it was not.
+  /// The value of an option, the last one if it was given more than once; nil if it was not given.
   subscript(name: String) -> String? { values.last { $0.name == name }?.value }
 
   /// Every value of an option that may be given more than once.
   func all(_ name: String) -> [String] { values.filter { $0.name == name }.map { $0.value } }
 
   /// The value of an option, parsed.
-  /// - Throws: wrong usage for a value that is invalid.
+  /// - Throws: wrong usage if the value is invalid.
   func parsed<Value>(
     _ name: String, as expected: String, _ parse: (String) -> Value?
   ) throws(CNIError) -> Value? {
@@ -93,17 +93,17 @@ struct Arguments {
     return value
   }
 
-  /// The value of an option that names a file or folder by its whole path.
+  /// The absolute path that an option names.
   func path(_ name: String) throws(CNIError) -> String? {
     try parsed(name, as: "an absolute path") { $0.utf8.first == UInt8(ascii: "/") ? $0 : nil }
   }
 }
 
 extension CNIError {
-  /// Tells a wrong command line apart: no plugin's error has this code.
+  /// Marks errors of the command line: no plugin's error has this code.
   private static var usageCode: Code { Code(rawValue: .max) }
 
-  /// A command line that cannot be understood: the program ends with status 2.
+  /// Wrong usage: the program ends with status 2.
   static func wrongUsage(_ message: String) -> CNIError { CNIError(usageCode, message) }
 
   var isWrongUsage: Bool { code == CNIError.usageCode }

@@ -5,15 +5,15 @@ import Embedded
 /// A command: what its help says and what it does.
 struct Command {
   let name: String
-  /// One line.
+  /// One line for the list of commands.
   let summary: String
   /// Its command lines, without `humanz NAME`.
   let forms: [String]
   let operands: ClosedRange<Int>
   let options: [Option]
-  /// What the help says besides; whole lines.
+  /// Further help, in whole lines.
   let notes: String
-  /// Does what the arguments ask for; gives the exit status, 0 or 1.
+  /// Runs the command; returns the exit status, 0 or 1.
   let run: (Arguments) throws(CNIError) -> Int32
 
   init(
@@ -30,7 +30,7 @@ struct Command {
     self.run = run
   }
 
-  /// `humanz leases`; the command without a name is `humanz`.
+  /// Such as `humanz leases`; the command without a name is `humanz`.
   var title: String { name.isEmpty ? "humanz" : "humanz \(name)" }
 
   var usage: [String] {

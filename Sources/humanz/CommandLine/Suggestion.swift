@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Embedded
 
-/// `; did you mean "NAME"?` for the name that a mistyped word is nearest to; empty where none is near.
+/// `; did you mean "NAME"?` for the name most similar to a mistyped word; empty if none is similar.
 func suggestion(for word: String, among names: [String]) -> String {
   var best: (name: String, distance: Int)?
   for name in names {
     let distance = editDistance(word, name)
-    // A third of a word may be wrong: more is another word.
+    // At most a third of the letters may differ.
     guard distance * 3 <= max(word.utf8.count, name.utf8.count), distance < best?.distance ?? .max
     else { continue }
     best = (name, distance)
@@ -14,11 +14,11 @@ func suggestion(for word: String, among names: [String]) -> String {
   return best.map { "; did you mean \"\($0.name)\"?" } ?? ""
 }
 
-/// How many letters have to be added, left out, changed or swapped with their neighbour. Capitals are
-/// the same as small letters.
+/// The number of letters to add, leave out, change or swap with their neighbour. Case does not
+/// matter.
 private func editDistance(_ left: String, _ right: String) -> Int {
   let (left, right) = (lowercase(left), lowercase(right))
-  // Words of a configuration are short; what is longer is none of ours.
+  // Keys are short: a longer word is none of them.
   guard left.count <= 64, right.count <= 64 else { return .max / 3 }
   var before: [Int] = []
   var previous = Array(0...right.count)

@@ -7,16 +7,16 @@ import Routes
 import Stages
 import System
 
-/// A configuration of another suite made into one of ours.
+/// A configuration of another suite, converted to one of ours.
 struct Conversion {
   private let list: NetworkList
   private var plugins: [JSON] = []
-  /// What has no counterpart, and what is left to do, a sentence each.
+  /// What has no counterpart, and what is left to do: one sentence each.
   private(set) var notes: [String] = []
 
   init(_ list: NetworkList) { self.list = list }
 
-  /// - Throws: error 2 where no plugin of the list is one that is known here.
+  /// - Throws: error 2 if the list has no known plugin.
   mutating func convert() throws(CNIError) {
     var isKnown = false
     for plugin in list.plugins {
@@ -40,7 +40,7 @@ struct Conversion {
   }
 
   var conflist: JSON {
-    // The reference plugins of distributions know no 1.1.0.
+    // The reference plugins that distributions ship do not support 1.1.0.
     let versions = ["0.4.0", "1.0.0"] + (plugins.allSatisfy(Conversion.isOurs) ? ["1.1.0"] : [])
     return .object(
       JSONObject(
@@ -49,7 +49,7 @@ struct Conversion {
         ("name", .string("\(list.name)")), ("plugins", .array(plugins))))
   }
 
-  /// Whether a plugin, and the one that it delegates to, is one of this suite.
+  /// Whether a plugin and its delegate are of this suite.
   private static func isOurs(_ plugin: JSON) -> Bool {
     [plugin, plugin.object?["ipam"]].allSatisfy { section in
       section?.object?["type"]?.string?.utf8.starts(with: "humanz-".utf8) ?? true
@@ -58,7 +58,7 @@ struct Conversion {
 
   // MARK: - One plugin
 
-  /// `bridge`, `network` and `subnet`, as in the tutorial.
+  /// The tutorial's keys are `bridge`, `network` and `subnet`.
   private mutating func convertTutorial(_ plugin: Keys) throws(CNIError) {
     append("humanz-bridge", ("bridge", plugin.object["bridge"]))
     append("humanz-ipam", ("subnet", plugin.object["subnet"]))
@@ -70,7 +70,7 @@ struct Conversion {
     notes.append("remove the tutorial's file: it sorts first")
   }
 
-  /// The reference's keys are ours; so are host-local's, and its leases.
+  /// The keys of the reference `bridge` and of host-local are ours too, and the leases stay.
   private mutating func convertBridge(_ plugin: Keys) throws(CNIError) {
     var object = plugin.withoutListKeys
     object["type"] = .string("humanz-bridge")
@@ -84,7 +84,7 @@ struct Conversion {
     plugins.append(.object(object))
   }
 
-  /// host-local's section with our plugin, on the store that it has.
+  /// host-local's section with our plugin, using the same store.
   private mutating func convertIPAM(_ section: Keys) throws(CNIError) -> JSONObject {
     var object = section.object
     let type = try section.string("type") ?? ""
@@ -100,7 +100,7 @@ struct Conversion {
     return object
   }
 
-  /// flannel's own daemon gives subnets and routes; here `humanz sync` does.
+  /// flannel's daemon provides subnets and routes; with our plugins `humanz sync` does.
   private mutating func convertFlannel(_ plugin: Keys) throws(CNIError) {
     let delegate = try plugin.keys("delegate")
     append(
@@ -133,7 +133,7 @@ struct Conversion {
     return networks
   }
 
-  /// kindnet: a point-to-point link for each pod, and a daemon that gives subnets and routes.
+  /// kindnet: a point-to-point link for each pod, and a daemon that provides subnets and routes.
   private mutating func convertPointToPoint(_ plugin: Keys) throws(CNIError) {
     append("humanz-bridge", ("bridge", .string("cni0")), ("mtu", plugin.object["mtu"]))
     appendCluster(network: [], ipMasq: true)
@@ -159,7 +159,7 @@ struct Conversion {
     plugins.append(.object(object))
   }
 
-  /// Names the keys that were not taken over.
+  /// Adds a note for each key that was not taken over.
   private mutating func noteRest(_ keys: Keys, _ taken: [String]) {
     let common = ["cniVersion", "name", "type", "cniVersions"]
     for member in keys.object.members where !(taken + common).contains(member.name) {
@@ -169,7 +169,7 @@ struct Conversion {
 }
 
 extension Keys {
-  /// A single plugin's configuration has the list's keys in it.
+  /// The configuration of a single plugin also has the list's keys: leaves them out.
   fileprivate var withoutListKeys: JSONObject {
     var object = object
     for key in ["cniVersion", "cniVersions", "name", "disableCheck", "disableGC"] {

@@ -3,8 +3,8 @@ import CNI
 import Embedded
 import System
 
-/// `humanz convert`: another plugin's configuration as a conflist of ours on stdout; what has no
-/// counterpart is named on stderr.
+/// `humanz convert`: prints another plugin's configuration as a conflist of ours; names on stderr what has
+/// no counterpart.
 func convertFile(_ arguments: Arguments) throws(CNIError) -> Int32 {
   let path = arguments.operands[0]
   let list = try NetworkList(path: path)
@@ -16,7 +16,7 @@ func convertFile(_ arguments: Arguments) throws(CNIError) -> Int32 {
 }
 
 extension JSON {
-  /// The value as lines, two spaces deeper at each level; what has no objects in it is on one line.
+  /// The value as lines, indented by two spaces a level; a value without objects is on one line.
   fileprivate var indentedLines: [String] {
     switch self {
     case .object(let object) where !object.isEmpty:

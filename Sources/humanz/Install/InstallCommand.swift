@@ -6,7 +6,7 @@ import System
 
 private let plugins = ["humanz-bridge", "humanz-ipam", "humanz-route"]
 
-/// `humanz install`: puts the plugins, and after them a conflist, where a runtime looks for them.
+/// `humanz install`: writes the plugins, and then a conflist, where a runtime looks for them.
 func installFiles(_ arguments: Arguments) throws(CNIError) -> Int32 {
   let from = try arguments.path("--from") ?? executableFolder() ?? "."
   var installation = try Installation(arguments)
@@ -20,7 +20,7 @@ func installFiles(_ arguments: Arguments) throws(CNIError) -> Int32 {
   }
   if let conflist = arguments["--conflist"] {
     let name = conflist.fields(separatedBy: "/").last ?? ""
-    // A runtime that found a file without its plugins, or a broken one, would take no other network.
+    // Read before writing: a runtime with a broken conflist, or without its plugins, has no network.
     _ = try NetworkList(path: conflist)
     if try !installation.put(contents(of: conflist), .conflist, name, mode: 0o644) {
       Output.complain("\(installation.path(.conflist, name)) is somebody else's now, and stays")
@@ -30,7 +30,7 @@ func installFiles(_ arguments: Arguments) throws(CNIError) -> Int32 {
   return 0
 }
 
-/// `humanz uninstall`: takes back what `humanz install` wrote, the conflist first.
+/// `humanz uninstall`: removes what `humanz install` wrote, the conflist first.
 func uninstallFiles(_ arguments: Arguments) throws(CNIError) -> Int32 {
   var installation = try Installation(arguments)
   let configured = try ConfiguredNetworks(file: nil, folder: installation.conflistFolder)
@@ -48,8 +48,8 @@ private func contents(of path: String) throws(CNIError) -> [UInt8] {
 
 /// What `humanz install` wrote on this node.
 ///
-/// A file in the plugins' folder records it, a line for each file: its kind, its name, and a fingerprint of
-/// its content, by which a file is known that somebody has changed or replaced since.
+/// A file in the plugins' folder records it. It has a line for each file: its kind, its name, and a fingerprint
+/// of its content, which shows whether somebody has changed or replaced the file since.
 struct Installation {
   enum Kind {
     case plugin, conflist
@@ -70,7 +70,7 @@ struct Installation {
   private var records: [Record] = []
   private static let recordName = ".humanz-installed"
 
-  /// - Throws: where a folder is missing, too.
+  /// - Throws: also if a folder is missing.
   init(_ arguments: Arguments) throws(CNIError) {
     pluginFolder = try arguments.path("--bin-dir") ?? "/opt/cni/bin"
     conflistFolder = try arguments.path("--conf-dir") ?? NetworkList.defaultFolder
@@ -89,8 +89,8 @@ struct Installation {
 
   func path(_ kind: Kind, _ name: String) -> String { "\(folder(kind).path)/\(name)" }
 
-  /// Writes a file in one step, unless it is there.
-  /// - Returns: false where another file has the name that was not written here; that one stays.
+  /// Writes a file in one step, unless it is there already.
+  /// - Returns: false if a file of that name exists that `humanz install` did not write; it stays.
   mutating func put(
     _ bytes: [UInt8], _ kind: Kind, _ name: String, mode: mode_t
   ) throws(CNIError) -> Bool {
@@ -99,7 +99,7 @@ struct Installation {
       if old == bytes { return true }
       guard isRecorded(kind, name, old) else { return false }
     }
-    // First, so that no call of this that is killed leaves a file that nobody takes back.
+    // Recorded first, so that a file that a killed install has written can be uninstalled.
     let record = Record(kind: kind, name: name, fingerprint: fingerprint(bytes))
     records.append(record)
     try writeRecords()
@@ -112,8 +112,8 @@ struct Installation {
     return true
   }
 
-  /// Removes the files of a kind that are as they were written.
-  /// - Returns: whether no other file has the name of one.
+  /// Removes the files of a kind that are unchanged since they were written.
+  /// - Returns: whether all were unchanged.
   mutating func remove(_ kind: Kind) throws(CNIError) -> Bool {
     var isWhole = true
     var names: [String] = []
@@ -133,7 +133,7 @@ struct Installation {
     return isWhole
   }
 
-  /// Forgets what was written, once it is removed.
+  /// Removes the record, after the files.
   func end() throws(CNIError) { try plugins.remove(Installation.recordName) }
 
   private func isRecorded(_ kind: Kind, _ name: String, _ bytes: [UInt8]) -> Bool {
@@ -148,7 +148,7 @@ struct Installation {
     try plugins.write(Installation.recordName, Array(lines.joined(separator: "").utf8), 0o644)
   }
 
-  /// FNV-1a of 64 bits, and the length.
+  /// A 64-bit FNV-1a hash, and the length.
   private func fingerprint(_ bytes: [UInt8]) -> String {
     "\(String(fnv1a(bytes), digits: 16, radix: 16)).\(bytes.count)"
   }
@@ -171,13 +171,13 @@ private final class Folder {
     }
   }
 
-  /// nil where there is no such file.
+  /// The file's content; nil if it does not exist.
   func read(_ name: String) throws(CNIError) -> [UInt8]? {
     do { return try directory.read(name, limit: 1 << 24) } catch { throw CNIError(error) }
   }
 
   func write(_ name: String, _ bytes: [UInt8], _ mode: mode_t) throws(CNIError) {
-    // Runtimes read no file whose name begins with a dot.
+    // Runtimes ignore files whose name begins with a dot.
     let new = ".\(name).new"
     do throws(SystemError) {
       try directory.write(new, bytes, durable: true)

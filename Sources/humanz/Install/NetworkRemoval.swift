@@ -8,11 +8,11 @@ import Node
 import Routes
 import System
 
-/// Removes what the node has of our networks: leases, firewall rules, routes, the overlay and the bridges.
+/// Removes our networks from the node: leases, firewall rules, routes, the overlay and the bridges.
 struct NetworkRemoval {
   private let configured: ConfiguredNetworks
 
-  /// - Throws: error 11 while a pod has a port: the pod still uses all that.
+  /// - Throws: error 11 if a pod still has a port and uses these.
   init(_ configured: ConfiguredNetworks) throws(CNIError) {
     self.configured = configured
     let held = try PortReport(configured).ports.compactMap { $0.attachment }
@@ -23,8 +23,8 @@ struct NetworkRemoval {
       details: "delete the pods of this node first: `humanz ports` lists them")
   }
 
-  /// - Parameter plugins: the folder of the plugins, each of which frees what is its own.
-  /// - Returns: false where something stays, which is said.
+  /// - Parameter plugins: the folder of the plugins; each frees what it has made.
+  /// - Returns: false if something could not be removed, which is printed.
   func remove(plugins: String) throws(CNIError) -> Bool {
     var wrong: [String] = []
     for network in configured.networks where network.isOurs {
@@ -58,7 +58,7 @@ struct NetworkRemoval {
 }
 
 extension Link {
-  /// humanz-bridge gives a bridge that it makes a hardware address that begins so.
+  /// humanz-bridge makes a bridge with a MAC address that begins with these bytes.
   fileprivate var isMadeByUs: Bool {
     kind == "bridge" && mac?.bytes[0] == 0x02 && mac?.bytes[1] == 0x68
   }

@@ -8,7 +8,7 @@ import Node
 import Routes
 import Stages
 
-/// What is wrong in one configuration and around it.
+/// The mistakes in one configuration, and on the node for it.
 struct Lint {
   private(set) var findings: [LintFinding] = []
   private let file: String
@@ -26,7 +26,7 @@ struct Lint {
     for plugin in list.plugins { check(plugin) }
     var complaints: [String] = []
     let network = ConfiguredNetwork(list, file: "", &complaints)
-    // A sentence begins with the file, which is named already.
+    // A sentence begins with ": ", after the empty name of the file.
     for complaint in complaints {
       add(true, complaint.dropping(bytes: 2))
     }
@@ -77,7 +77,7 @@ struct Lint {
 
   private mutating func checkKeys(_ keys: Keys, _ known: [KnownKeys]) {
     for key in keys.unknown(besides: known) {
-      // The stages refuse such a key, and ignore another.
+      // The stages refuse a key that looks mistyped, and ignore other unknown keys.
       let hint = key.meant.map { "; did you mean \"\($0)\"?" } ?? ""
       add(key.meant != nil, "key \"\(key.path)\" is unknown\(hint)")
     }
@@ -87,7 +87,7 @@ struct Lint {
     for element in (try? keys.list(key)) ?? [] { checkKeys(element, [known]) }
   }
 
-  // MARK: - Around it
+  // MARK: - The node
 
   private mutating func checkExecutable(_ type: String) {
     let path = surroundings.searchPath
@@ -116,7 +116,7 @@ struct Lint {
     }
   }
 
-  /// A subnet that the node has on another link: its pods' packets would leave there.
+  /// Reports a subnet that another link of the node has: packets to its pods would leave by that link.
   private mutating func checkSubnets(_ network: ConfiguredNetwork) {
     guard let node = try? Node(), let links = try? node.kernel.links(),
       let addresses = try? node.kernel.addresses()
@@ -131,8 +131,8 @@ struct Lint {
     }
   }
 
-  /// A gateway outside of its subnet, which is taken as host-local takes it: a pod reaches it by a route of
-  /// its own alone.
+  /// Warns of a gateway outside its subnet. It is accepted, as by host-local, but a pod reaches it only with a
+  /// further route.
   private mutating func checkGateways(_ network: ConfiguredNetwork) {
     for range in network.pools?.sets.flatMap({ $0.ranges }) ?? [] {
       guard let gateway = range.gateway, !range.subnet.contains(gateway) else { continue }

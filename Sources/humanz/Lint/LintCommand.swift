@@ -3,8 +3,8 @@ import CNI
 import Embedded
 import System
 
-/// `humanz lint`: what is wrong in configurations, and around them on this node.
-/// - Returns: 1 where a file has an error.
+/// `humanz lint`: checks configurations, and this node for them.
+/// - Returns: 1 if a file has an error.
 func lintFiles(_ arguments: Arguments) throws(CNIError) -> Int32 {
   var files = arguments.operands
   if files.isEmpty {
@@ -25,10 +25,10 @@ func lintFiles(_ arguments: Arguments) throws(CNIError) -> Int32 {
   return findings.contains { $0.isError } ? 1 : 0
 }
 
-/// Something that lint found.
+/// A finding of lint.
 struct LintFinding {
   let file: String
-  /// An error keeps pods from working; a warning may be meant.
+  /// An error keeps pods from working; a warning may be intended.
   let isError: Bool
   let sentence: String
 
@@ -37,13 +37,13 @@ struct LintFinding {
   var json: JSON { row(("file", file), ("kind", kind), ("problem", sentence)) }
 }
 
-/// What lint asks about this node once for all files.
+/// What lint reads of this node, once for all files.
 struct LintSurroundings {
-  /// Where plugins are looked for.
+  /// The folders that are searched for plugins.
   let searchPath: String
-  /// containerd's `bin_dir`; nil where its configuration names none.
+  /// containerd's `bin_dir`; nil if its configuration names none.
   let containerdFolder: String?
-  /// The newest protocol version that the installed containerd and podman speak; nil where neither is
+  /// The newest protocol version that the installed containerd or podman supports; nil if neither is
   /// installed.
   let runtimeVersion: (runtime: String, version: ProtocolVersion)?
 
@@ -69,7 +69,7 @@ struct LintSurroundings {
     return nil
   }
 
-  /// containerd before 2.0, and podman with CNI, have a libcni that speaks up to 1.0.0.
+  /// The libcni in containerd before 2.0 and in podman with CNI supports versions up to 1.0.0.
   private static func askRuntime() -> (runtime: String, version: ProtocolVersion)? {
     for runtime in ["containerd", "podman"] {
       guard let path = executablePath(of: runtime) else { continue }

@@ -7,28 +7,28 @@ import Node
 import Routes
 import System
 
-/// A network that a configuration on the node names, as far as the tool needs it.
+/// A network in a configuration of the node, with the parts that the tool needs.
 struct ConfiguredNetwork {
   /// The configuration's path.
   let file: String
   let list: NetworkList
   let name: NetworkName
-  /// The bridge that its pods are on; nil where it has none.
+  /// The bridge of its pods; nil if it has none.
   private(set) var bridge: InterfaceName?
-  /// The folder of its leases; nil where another IPAM plugin has them.
+  /// The folder of its leases; nil if another IPAM plugin has them.
   private(set) var leaseFolder: String?
-  /// What its leases are given from; nil where that is not known.
+  /// The pools of its leases; nil if they are not known.
   private(set) var pools: Pools?
-  /// nil where it has no entry of humanz-route.
+  /// nil if it has no entry of humanz-route.
   private(set) var routed: RoutedNetwork?
   /// The files that its plugins log to.
   private(set) var logFiles: [String] = []
-  /// Whether frames between its pods of one node are to pass the node's rules.
+  /// Whether frames between its pods on one node must pass the node's firewall rules.
   private(set) var usesBridgeNetfilter = false
-  /// Whether a plugin of ours has a part in it.
+  /// Whether one of our plugins is in it.
   private(set) var isOurs = false
 
-  /// - Parameter complaints: gets a sentence for each part that cannot be read.
+  /// - Parameter complaints: a sentence is added for each part that cannot be read.
   init(_ list: NetworkList, file: String, _ complaints: inout [String]) {
     self.file = file
     self.list = list
@@ -76,22 +76,22 @@ struct ConfiguredNetwork {
   }
 }
 
-/// The networks that the node's configurations name.
+/// The networks in the node's configurations.
 struct ConfiguredNetworks {
-  /// The folder that was looked into, or the file.
+  /// The folder or the file that was read.
   let place: String
   private(set) var networks: [ConfiguredNetwork] = []
-  /// What could not be read, a sentence each.
+  /// The parts that could not be read, a sentence each.
   private(set) var complaints: [String] = []
 
-  /// CNI_CONF_DIR, or else the folder in which runtimes look.
+  /// CNI_CONF_DIR, else the folder where runtimes look.
   static var folder: String {
     if let folder = environmentVariable("CNI_CONF_DIR"), !folder.isEmpty { return folder }
     return NetworkList.defaultFolder
   }
 
   /// Reads the folder of configurations, or one file.
-  /// - Throws: for a file that was asked for and cannot be read.
+  /// - Throws: if `file` cannot be read.
   init(
     file: String?, folder: String = ConfiguredNetworks.folder
   ) throws(CNIError) {
@@ -110,7 +110,7 @@ struct ConfiguredNetworks {
   private mutating func read(_ path: String) throws(CNIError) {
     let list: NetworkList
     do throws(CNIError) { list = try NetworkList(path: path) } catch {
-      // The file system's own errors and JSON's have the path in them.
+      // Errors of the file system and of JSON contain the path already.
       let isNamed = error.code == .io || error.code == .undecodable
       throw CNIError(
         error.code, isNamed ? error.message : "\(path): \(error.message)", details: error.details)

@@ -6,20 +6,20 @@ import Leases
 import Node
 import System
 
-/// The leases of one network, with what its attachments' files add.
+/// The leases of one network, with the data of its attachment files.
 struct LeaseReport {
   struct Row {
     let network: NetworkName
     let lease: Lease
-    /// The pod's namespace and name; nil where the runtime did not give them.
+    /// The pod's namespace and name; nil if the runtime did not pass them.
     let pod: String?
     /// RFC 3339, UTC.
     let since: String
-    /// Why it was left behind; nil where it is held.
+    /// Why the lease is stale; nil if it is held.
     let stale: String?
   }
 
-  /// A pool and how much of it is leased.
+  /// A pool, and how many of its addresses are leased.
   struct Usage {
     let network: NetworkName
     let set: RangeSet
@@ -34,9 +34,9 @@ struct LeaseReport {
   private(set) var rows: [Row] = []
   private(set) var usage: [Usage] = []
 
-  /// Reads a store; nothing is changed.
-  /// - Parameter configured: says the pools of a network that has given no address yet.
-  /// - Returns: nil where there is no store.
+  /// Reads a store, without changing it.
+  /// - Parameter configured: has the pools of a network that has not leased an address yet.
+  /// - Returns: nil if there is no store.
   init?(_ place: StorePlace, _ configured: ConfiguredNetwork?) throws(SystemError) {
     guard let store = try LeaseReader(place.network, in: place.folder), try store.isStore() else {
       return nil
@@ -72,7 +72,7 @@ extension LeaseReport.Row {
 
   func words(wide: Bool) -> [String] {
     let attachment = lease.holder.attachment
-    // To the second is enough for a person.
+    // The table shows whole seconds.
     var time = since
     if !wide, since.utf8.count == 24 {
       time = String(decoding: Array(since.utf8)[..<19]) + "Z"

@@ -6,7 +6,7 @@ import Leases
 import Node
 import System
 
-/// Where the node's leases are: a network and the folder that its store is in.
+/// The place of a store: a network, and the folder that its store is in.
 struct StorePlace {
   let network: NetworkName
   let folder: String
@@ -19,8 +19,8 @@ struct LeaseStores {
 
   private(set) var places: [StorePlace] = []
 
-  /// Finds the stores: those in the folder that is named, or else those that configurations name and
-  /// all in the default folder.
+  /// Finds the stores: in `folder` if it is given, else in the folders that configurations name and in the
+  /// default folder.
   init(folder: String?, _ configured: ConfiguredNetworks) throws(CNIError) {
     if folder == nil {
       for network in configured.networks {
@@ -43,7 +43,7 @@ struct LeaseStores {
     places.append(StorePlace(network: network, folder: folder))
   }
 
-  /// The places that are a network's, or all of them.
+  /// The places of a network, or all.
   func of(_ network: NetworkName?) -> [StorePlace] {
     places.filter { network == nil || $0.network == network }
   }

@@ -7,7 +7,7 @@ import Netlink
 import Node
 import System
 
-/// The ports of the node's bridges that pods of ours are on, and our links that are on no bridge.
+/// The ports of the bridges that our pods are on, and our links that are on no bridge.
 struct PortReport {
   private(set) var ports: [Port] = []
 
@@ -31,7 +31,7 @@ struct PortReport {
       let record = owner.flatMap { stores?.record(of: $0.attachment, on: $0.network) }
       var addresses = record?.addresses ?? []
       if addresses.isEmpty {
-        // What the node has spoken to: of its own ports and other plugins' it knows no more.
+        // For a port without a record, such as another plugin's: the node's neighbours behind it.
         addresses = neighbours.filter { $0.mac.map { macs.contains($0) } ?? false }
           .map { $0.address }.filter { !$0.isLinkLocal }.inOrder()
       }
@@ -45,19 +45,19 @@ struct PortReport {
 }
 
 extension Link {
-  /// The network and the attachment that a link of ours is for.
+  /// The network and the attachment that our link belongs to.
   fileprivate var owner: (network: NetworkName, attachment: Attachment)? {
     alias.flatMap { HostInterface.owner(alias: $0) }
   }
 }
 
 extension IPAddress {
-  /// RFC 4291 section 2.5.6: the node's own doing, and no pod's address.
+  /// RFC 4291 section 2.5.6. The kernel makes such addresses; they are not the pod's.
   fileprivate var isLinkLocal: Bool { family == .v6 && value >> 118 == 0x3fa }
 }
 
 extension LeaseStores {
-  /// What the file of an attachment says; nil where there is none.
+  /// The attachment's file; nil if there is none.
   func record(of attachment: Attachment, on network: NetworkName) -> AttachmentRecord? {
     for place in of(network) {
       do throws(SystemError) {
@@ -80,15 +80,15 @@ struct Port {
   /// nil for a port that is not ours.
   let network: NetworkName?
   let attachment: Attachment?
-  /// The pod's namespace and name; nil where the runtime did not give them.
+  /// The pod's namespace and name; nil if the runtime did not pass them.
   let pod: String?
-  /// nil where it is on no bridge.
+  /// nil if the link is on no bridge.
   let bridge: InterfaceName?
   let addresses: [IPAddress]
-  /// Those from which the bridge has heard lately.
+  /// The MAC addresses that the bridge has learned behind it.
   let macs: [MACAddress]
 
-  /// What keeps packets from passing; nil where nothing does.
+  /// Why packets do not pass; nil if they do.
   var problem: String? {
     if bridge == nil { return "on no bridge" }
     if !link.isUp { return "down" }
@@ -96,7 +96,7 @@ struct Port {
     return nil
   }
 
-  /// What keeps packets from passing, or how they may.
+  /// Why packets do not pass, or the port's settings.
   var state: String {
     if let problem { return problem }
     var words = ["up"]
@@ -125,7 +125,7 @@ struct Port {
     return words + [state]
   }
 
-  /// The first of several words, and how many more there are.
+  /// The first of several words, and the number of the others.
   private func list(_ words: [String], _ wide: Bool) -> String {
     guard let first = words.first, words.count > 1, !wide else {
       return words.joined(separator: ",")

@@ -7,20 +7,20 @@ import Netlink
 import Node
 import Routes
 
-/// The node's routes and all else that packets between pods meet, as it is.
+/// The node's routes, forwarding and firewalls: everything that packets between pods pass.
 struct RouteReport {
-  /// A destination and how it stands.
+  /// A destination and its state.
   struct Row {
-    /// nil for a route of ours that no configuration asks for.
+    /// nil for our route that no configuration asks for.
     let network: NetworkName?
     let destination: String
-    /// The next hops; or what becomes of the packets.
+    /// The next hops, or the kind of route if it has none.
     let via: [String]
     let devices: [String]
     let state: String
-    /// Whom the route is for; nil where nobody wants it.
+    /// Whom the route is for; nil if it is not needed.
     let purpose: String?
-    /// A sentence; nil where all is well.
+    /// What is wrong, in a sentence; nil if nothing is.
     let problem: String?
   }
 
@@ -93,7 +93,7 @@ struct RouteReport {
       used.append(link.index)
     }
     if via.isEmpty { via.append(route.nextHops.isEmpty ? route.kind.name : "link") }
-    // The kernel makes it with the gateway's address on the bridge.
+    // The kernel makes this route with the gateway's address on the bridge.
     let isOwn = finding.state == .foreign && route.proto == Route.kernel
     var problem = finding.message.isEmpty ? nil : namingDevices(finding.message, links)
     if finding.state == .conflicting, route.proto != Route.humanz, let words = problem {
@@ -107,7 +107,7 @@ struct RouteReport {
         problem: problem))
   }
 
-  /// The message with each device by its name: a route describes itself by the kernel's numbers.
+  /// The message with each device's name: a route describes devices by their index.
   private func namingDevices(_ message: String, _ links: [Link]) -> String {
     var words = message.fields(separatedBy: " ", omittingEmpty: false)
     for index in words.indices.dropFirst() where words[index - 1] == "number" {
@@ -119,8 +119,8 @@ struct RouteReport {
     return words.filter { !$0.isEmpty }.joined(separator: " ")
   }
 
-  /// How a link takes packets whose sender it would not answer by itself: of both settings the
-  /// higher number counts. See the kernel's Documentation/networking/ip-sysctl.rst, `rp_filter`.
+  /// How a link filters packets by their source: the higher value of both settings counts. See
+  /// `rp_filter` in the kernel's Documentation/networking/ip-sysctl.rst.
   private func reversePathFilter(_ link: InterfaceName) -> String {
     var mode = "off"
     for key in ["all", link.description] {
@@ -175,7 +175,7 @@ struct RouteReport {
 
   // MARK: - Printing
 
-  /// For a program.
+  /// The report for programs.
   var json: JSON {
     .object(
       JSONObject(
@@ -184,7 +184,7 @@ struct RouteReport {
         ("masquerade", .array(masquerade)), ("problems", .array(problems.map { .string($0) }))))
   }
 
-  /// For a person.
+  /// The report for people.
   func lines(wide: Bool) -> [String] {
     var routes = Table(["NETWORK", "DESTINATION", "VIA", "DEVICE", "STATE", "FOR"])
     for row in rows { routes.append(row.words) }
@@ -200,7 +200,7 @@ struct RouteReport {
     return lines + RouteReport.indented(problems.map { printable($0) })
   }
 
-  /// What a table does not say.
+  /// Lines for what does not fit in a table.
   private func notes(_ title: String) -> [String] {
     switch title {
     case "forward":
@@ -212,7 +212,7 @@ struct RouteReport {
     }
   }
 
-  /// A table of objects that have the same members.
+  /// A table of objects with the same members.
   private static func table(_ title: String, _ rows: [JSON], _ wide: Bool) -> [String] {
     guard let first = rows.first?.object else { return ["\(title): none"] }
     var table = Table(first.members.map { uppercase($0.name) })
@@ -227,7 +227,7 @@ struct RouteReport {
   }
 }
 
-/// An ASCII word in capitals. The standard library's own brings the tables of all letters.
+/// An ASCII word in capitals. The standard library's function would add Unicode's tables to the program.
 private func uppercase(_ word: String) -> String {
   String(
     decoding: Array(word.utf8).map {

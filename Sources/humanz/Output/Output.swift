@@ -3,8 +3,8 @@ import CNI
 import Embedded
 import System
 
-/// Everything that the tool prints goes through here: what comes from elsewhere (names in the kernel,
-/// lease files, node objects) never reaches a terminal as anything but text.
+/// Everything that the tool prints goes through here, so that names in the kernel, in lease files or in node
+/// objects cannot send control sequences to a terminal.
 enum Output {
   /// Prints lines for a person on stdout.
   static func print(_ lines: [String]) throws(CNIError) {
@@ -17,12 +17,12 @@ enum Output {
   /// Prints JSON on stdout, as one line.
   static func print(_ json: JSON) throws(CNIError) { try write(printableJSON(json.text)) }
 
-  /// Prints a sentence on stderr, after the program's name.
+  /// Prints a sentence on stderr, with the program's name before it.
   static func complain(_ sentence: String) {
     StandardStream.printDiagnostic("humanz: \(printable(sentence))")
   }
 
-  /// Prints an error on stderr: the message, and the details in the next line.
+  /// Prints an error on stderr: the message, and the details on the next line.
   static func complain(_ error: CNIError) {
     complain(error.message)
     if !error.details.isEmpty { StandardStream.printDiagnostic(printable(error.details)) }

@@ -2,11 +2,11 @@
 import CNI
 import Embedded
 
-/// The text with U+FFFD in place of each character that a terminal obeys or that changes the order of
-/// others: the control characters (C0, DEL, C1), the bidirectional marks, and what ends a line.
+/// The text with U+FFFD in place of each character that controls a terminal or changes the order of others:
+/// control characters (C0, DEL, C1), bidirectional marks, and line ends.
 /// - Parameter isLine: whether a line feed is replaced too.
 func printable(_ text: String, isLine: Bool = true) -> String {
-  // Nearly every text is plain ASCII.
+  // Most texts are printable ASCII.
   if Array(text.utf8).allSatisfy({ $0 >= 0x20 && $0 < 0x7f }) { return text }
   var clean = String.UnicodeScalarView()
   for scalar in text.unicodeScalars {
@@ -16,7 +16,7 @@ func printable(_ text: String, isLine: Bool = true) -> String {
   return String(clean)
 }
 
-/// JSON text with an escape in place of each such character: a program reads the same value.
+/// JSON text with an escape in place of each such character: a program still reads the same value.
 func printableJSON(_ text: [UInt8]) -> [UInt8] {
   if text.allSatisfy({ $0 >= 0x20 && $0 < 0x7f }) { return text }
   var clean: [UInt8] = []
@@ -31,7 +31,7 @@ func printableJSON(_ text: [UInt8]) -> [UInt8] {
 }
 
 extension Unicode.Scalar {
-  /// All of them have four hexadecimal digits at most.
+  /// They all have at most four hexadecimal digits.
   fileprivate var isTerminalControl: Bool {
     switch value {
     case 0..<0x20, 0x7f..<0xa0: true

@@ -4,10 +4,10 @@ import Embedded
 
 /// Rows of words in columns, for a person.
 struct Table {
-  /// The most columns of a terminal that a table takes, unless it is to be whole.
+  /// The width of a table, in columns of the terminal, unless all of it is wanted.
   static let width = 120
   private static let gap = 2
-  /// A word is not cut shorter than this.
+  /// Words are not cut shorter than this.
   private static let shortest = 12
 
   private var rows: [[String]]
@@ -15,13 +15,13 @@ struct Table {
   init(_ header: [String]) { rows = [header] }
 
   mutating func append(_ row: [String]) {
-    // An empty place would look like the next column's.
+    // An empty cell would look like the next column's.
     rows.append(row.map { $0.isEmpty ? "-" : printable($0) })
   }
 
   var isEmpty: Bool { rows.count == 1 }
 
-  /// The table without the columns of some titles that nothing is in.
+  /// The table without those of the named columns that are empty.
   func withoutEmpty(_ titles: String...) -> Table {
     let kept = rows[0].indices.filter { column in
       !titles.contains(rows[0][column]) || rows.dropFirst().contains { $0[column] != "-" }
@@ -31,7 +31,7 @@ struct Table {
     return table
   }
 
-  /// The lines: every column but the last as wide as its widest word.
+  /// The lines: every column but the last is as wide as its widest word.
   /// - Parameter wide: whether lines may be longer than `width`; otherwise the widest words are cut,
   ///   and end in `…`.
   func lines(wide: Bool) -> [String] {
@@ -56,7 +56,7 @@ struct Table {
     }
   }
 
-  /// Each scalar takes one: names are of such letters.
+  /// Each scalar counts as one column, which holds for names.
   private func columns(of word: String) -> Int { word.unicodeScalars.count }
 
   private func cut(_ word: String, to width: Int) -> String {
@@ -68,7 +68,7 @@ struct Table {
 }
 
 extension String {
-  /// The first digits of a container ID, as other tools show it.
+  /// The first 12 digits of a container ID, as other tools show it.
   func shortened(_ wide: Bool) -> String {
     wide || utf8.count <= 12 ? self : String(decoding: Array(utf8)[..<12])
   }

@@ -8,13 +8,13 @@ import Netlink
 import Node
 import System
 
-/// An ADD as it is kept for CHECK, DEL and GC: what it was for and its result.
+/// A result of ADD with its attachment, kept for CHECK, DEL and GC.
 struct KeptResult {
   let attachment: RuntimeAttachment
   let result: JSON
 }
 
-/// The results of ADD, one file an attachment. With each is what a GC needs for a DEL of its own.
+/// The results of ADD, one file for each attachment. A file also has what GC needs to call DEL.
 struct ResultCache {
   private let folder: String
   private let network: NetworkName
@@ -70,7 +70,7 @@ struct ResultCache {
     }
   }
 
-  /// No part can have a ':', so every attachment has a name of its own.
+  /// No part contains ':', so each attachment has a unique name.
   private func name(_ attachment: Attachment) -> String {
     "\(network):\(attachment.containerID):\(attachment.interface)"
   }

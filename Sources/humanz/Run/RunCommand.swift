@@ -6,7 +6,7 @@ import Leases
 import Netlink
 import Node
 
-/// `humanz run`: prints the result, or one error as a plugin would print it.
+/// `humanz run`: prints the result, or one error in the form that a plugin prints it.
 func runNetwork(_ arguments: Arguments) throws(CNIError) -> Int32 {
   guard let verb = runVerb(arguments.operands[0]) else {
     throw .wrongUsage(
@@ -52,14 +52,14 @@ private func validAttachment(_ text: String) throws(CNIError) -> Attachment {
   return Attachment(containerID: containerID, interface: interface)
 }
 
-/// One attachment as the runtime knows it.
+/// An attachment as the runtime passes it to plugins.
 struct RuntimeAttachment {
   let attachment: Attachment
-  /// CNI_NETNS; empty where the namespace is gone.
+  /// CNI_NETNS; empty if the namespace is gone.
   let namespace: String
   /// CNI_ARGS.
   let arguments: String
-  /// What the runtime offers for each capability, by the capability's name.
+  /// What the runtime passes for each capability, by the capability's name.
   let capabilities: JSONObject
 }
 

@@ -12,7 +12,7 @@ struct Runtime {
   let network: NetworkList
   private var cache: ResultCache { ResultCache(network: network.name) }
 
-  /// Where plugins are looked for.
+  /// The folders that are searched for plugins.
   private let searchPath: String
   private let version: ProtocolVersion
 
@@ -22,7 +22,7 @@ struct Runtime {
     version = network.version
   }
 
-  /// GC of our plugins without any valid attachment, whatever version the network has.
+  /// Runs GC of our plugins without any valid attachment, whatever the network's version is.
   static func freeAll(of network: NetworkList, plugins folder: String) throws(CNIError) {
     let runtime = Runtime(network: network, searchPath: folder, version: .v110)
     try runtime.runGC(
@@ -37,9 +37,9 @@ struct Runtime {
 
   /// Runs one verb of every plugin.
   /// - Parameters:
-  ///   - attachment: what ADD, CHECK and DEL are for.
+  ///   - attachment: the attachment of ADD, CHECK and DEL.
   ///   - valid: the attachments that GC keeps.
-  /// - Returns: what is to be printed; nil for nothing.
+  /// - Returns: what to print; nil for nothing.
   func run(
     _ verb: Verb, _ attachment: RuntimeAttachment?, keeping valid: [Attachment]
   ) throws(CNIError) -> JSON? {
@@ -54,7 +54,7 @@ struct Runtime {
     return nil
   }
 
-  /// ADD in order, each plugin given the result of the one before it; the last result is kept.
+  /// ADD in order; each plugin gets the result of the one before it, and the last result is kept.
   private func add(_ attachment: RuntimeAttachment) throws(CNIError) -> JSON {
     var result: JSON?
     for plugin in network.plugins {
@@ -70,7 +70,7 @@ struct Runtime {
     return last
   }
 
-  /// CHECK in order, each plugin given the kept result.
+  /// CHECK in order; each plugin gets the kept result.
   private func check(_ attachment: RuntimeAttachment) throws(CNIError) {
     try requires(.v040, "CHECK")
     guard !network.disableCheck else { return }
@@ -83,7 +83,7 @@ struct Runtime {
     }
   }
 
-  /// DEL in reverse order, each plugin given the kept result where there is one.
+  /// DEL in reverse order; each plugin gets the kept result if there is one.
   private func del(_ attachment: RuntimeAttachment) throws(CNIError) {
     let result = version >= .v040 ? cache.load(attachment.attachment)?.result : nil
     for plugin in network.plugins.reversed() {
@@ -92,8 +92,8 @@ struct Runtime {
     cache.remove(attachment.attachment)
   }
 
-  /// DEL of the kept attachments that are not valid, as libcni does it, then GC of every plugin; all
-  /// of them also where one fails.
+  /// DEL of the kept attachments that are not valid, as in libcni, then GC of every plugin. An error does not
+  /// stop it.
   private func gc(keeping valid: [Attachment]) throws(CNIError) {
     try requires(.v110, "GC")
     guard !network.disableGC else { return }
@@ -111,7 +111,7 @@ struct Runtime {
     try runGC(network.plugins, attachments, errors)
   }
 
-  /// - Parameter errors: those that came before.
+  /// - Parameter errors: the errors before GC.
   private func runGC(
     _ plugins: [Keys], _ attachments: [JSON], _ errors: [CNIError]
   ) throws(CNIError) {
@@ -133,7 +133,7 @@ struct Runtime {
     for plugin in network.plugins { _ = try run(.status, plugin, prevResult: nil, nil) }
   }
 
-  /// What each plugin answers to VERSION, by its type.
+  /// Each plugin's answer to VERSION, by its type.
   private func versions() throws(CNIError) -> JSON {
     var answers = JSONObject()
     for plugin in network.plugins {
@@ -196,7 +196,7 @@ struct Runtime {
 
   private static func type(_ plugin: Keys) -> String { plugin.object["type"]?.string ?? "" }
 
-  /// CNI_PATH, or the folder this program is in and those where distributions have plugins.
+  /// CNI_PATH, else this program's folder and the folders in which distributions install plugins.
   static var defaultSearchPath: String {
     if let path = environmentVariable("CNI_PATH"), !path.isEmpty { return path }
     let usual = "/opt/cni/bin:/usr/lib/cni:/usr/libexec/cni"

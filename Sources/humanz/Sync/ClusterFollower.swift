@@ -9,23 +9,23 @@ import Node
 import Routes
 import System
 
-/// Makes what Kubernetes tells of its nodes this node's cluster file and routes.
+/// Makes the cluster file and this node's routes from Kubernetes' nodes.
 ///
 ///     kubectl get nodes -o json | humanz sync --node NAME
 ///
-/// Where a configuration on the node names the cluster file, its networks' routes are made as an ADD
-/// makes them. Where none does, the routes are those of protocol 72 to the file's peers; within the
-/// subnets of peers that the file named before and does not name now they are removed. A route that the
-/// file never named, as that of a static peer, is not touched. These routes change before the file: a
-/// process killed in between leaves a file by which the next one does the same again.
+/// If a configuration on the node names the cluster file, its networks' routes are made as an ADD makes
+/// them. Otherwise the routes to the file's peers have protocol 72. Routes to peers that leave the file are
+/// removed; a route to a peer that was never in the file, such as a static peer, is not touched. The routes
+/// of departed peers change before the file, so after a kill in between, the next process finds the old file
+/// and does the same again.
 struct ClusterFollower: Watcher {
   private let path: String
   private var source: NodeSource
   private var cluster: SyncCluster
   private var documents = SyncDocuments()
-  /// When the oldest change came that is not applied, in microseconds.
+  /// The time of the oldest change that is not applied, in microseconds.
   private var firstChange: Int?
-  /// Whether the input must have told of this node by now.
+  /// Whether a list has arrived, which must contain this node.
   private var isNodeDue = false
   private var complaints = Complaints()
 
@@ -45,7 +45,7 @@ struct ClusterFollower: Watcher {
   // MARK: - A list
 
   /// Applies one list.
-  /// - Returns: the exit status: 1 where a node is left out or a route cannot be made.
+  /// - Returns: the exit status: 1 if a node is left out or a route cannot be made.
   mutating func runOnce() throws(CNIError) -> Int32 {
     do throws(CNIError) { return try applyList() } catch { throw named(error) }
   }
@@ -81,8 +81,8 @@ struct ClusterFollower: Watcher {
 
   var descriptor: Int32 { source.descriptor }
 
-  /// A burst of changes, as every node makes one at the start of a watch, is applied as one: when
-  /// nothing more has come for 20 ms, or after a fifth of a second.
+  /// A burst of changes, such as at the start of a watch, is applied as one: when nothing more has come for
+  /// 20 ms, or after 200 ms.
   private static let quietTime = 20_000
   private static let burstTime = 200_000
   private var lastInput = 0
@@ -108,14 +108,14 @@ struct ClusterFollower: Watcher {
       }
       if firstChange != nil, let deadline, Clock.microseconds() >= deadline { try applyChange() }
     } catch {
-      // What feeds stdin is restarted by its supervisor; kubectl is restarted here.
+      // A supervisor restarts what feeds stdin; kubectl is restarted here.
       guard !source.isStdin else { throw error }
       firstChange = nil
       source.fail(named(error).message)
     }
   }
 
-  /// An error of the input, which says where the input came from.
+  /// An error of the input, naming its source.
   private func named(_ error: CNIError) -> CNIError {
     let stdin = "stdin: "
     guard !source.isStdin, error.message.begins(with: stdin) else { return error }
@@ -135,7 +135,7 @@ struct ClusterFollower: Watcher {
     noteHeard()
   }
 
-  /// The cluster file's modification time says when the cluster was last heard of.
+  /// Sets the cluster file's modification time to the time of the last news from the cluster.
   private func noteHeard() { utimensat(AT_FDCWD, path, nil, AT_SYMLINK_NOFOLLOW) }
 
   private mutating func ended() throws(CNIError) {
@@ -147,7 +147,7 @@ struct ClusterFollower: Watcher {
     documents = SyncDocuments()
   }
 
-  /// Notes when the oldest change that is not applied was.
+  /// Records the time of the oldest change that is not applied.
   private mutating func note(_ taken: SyncCluster.Taken) {
     switch taken {
     case .list: isNodeDue = true
@@ -162,19 +162,19 @@ struct ClusterFollower: Watcher {
     complaints.update(try apply())
   }
 
-  /// Repairs the routes; the cluster is what it was.
+  /// Repairs the routes for the same cluster as before.
   mutating func look() {
     guard firstChange == nil else { return }
     do throws(CNIError) { complaints.update(try apply()) } catch {
-      // Reported already when the nodes were read.
+      // The error was reported when the nodes were read.
     }
   }
 
-  // MARK: - What is made of it
+  // MARK: - File and routes
 
-  /// Makes the node's routes and the file what the cluster says.
-  /// - Returns: what is wrong, a sentence each.
-  /// - Throws: error 3 where the cluster does not have this node.
+  /// Writes the file and makes the node's routes for the cluster.
+  /// - Returns: the problems, a sentence each.
+  /// - Throws: error 3 if the cluster does not have this node.
   private mutating func apply() throws(CNIError) -> [String] {
     var wrong: [String] = []
     guard let file = cluster.file(&wrong) else {
@@ -184,7 +184,7 @@ struct ClusterFollower: Watcher {
         details: "--node names the node that this one is, as `kubectl get nodes` lists it")
     }
     let networks = try ConfiguredNetworks(file: nil).routed.filter { $0.clusterFile == path }
-    // An ADD that has read the old file has made its routes before they change.
+    // The exclusive lock waits for an ADD that has read the old file, until it has made its routes.
     let lock = try NodeLock(.exclusive)
     let old = try? ClusterFile(path: path)
     wrong += try repair(file, after: old, of: networks)
@@ -197,9 +197,9 @@ struct ClusterFollower: Watcher {
     return wrong
   }
 
-  /// Removes the routes to peers that have left. Where no network of the node names the file, makes the
-  /// routes to all others too.
-  /// - Returns: what cannot be made, a sentence each.
+  /// Removes the routes to peers that have left. If no network of the node names the file, makes the routes to
+  /// all others too.
+  /// - Returns: the routes that cannot be made, a sentence each.
   private func repair(
     _ file: ClusterFile, after old: ClusterFile?, of networks: [RoutedNetwork]
   ) throws(CNIError) -> [String] {
@@ -211,7 +211,7 @@ struct ClusterFollower: Watcher {
     let subnets = file.peers.map { $0.subnet }
     let departed = old?.peers.map { $0.subnet }.filter { !subnets.containsSorted($0) } ?? []
     guard networks.isEmpty || !departed.isEmpty else { return wrong }
-    // As an ADD of the network that names the file makes them; without one, without an overlay.
+    // As in an ADD of the network that names the file; without such a network there is no overlay.
     let network = networks.first
     let peers = PeerList(file.peers.map { Peer($0) }, within: network?.network ?? [])
     let routes = try NodeRoutes(peers, staleWithin: departed, of: network, node)

@@ -4,27 +4,27 @@ import CNetlink
 import Embedded
 import System
 
-/// Where `sync` hears of the cluster's nodes: stdin, or kubectl, which it starts.
+/// The source of the cluster's nodes for `sync`: stdin, or kubectl, which it starts.
 struct NodeSource {
   private enum State {
     case stdin
-    /// Starts when the time comes, in microseconds.
+    /// kubectl starts at this time, in microseconds.
     case waiting(until: Int)
     case listing(RunningProgram)
     case watching(RunningProgram, since: Int)
   }
 
-  /// What happened at the source.
+  /// An event of the source.
   enum Event {
     case bytes([UInt8])
-    /// A new list begins: what came in part is void.
+    /// A new list begins: an incomplete one before it is dropped.
     case begins
-    /// The stream is at its end; of kubectl's a new one begins by itself.
+    /// The stream has ended; with kubectl a new one begins by itself.
     case ended
     case nothing
   }
 
-  /// The server ends a watch after this time, in seconds, and all nodes are listed again.
+  /// The server ends a watch after this time, in seconds; then all nodes are listed again.
   private static let watchTime = 570
   private static let longestPause = 30
 
@@ -32,10 +32,10 @@ struct NodeSource {
   private let kubeconfig: String?
   private let watches: Bool
   private var state: State
-  /// How long to wait after the next failure, in seconds.
+  /// The pause after the next failure, in seconds.
   private var pause = 1
 
-  /// stdin.
+  /// Reads stdin.
   init() {
     kubectl = ""
     kubeconfig = nil
@@ -45,7 +45,7 @@ struct NodeSource {
 
   /// - Parameters:
   ///   - kubectl: the program's path, or its name in PATH.
-  ///   - watches: whether to go on after the first list.
+  ///   - watches: whether to continue after the first list.
   init(_ kubectl: String, _ kubeconfig: String?, watches: Bool) {
     self.kubectl = kubectl
     self.kubeconfig = kubeconfig
@@ -55,7 +55,7 @@ struct NodeSource {
 
   var isStdin: Bool { if case .stdin = state { true } else { false } }
 
-  /// For poll(2); below zero while there is none.
+  /// The descriptor for poll(2); negative if there is none.
   var descriptor: Int32 {
     switch state {
     case .stdin: STDIN_FILENO
@@ -69,12 +69,12 @@ struct NodeSource {
     switch state {
     case .stdin, .listing: nil
     case .waiting(let time): time
-    // For a server that does not end the watch.
+    // In case the server does not end the watch.
     case .watching(_, let since): since + (NodeSource.watchTime + 30) * 1_000_000
     }
   }
 
-  /// Once the deadline is over, starts kubectl, or ends one whose watch took too long.
+  /// After the deadline, starts kubectl, or ends one whose watch has taken too long.
   mutating func advance() throws(CNIError) -> Event {
     guard let deadline, Clock.microseconds() >= deadline else { return .nothing }
     if case .watching = state {
@@ -90,8 +90,8 @@ struct NodeSource {
     return .begins
   }
 
-  /// Takes in what has arrived.
-  /// - Parameter version: of the list that has ended, from which a watch goes on.
+  /// Reads what has arrived.
+  /// - Parameter version: the resource version of the list that has ended, from which a watch continues.
   mutating func read(version: String?) throws(CNIError) -> Event {
     var status: Int32 = 0
     do throws(SystemError) {
@@ -130,7 +130,7 @@ struct NodeSource {
     }
   }
 
-  /// A watch ends by itself after its time, and where the server ends it.
+  /// A watch ends after its time, or earlier if the server ends it.
   private mutating func watchEnded(status: Int32, since: Int) {
     let wasShort = Clock.microseconds() - since < 5_000_000
     if status != 0 || wasShort { return fail("kubectl's watch has ended") }
@@ -138,7 +138,7 @@ struct NodeSource {
     state = .waiting(until: 0)
   }
 
-  /// Ends what runs, and begins anew after a pause: each is twice as long as the one before it.
+  /// Ends kubectl, and starts it again after a pause, which doubles with each failure.
   mutating func fail(_ message: String? = nil) {
     if let message { Output.complain("\(message); it is started again in \(pause) s") }
     state = .waiting(until: Clock.microseconds() + pause * 1_000_000)

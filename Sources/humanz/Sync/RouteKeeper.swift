@@ -6,12 +6,12 @@ import Netlink
 import Node
 import Routes
 
-/// Keeps the routes of the networks of one conflist as they must be: for peers that the conflist names.
+/// Keeps the routes of one conflist's networks right, for the peers that the conflist names.
 struct RouteKeeper: Watcher {
   private let file: String
   private var complaints = Complaints()
 
-  /// - Throws: where the file cannot be read now; later that is a complaint.
+  /// - Throws: if the file cannot be read now; later that is only reported.
   init(file: String) throws(CNIError) {
     self.file = file
     guard try !ConfiguredNetworks(file: file).routed.isEmpty else {
@@ -38,8 +38,8 @@ struct RouteKeeper: Watcher {
   }
 }
 
-/// Makes the node's routes of some networks as they must be, and forwarding.
-/// - Returns: what cannot be made, a sentence each.
+/// Repairs the node's routes and forwarding for some networks.
+/// - Returns: the routes that cannot be made, a sentence each.
 func repairRoutes(of networks: [RoutedNetwork]) throws(CNIError) -> [String] {
   let node = try Node()
   var wrong: [String] = []

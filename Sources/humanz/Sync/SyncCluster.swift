@@ -6,24 +6,24 @@ import Leases
 import Netlink
 import Routes
 
-/// The nodes of the cluster, as the input tells them: what `kubectl get nodes -o json` prints, alone,
-/// with `--watch`, or with `--output-watch-events`.
+/// The nodes of the cluster, from the output of `kubectl get nodes -o json`, alone, with `--watch`, or with
+/// `--output-watch-events`.
 struct SyncCluster {
-  /// The name of the node we are on.
+  /// The name of this node.
   let ownName: String
-  /// By name.
+  /// Sorted by name.
   private var nodes: [SyncNode] = []
-  /// Those of a list that has not ended.
+  /// The nodes of a list that has not ended.
   private var listed: [SyncNode] = []
-  /// The last list's resource version, from which a watch goes on; nil where it has none.
+  /// The last list's resource version, from which a watch continues; nil if it has none.
   private(set) var version: String?
 
-  /// Begins with what the cluster file remembers: a stream of events need not tell what has not
-  /// changed. A list replaces it all.
+  /// Begins with the nodes of the cluster file, since a stream of events may leave out what has not changed.
+  /// A list replaces them all.
   init(ownName: String, remembered file: ClusterFile?) {
     self.ownName = ownName
     guard let file else { return }
-    // A node's peers, one a family, are together only by name.
+    // A node may have a peer in each family: sorting by name puts them together.
     let peers = file.peers.inOrder { isBefore($0.name, $1.name) }
     var rest = peers[...]
     while let first = rest.first {
@@ -36,19 +36,19 @@ struct SyncCluster {
     }
   }
 
-  /// What a piece of the input was.
+  /// The kind of a piece of the input.
   enum Taken {
     case item, list
     /// A node that came, changed or left.
     case change
-    /// A node as it was.
+    /// A node without a change.
     case sameNode
     case nothing
   }
 
-  /// Takes in a piece of the input.
-  /// - Throws: error 6 or 7 for what is no Node, no list of them and no event of one; 11 for a
-  ///   failure that the cluster tells of.
+  /// Takes a piece of the input.
+  /// - Throws: error 6 or 7 for a piece that is no Node, no list of Nodes and no event of one; 11 for an
+  ///   error that the cluster sends.
   mutating func take(_ piece: SyncDocuments.Piece) throws(CNIError) -> Taken {
     do throws(CNIError) {
       let keys = Keys(piece.json)
@@ -89,7 +89,7 @@ struct SyncCluster {
       .tryAgainLater, "the cluster answers: \(status.object["message"]?.string ?? "an error")")
   }
 
-  /// - Returns: whether that changes anything.
+  /// - Returns: whether this changes anything.
   @discardableResult
   private mutating func update(_ node: SyncNode) -> Bool {
     let (index, isThere) = place(of: node.name)
@@ -124,10 +124,10 @@ private func isBefore(_ left: String, _ right: String) -> Bool {
 // MARK: - The file
 
 extension SyncCluster {
-  /// The cluster as this node's file has it, its peers by their subnets.
-  /// - Parameter complaints: gets a sentence for each node or subnet that is left out.
-  /// - Returns: nil where this node is not among the nodes: whatever the rest, it is not applied,
-  ///   since our own subnet could be among the others'.
+  /// The cluster file for this node, with the peers ordered by subnet.
+  /// - Parameter complaints: a sentence is added for each node or subnet that is left out.
+  /// - Returns: nil if this node is missing. Then nothing is applied, since one of the others could have our
+  ///   own subnet.
   func file(_ complaints: inout [String]) -> ClusterFile? {
     let (index, isThere) = place(of: ownName)
     guard isThere else { return nil }
@@ -135,7 +135,7 @@ extension SyncCluster {
     complaints += own.problems
     complaints += withoutSubnet(own)
     var peers: [ClusterFile.Peer] = []
-    // What the cluster tells goes before what is remembered; sorting keeps that order.
+    // Nodes from the cluster come before those from the old file; sorting is stable.
     for remembered in [false, true] {
       for node in nodes where node.isRemembered == remembered && node.name != ownName {
         complaints += node.problems
@@ -148,8 +148,8 @@ extension SyncCluster {
     return ClusterFile(node: ownName, subnets: own.subnets, peers: peers)
   }
 
-  /// A sentence about the nodes without a podCIDR, this one first; empty where all have one. Where the
-  /// cluster gives none, no node has: thousands of sentences would say the same.
+  /// A sentence about the nodes without a podCIDR, this one first; empty if all have one. It is a single
+  /// sentence, since a cluster that assigns no podCIDRs may have thousands of nodes.
   private func withoutSubnet(_ own: SyncNode) -> [String] {
     var names = own.subnets.isEmpty && own.problems.isEmpty ? [own.name] : []
     for node in nodes where node.subnets.isEmpty && node.problems.isEmpty {

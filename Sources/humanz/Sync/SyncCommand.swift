@@ -28,9 +28,9 @@ func synchronize(_ arguments: Arguments) throws(CNIError) -> Int32 {
   return try follower.runOnce()
 }
 
-/// What `sync --watch` does when something happens.
+/// A follower of `sync --watch`, which reacts to input and to changes in the kernel.
 protocol Watcher {
-  /// For poll(2); below zero while there is none.
+  /// The descriptor for poll(2); negative if there is none.
   var descriptor: Int32 { get }
   /// When to call `advance` even if nothing can be read, in microseconds of `Clock`; nil for never.
   var deadline: Int? { get }
@@ -40,14 +40,14 @@ protocol Watcher {
   mutating func look()
 }
 
-/// How long the kernel's notifications are collected before a look, and the least time between two
-/// looks, in microseconds.
+/// How long to collect the kernel's notifications before a look, and the shortest time between two looks, in
+/// microseconds.
 private let settleTime = 100_000
 private let lookInterval = 500_000
-/// A look at least every so often, whatever the kernel says.
+/// The longest time between two looks, even without a notification.
 private let longestInterval = 10_000_000
 
-/// Follows a source and the kernel until the process is told to end.
+/// Follows a source and the kernel until a signal ends the process.
 /// - Parameter metrics: the file to write after each look; nil for none.
 private func watch<Source: Watcher>(
   _ source: Source, _ metrics: String?
@@ -84,7 +84,7 @@ private func watch<Source: Watcher>(
   }
 }
 
-/// Sentences about what is wrong, each printed when it comes up and not while it goes on.
+/// Sentences about problems. Each is printed when the problem appears, and not again while it lasts.
 struct Complaints {
   /// Sorted.
   private var known: [String] = []

@@ -4,20 +4,20 @@ import Embedded
 import Netlink
 import System
 
-/// Cuts a stream of JSON objects into pieces, each parsed as soon as it is whole.
+/// Cuts a stream of JSON objects into pieces, and parses each as soon as it is complete.
 ///
-/// A piece is an object of the stream, or an object in such an object's own `items` array: of a list
-/// of thousands of nodes one is in memory at a time. Cost: two passes.
+/// A piece is an object of the stream, or an object in its `items` array: of a list of thousands of nodes only
+/// one is in memory at a time. Cost: two passes.
 struct SyncDocuments {
   struct Piece: Equatable {
-    /// Of a document with `items`, each of them is `0`: they were pieces before.
+    /// In a document with `items` each item is replaced by `0`: it was a piece before.
     let json: JSONObject
     let isItem: Bool
-    /// Where it begins, from 1.
+    /// The line where it begins, from 1.
     let line: Int
   }
 
-  /// In bytes; a cluster's own store takes nodes of 1.5 MiB at most.
+  /// In bytes. etcd stores objects of at most 1.5 MiB.
   private static let sizeLimit = 16 << 20
 
   private struct Place {
@@ -25,7 +25,7 @@ struct SyncDocuments {
     var column = 1
   }
 
-  /// What has arrived, and how much of it is cut.
+  /// The bytes that have arrived, and how many of them were read.
   private var input: [UInt8] = []
   private var position = 0
   private var place = Place()
@@ -35,20 +35,20 @@ struct SyncDocuments {
   private var item: [UInt8] = []
   private var itemPlace = Place()
 
-  /// How many brackets are open.
+  /// The number of open brackets.
   private var depth = 0
   private var isInString = false
   private var isEscaped = false
   /// Whether the second open bracket is that of `items`.
   private var isInItems = false
 
-  /// Adds what has arrived, once `next` has nothing more.
+  /// Adds bytes that have arrived. Call it only once `next` has returned nil.
   mutating func append(_ bytes: [UInt8]) {
     input = bytes
     position = 0
   }
 
-  /// The next piece; nil where more has to arrive first.
+  /// The next piece; nil if more bytes are needed.
   /// - Throws: error 6 with line and column in the stream.
   mutating func next() throws(CNIError) -> Piece? {
     while position < input.count {
@@ -65,7 +65,7 @@ struct SyncDocuments {
     return nil
   }
 
-  /// - Throws: error 6 where the stream ends inside a document.
+  /// - Throws: error 6 if the stream ends inside a document.
   func finish() throws(CNIError) {
     guard depth == 0 else {
       throw SyncDocuments.error(
@@ -73,8 +73,8 @@ struct SyncDocuments {
     }
   }
 
-  /// Takes a byte in.
-  /// - Returns: whether a piece ends with it.
+  /// Reads a byte.
+  /// - Returns: whether it ends a piece.
   private mutating func take(_ byte: UInt8) throws(CNIError) -> Bool {
     let isItem =
       isInItems && (depth > 2 || depth == 2 && byte == UInt8(ascii: "{") && !isInString)
@@ -92,7 +92,7 @@ struct SyncDocuments {
     }
     if isItem {
       item.append(byte)
-      // So that errors behind it name the right line.
+      // Keeps the line numbers of errors after the item right.
       if byte == 0x0a { document.append(byte) }
     } else {
       document.append(byte)
@@ -123,7 +123,7 @@ struct SyncDocuments {
     return false
   }
 
-  /// Whether the `[` that was taken last is the value of a member `items`.
+  /// Whether the `[` that was just read begins the value of a member `items`.
   private var followsItems: Bool {
     var before = document.dropLast()
     while let last = before.last, last <= 0x20 { before.removeLast() }
@@ -133,7 +133,7 @@ struct SyncDocuments {
       && before.dropLast(7).last != UInt8(ascii: "\\")
   }
 
-  /// Parses the piece that has ended.
+  /// Parses the piece that is complete.
   private mutating func cut() throws(CNIError) -> Piece {
     let isItem = depth > 0
     let place = isItem ? itemPlace : documentPlace

@@ -7,16 +7,16 @@ import Netlink
 import Node
 import Routes
 
-/// What the network needs of a Kubernetes Node.
+/// The part of a Kubernetes Node that the network needs.
 struct SyncNode {
   let name: String
   /// Its pod subnets: `spec.podCIDRs`, or `spec.podCIDR`.
   private(set) var subnets: [IPPrefix]
   /// Its addresses of type InternalIP.
   private(set) var addresses: [IPAddress]
-  /// What of it cannot be used, each as a sentence.
+  /// The parts that cannot be used, a sentence each.
   private(set) var problems: [String] = []
-  /// Whether the cluster file told of it, and the cluster not yet.
+  /// Whether the node comes from the cluster file, and not from the cluster yet.
   private(set) var isRemembered = false
 
   /// - Throws: error 6 or 7 naming the key, for an object that is no Node.
@@ -41,7 +41,7 @@ struct SyncNode {
     }
   }
 
-  /// A node as the cluster file remembers it.
+  /// A node from the cluster file.
   init(_ name: String, rememberedAs peers: [(subnet: IPPrefix, via: [IPAddress])]) {
     self.name = name
     subnets = peers.map { $0.subnet }
@@ -49,8 +49,8 @@ struct SyncNode {
     isRemembered = true
   }
 
-  /// The node as another's peers: one for each of its subnets, by its first address of the family.
-  /// - Parameter complaints: gets a sentence for what has to be left out.
+  /// The node as a peer of others: one peer for each subnet, at the node's first address of the family.
+  /// - Parameter complaints: a sentence is added for each subnet that is left out.
   func peers(_ complaints: inout [String]) -> [ClusterFile.Peer] {
     subnets.compactMap { subnet in
       guard let address = addresses.first(where: { $0.family == subnet.family }) else {
