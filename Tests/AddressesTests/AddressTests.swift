@@ -5,7 +5,7 @@ import Testing
 
 @testable import Addresses
 
-// Declared here: the kernel's own headers, which the modules use, do not go with <arpa/inet.h>.
+// Declared here, since <arpa/inet.h> conflicts with the kernel's headers that the modules use.
 @_silgen_name("inet_ntop")
 private func cText(
   _ family: Int32, _ bytes: UnsafePointer<UInt8>, _ text: UnsafeMutablePointer<CChar>,
@@ -18,7 +18,7 @@ private func cBytes(
 
 private let (inet, inet6): (Int32, Int32) = (2, 10)
 
-/// Addresses and prefixes, with the C library as the witness.
+/// Addresses and prefixes, compared with the C library.
 @Suite struct AddressTests {
   private func ntop(_ family: Int32, _ bytes: [UInt8]) -> String {
     var buffer = [CChar](repeating: 0, count: 64)
@@ -34,7 +34,7 @@ private let (inet, inet6): (Int32, Int32) = (2, 10)
     var random = SeededRandom(seed: 4)
     for _ in 0..<3000 {
       for (family, count) in [(inet, 4), (inet6, 16)] {
-        // Many zeros, so that every place of the `::` occurs.
+        // Many zeros, so that the `::` occurs at every position.
         let bytes = (0..<count).map { _ in random.below(2) == 0 ? 0 : UInt8(random.below(256)) }
         let address = try #require(IPAddress(bytes: bytes))
         #expect(address.bytes == bytes)

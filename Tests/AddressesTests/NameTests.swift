@@ -4,7 +4,7 @@ import Testing
 
 @testable import Addresses
 
-/// MAC addresses and interface names: parsed once, then simply true.
+/// Parsing of MAC addresses and interface names.
 @Suite struct NameTests {
   @Test(arguments: AddressTable.names)
   func `a text is a MAC address or an interface's name, or nil`(_ row: Case) {

@@ -6,7 +6,7 @@ import Testing
 
 @testable import humanz_bridge
 
-/// What is asked of a kernel that filters VLANs; the bytes of each request are NetlinkTests'.
+/// The requests to a kernel with VLAN filtering; NetlinkTests compare the bytes of each.
 @Suite struct PortVLANTests {
   private func vlans(_ keys: String) throws -> PortVLANs? {
     try PortVLANs(Keys(try #require(JSON(parsing: Array(keys.utf8)).object)))

@@ -8,7 +8,7 @@ import Testing
 @testable import CNI
 @testable import humanz_bridge
 
-/// A failed ADD takes back what it made, and leaves what others rely on.
+/// A failed ADD removes what it made, and leaves what others use.
 @Suite struct UndoTests {
   private let network = NetworkName("demo")!
 

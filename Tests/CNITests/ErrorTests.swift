@@ -3,7 +3,7 @@ import Testing
 
 @testable import CNI
 
-/// Errors in the specification's form, and back.
+/// Encoding and decoding of errors in the specification's form.
 @Suite struct ErrorTests {
   @Test func `an error is the specification's object`() throws {
     let error = CNIError(.invalidConfiguration, "key \"mtu\" is -1", details: "more")

@@ -4,7 +4,7 @@ import Testing
 
 @testable import CNI
 
-/// What a runtime hands over: environment and stdin.
+/// The input from a runtime: environment and stdin.
 @Suite struct InvocationTests {
   private let complete = [
     "CNI_CONTAINERID": "pod", "CNI_NETNS": "/run/netns/pod", "CNI_IFNAME": "eth0",
@@ -140,7 +140,7 @@ import Testing
     #expect(try CNIArguments("A=x=y")["A"] == "x=y")
     let odd = complete.merging(["CNI_ARGS": "A=1;B"]) { $1 }
     #expect(refusal(.add, odd, "{\"name\":\"n\"}")?.code == .invalidEnvironment)
-    // A DEL does without them.
+    // DEL ignores them.
     #expect(refusal(.del, odd, "{\"name\":\"n\"}") == nil)
   }
 

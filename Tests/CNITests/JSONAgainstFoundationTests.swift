@@ -5,7 +5,7 @@ import Testing
 
 @testable import CNI
 
-/// Foundation's parser is the witness: the same documents mean the same, and the same texts are
+/// Comparison with Foundation's parser: the same documents have the same meaning, and the same texts are
 /// refused.
 @Suite struct JSONAgainstFoundationTests {
   @Test func `generated documents mean to Foundation what they mean to us`() throws {
@@ -63,7 +63,7 @@ import Testing
     #expect(accepted > 500 && refused > 2000, "accepted \(accepted), refused \(refused)")
   }
 
-  /// Takes bytes out, puts others in, repeats, swaps and cuts.
+  /// Removes, inserts, repeats, swaps and cuts off bytes.
   private func mutated(_ text: [UInt8], _ random: inout SeededRandom) -> [UInt8] {
     var text = text
     for _ in 0..<1 + random.below(3) {
@@ -80,8 +80,8 @@ import Testing
     return text
   }
 
-  /// What we refuse and Foundation does not, on purpose: a name that occurs twice, a byte order mark
-  /// and encodings other than UTF-8.
+  /// What only we refuse, on purpose: a name that occurs twice, a byte order mark, and encodings other
+  /// than UTF-8.
   private func isStricter(_ error: JSONError, _ text: [UInt8]) -> Bool {
     error.problem.contains("occurs twice") || text.prefix(4).contains(0)
       || [0xfe, 0xff, 0xef].contains(text.first)
@@ -92,7 +92,7 @@ import Testing
     case .null: return theirs is NSNull
     case .bool(let value): return theirs as? Bool == value
     case .number(let spelling):
-      // Foundation goes by way of a decimal type, which may cost it the last bit.
+      // Foundation converts through a decimal type, which may lose the last bit.
       guard let ours = Double(spelling), let theirs = theirs as? NSNumber else { return false }
       return abs(ours - theirs.doubleValue) <= abs(ours) * 1e-15
     case .string(let value):
@@ -101,7 +101,7 @@ import Testing
       guard let theirs = theirs as? [Any], theirs.count == elements.count else { return false }
       return zip(elements, theirs).allSatisfy { isSame($0, $1) }
     case .object(let object):
-      // To Foundation two names of the same look are one.
+      // To Foundation two names with the same canonical form are one.
       let names = Set(object.members.map { $0.name })
       guard let theirs = theirs as? [String: Any], theirs.count == names.count else { return false }
       if names.count < object.members.count { return true }

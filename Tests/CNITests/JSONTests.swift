@@ -4,7 +4,7 @@ import Testing
 
 @testable import CNI
 
-/// What is accepted, what is refused and where the error is said to be, and that nothing is lost.
+/// Accepted and refused texts, the position of errors, and values without loss.
 @Suite struct JSONTests {
   private func parse(_ text: String) throws(JSONError) -> JSON {
     try JSON(parsing: Array(text.utf8))

@@ -4,7 +4,7 @@ import Testing
 
 @testable import CNI
 
-/// Keys read by type; every error names the key by its whole path.
+/// Reading keys by type; every error names the key by its full path.
 @Suite struct KeysTests {
   private func keys(_ text: String) throws -> Keys {
     Keys(try #require(try JSON(parsing: Array(text.utf8)).object))
@@ -129,7 +129,7 @@ import Testing
   }
 }
 
-/// Keys that no plugin reads: mistyped ones are refused, others are named.
+/// Keys that no plugin reads: those that look mistyped are refused, others are only listed.
 @Suite struct KnownKeysTests {
   private let known = [KnownKeys("network peers mtu"), KnownKeys("name ipam")]
 

@@ -4,7 +4,7 @@ import Testing
 
 @testable import CNI
 
-/// One line for each call, which cannot fail a call and goes nowhere but where it was sent.
+/// The log has one line for each call, cannot fail a call, and is written only to the configured place.
 @Suite final class LogTests {
   private let folder = FileManager.default.temporaryDirectory
     .appendingPathComponent("log-\(UInt64.random(in: 0 ... .max))")

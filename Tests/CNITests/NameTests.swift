@@ -3,7 +3,7 @@ import Testing
 
 @testable import CNI
 
-/// Names, versions and verbs: parsed once, then simply true.
+/// Parsing of names, versions and verbs.
 @Suite struct NameTests {
   @Test(arguments: ["a", "0", "Pod_1.x-y", String(repeating: "x", count: 96)])
   func `container IDs and network names are the specification's`(text: String) throws {

@@ -36,7 +36,7 @@ extension SeededRandom {
 }
 
 extension JSON {
-  /// A text of the value as somebody else might write it: with white space, and other escapes.
+  /// The value as other programs may write it: with white space, and other escapes.
   func looseText(_ random: inout SeededRandom) -> String {
     let space = random.one(of: ["", "", " ", "\n", "\t\r\n "])
     switch self {

@@ -5,7 +5,7 @@ import Testing
 
 @testable import CNI
 
-/// Results in and out of every version's form.
+/// Reading and writing of results in every version's form.
 @Suite struct ResultTests {
   private static let versions = ProtocolVersion.allCases
 

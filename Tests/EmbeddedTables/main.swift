@@ -6,9 +6,9 @@ import Tables
 
 exit(runTables())
 
-/// The tables of the unit tests, in the release build: prints how many cases of each passed, and those that
-/// failed.
-/// - Returns: the exit status: 0 where all passed.
+/// Runs the unit tests' tables in the release build. Prints the number of passed cases of each table, and the
+/// failed cases.
+/// - Returns: the exit status: 0 if all passed.
 private func runTables() -> Int32 {
   #if hasFeature(Embedded)
     var lines = ["Embedded Swift"]

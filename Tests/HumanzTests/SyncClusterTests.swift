@@ -6,14 +6,14 @@ import Testing
 
 @testable import humanz
 
-/// What is kept of Kubernetes' objects, and what a cluster file is made of them.
+/// What is kept of Kubernetes' objects, and the cluster file that is made from them.
 @Suite struct SyncClusterTests {
   private func piece(_ text: String, isItem: Bool = false) throws -> SyncDocuments.Piece {
     SyncDocuments.Piece(
       json: try #require(try JSON(parsing: Array(text.utf8)).object), isItem: isItem, line: 1)
   }
 
-  /// A Node in short: name, podCIDRs, InternalIPs.
+  /// A short Node: name, podCIDRs, InternalIPs.
   private func node(_ name: String, _ subnets: [String], _ addresses: [String]) -> String {
     let addresses = addresses.map { #"{"type":"InternalIP","address":"\#($0)"}"# }
     return #"{"kind":"Node","metadata":{"name":"\#(name)"},"spec":{"podCIDRs":\#(subnets)},"#
@@ -24,7 +24,7 @@ import Testing
     ClusterFile.Peer(name: name, subnet: IPPrefix(subnet)!, via: [IPAddress(via)!])
   }
 
-  /// A cluster that was told of nodes, each as a document.
+  /// A cluster that has taken these documents, each with a node.
   private func cluster(
     remembered: ClusterFile? = nil, _ texts: String...
   ) throws -> SyncCluster {
@@ -105,7 +105,7 @@ import Testing
       remembered.file(&complaints)
         == ClusterFile(
           node: "own", subnets: file.subnets, peers: file.peers.sorted { $0.subnet < $1.subnet }))
-    // A new node has the subnet of one that left unseen.
+    // A new node has the subnet of one that left unnoticed.
     let told = try cluster(remembered: file, node("z", ["10.244.1.0/24"], ["192.168.0.26"]))
     #expect(
       try peers(told) == [

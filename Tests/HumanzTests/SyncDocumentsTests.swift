@@ -6,11 +6,11 @@ import Testing
 
 @testable import humanz
 
-/// The input is cut into the same pieces wherever it is torn apart on its way.
+/// The input is cut into the same pieces wherever its reads are split.
 @Suite struct SyncDocumentsTests {
   private typealias Piece = SyncDocuments.Piece
 
-  /// The pieces of a text that arrives in parts.
+  /// The pieces of a text that arrives in these parts.
   private func pieces(_ parts: [ArraySlice<UInt8>]) throws(CNIError) -> [Piece] {
     var documents = SyncDocuments()
     var pieces: [Piece] = []
@@ -62,7 +62,7 @@ import Testing
     let text = Array(stream.utf8)
     let whole = try pieces(stream)
     for place in text.indices {
-      #expect(try pieces([text[..<place], text[place...]]) == whole, "torn at \(place)")
+      #expect(try pieces([text[..<place], text[place...]]) == whole, "split at \(place)")
     }
     #expect(try pieces(text.indices.map { text[$0...$0] }) == whole)
   }

@@ -6,7 +6,7 @@ import Testing
 
 @testable import Leases
 
-/// Ranges, sets and pools against plain sets and integers.
+/// Ranges, sets and pools, compared with a model of plain sets and integers.
 @Suite struct AllocatorTests {
   @Test(arguments: newSeeds)
   func `pools give what sets and integers say, in their order, until nothing is left`(

@@ -8,12 +8,12 @@ import Testing
 
 @testable import Leases
 
-/// The store against a plain model: who holds what.
+/// The store, compared with a plain model of the holders.
 @Suite struct LeaseStoreTests {
   private let folder: String
 
   init() throws {
-    // In memory where there is such a place: on a disk each change waits for it.
+    // In memory if possible: on a disk each change waits for the disk.
     let base = FileManager.default.fileExists(atPath: "/dev/shm") ? "/dev/shm" : "/tmp"
     folder = "\(base)/humanz-\(UUID().uuidString)"
   }
@@ -22,7 +22,7 @@ import Testing
     CNI.Attachment(containerID: ContainerID("pod\(number)")!, interface: InterfaceName("eth0")!)
   }
 
-  /// Opens the store anew for each step, as each call of the plugin does.
+  /// Opens the store again for each step, as each call of the plugin does.
   private func change<Result, Failure>(
     _ body: (inout LeaseStore) throws(Failure) -> Result
   ) throws -> Result {
@@ -45,7 +45,7 @@ import Testing
       switch random.below(10) {
       case 0..<5: try add(number, pools, &model, &held, seed, [])
       case 5:
-        // An address of the first set that may or may not be to be had.
+        // An address of the first set, which may be free or not.
         let set = model.sets[0]
         let range = set.ranges[random.below(set.ranges.count)]
         let value = range.first + UInt128(random.below(Int(min(range.last - range.first, 30)) + 1))
@@ -63,7 +63,7 @@ import Testing
           model.taken.subtract(held.removeValue(forKey: number)!)
         }
       }
-      // Somebody else's change, after which the store is looked through.
+      // A change by another program, after which the store reads all its leases.
       if random.once(in: 10) {
         try Data().write(to: URL(fileURLWithPath: "\(folder)/net/192.0.2.\(random.below(200))"))
       }

@@ -5,9 +5,9 @@ import TestSupport
 
 @testable import Leases
 
-/// A configuration of pools, and a model of what they give, of plain sets and integers.
+/// A configuration of pools, and a model of it that consists of plain sets and integers.
 struct PoolModel {
-  /// A range in the order of its addresses.
+  /// A range, in the order of its addresses.
   struct Range {
     var first: UInt128
     var last: UInt128
@@ -25,7 +25,7 @@ struct PoolModel {
   let configuration: JSONObject
   var taken: Swift.Set<String> = []
 
-  /// Sets of ranges in subnets that are apart from each other, from two addresses to 2^64.
+  /// Sets of ranges in disjoint subnets, with two to 2^64 addresses.
   init(_ random: inout SeededRandom) {
     sets = []
     excluded = []
@@ -61,7 +61,7 @@ struct PoolModel {
     _ family: IPAddress.Family, _ number: Int, _ random: inout SeededRandom
   ) -> (Range, JSONObject) {
     let hostBits = family == .v6 && random.once(in: 4) ? 64 : 1 + random.below(5)
-    // The ends of the families' numbers too: their last subnets.
+    // Also the last subnets of each family.
     let fromEnd = random.once(in: 3)
     let span = UInt128(1) << UInt128(family == .v4 ? 8 : 68)
     let top: UInt128 = family == .v4 ? 0xffff_ffff : .max
@@ -88,7 +88,7 @@ struct PoolModel {
     return (Range(first: first, last: last, gateway: gateway), keys)
   }
 
-  /// Whether an address may be given at all.
+  /// Whether an address may be leased at all.
   func gives(_ family: IPAddress.Family, _ value: UInt128) -> Bool {
     !excluded.contains { $0.family == family && $0.values.contains(value) }
       && !sets.contains { set in
@@ -96,10 +96,10 @@ struct PoolModel {
       }
   }
 
-  /// Whether each set has an address that may be given.
+  /// Whether each set has an address that may be leased.
   var isPossible: Bool { sets.indices.allSatisfy { next(in: $0, after: nil, taken: []) != nil } }
 
-  /// The next address that a set gives: the first free one after the last one given.
+  /// The next address of a set: the first free one after the last one leased.
   func next(in index: Int, after last: UInt128?, taken: Swift.Set<String>) -> UInt128? {
     let set = sets[index]
     let start = last.flatMap { last in
@@ -128,8 +128,8 @@ struct PoolModel {
     return nil
   }
 
-  /// The addresses that the next ADD gets, in the order of the sets; nil where a set has none.
-  /// - Parameter wish: the address of the first set that the ADD asks for.
+  /// The addresses that the next ADD gets, in the order of the sets; nil if a set has none.
+  /// - Parameter wish: the address of the first set that the ADD requests.
   mutating func allocate(_ wish: IPAddress? = nil) -> [String]? {
     var values: [UInt128] = []
     for index in sets.indices {

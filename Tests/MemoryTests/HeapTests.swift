@@ -4,9 +4,9 @@ import Testing
 
 @testable import Memory
 
-/// A heap against a list of what was allocated: address, size and the byte that fills it.
+/// A heap, compared with a list of its allocations: address, size and the byte that fills it.
 @Suite struct HeapTests {
-  /// Seeds that are new in every run; a failure's message has its own, to be put here in their place.
+  /// New seeds in every run. A failure's message names its seed: put it here to repeat the failure.
   static let seeds: [UInt64] = (0..<20).map { _ in .random(in: 0..<1_000_000) }
 
   @Test(arguments: seeds)
@@ -148,13 +148,13 @@ private struct Model: ~Copyable {
 
   private func expect(_ address: UnsafeMutableRawPointer, _ size: Int, _ fill: UInt8) {
     let bytes = UnsafeRawBufferPointer(start: address, count: size)
-    // The bytes are the same if the first is and each is like the one before it.
+    // All bytes are equal if the first one is right and each equals the one before it.
     let same = size == 0 || bytes[0] == fill && memcmp(address, address + 1, size - 1) == 0
     #expect(same, "seed \(seed): \(size) bytes at \(address)")
   }
 }
 
-/// Numbers that look random and are the same for the same seed: SplitMix64.
+/// Pseudo-random numbers, the same for the same seed: SplitMix64.
 private struct SeededRandom: RandomNumberGenerator {
   var state: UInt64
 
@@ -168,6 +168,6 @@ private struct SeededRandom: RandomNumberGenerator {
 
   mutating func below(_ bound: Int) -> Int { Int.random(in: 0..<bound, using: &self) }
 
-  /// Small ones as often as large ones, up to 256 KiB.
+  /// Sizes up to 256 KiB, with small ones as frequent as large ones.
   mutating func size() -> Int { below(1 << below(19)) }
 }

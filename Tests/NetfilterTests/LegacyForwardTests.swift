@@ -43,7 +43,7 @@ import Testing
   @Test(arguments: [IPAddress.Family.v4, .v6])
   func `a chain begins and ends where the kernel says`(family: IPAddress.Family) {
     let table = family == .v4 ? LegacyTable.v4 : .v6
-    // INPUT's rules, which accept by policy.
+    // The chain INPUT, whose policy is ACCEPT.
     let input = chain(table, family, forward: 0, policy: table.forward - rule(family))
     #expect(!input.drops && input.rules.count == 1)
     #expect(input.accepts(comment: "humanz demo", family).count == 1)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import Tables
 
-/// A table `filter` of iptables-legacy 1.8.9, as IPT_SO_GET_INFO and IPT_SO_GET_ENTRIES of Linux 6.18 give it
-/// on a machine of 64 bits, after (with `ip6tables-legacy`, fd00:100::/32 and 2001:db8::/32 for IPv6)
+/// A table `filter` of iptables-legacy 1.8.9, from IPT_SO_GET_INFO and IPT_SO_GET_ENTRIES of Linux 6.18 on a
+/// 64-bit machine, after these commands (for IPv6 with `ip6tables-legacy`, fd00:100::/32 and 2001:db8::/32)
 ///
 ///     iptables-legacy -P FORWARD DROP
 ///     iptables-legacy -A INPUT -s 10.0.0.0/8 -m comment --comment "humanz demo" -j ACCEPT
@@ -12,12 +12,12 @@ import Tables
 ///     iptables-legacy -A FORWARD -d 100.100.0.0/16 -m comment --comment "humanz demo2" -j ACCEPT
 ///     iptables-legacy -A OUTPUT -d 100.100.0.0/16 -m comment --comment "humanz demo" -j ACCEPT
 struct LegacyTable {
-  /// Where the rules of FORWARD begin, and its policy.
+  /// The offset of the first rule of FORWARD, and its policy.
   let forward: Int
   let policy: Int
   let bytes: [UInt8]
 
-  /// - Parameter text: hexadecimal digits; `zN` is N zeros.
+  /// - Parameter text: hexadecimal digits; `zN` means N zeros.
   private init(forward: Int, policy: Int, _ text: String) {
     self.forward = forward
     self.policy = policy

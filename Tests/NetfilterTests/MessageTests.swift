@@ -8,8 +8,8 @@ import Testing
 @testable import Netfilter
 @testable import Netlink
 
-/// Messages of nf_tables and connection tracking that no rule is in; derived by hand from
-/// linux/nf_tables.h and nfnetlink_conntrack.h.
+/// Messages of nf_tables and connection tracking without rules; derived by hand from linux/nf_tables.h and
+/// nfnetlink_conntrack.h.
 @Suite struct MessageTests {
   private let chain = Chain(
     family: .inet, table: "humanz", name: "postrouting", type: "nat",

@@ -9,7 +9,7 @@ import Testing
 @testable import Netfilter
 @testable import Netlink
 
-/// Messages that nft 1.0.6 sent, as `strace -xx` shows them; sequence number taken out.
+/// Messages that nft 1.0.6 sent, from `strace -xx`, without sequence numbers.
 @Suite struct NetfilterBytesTests {
   private let chain = Chain(
     family: .inet, table: "humanz", name: "postrouting", type: "nat",

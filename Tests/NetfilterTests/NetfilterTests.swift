@@ -10,7 +10,7 @@ import Testing
 @testable import Netfilter
 @testable import Netlink
 
-/// What nf_tables makes of our rules, and nft(8) of them.
+/// Our rules as nf_tables stores them and nft(8) lists them.
 @Suite struct NetfilterTests {
   private let network = "demo"
 
@@ -40,7 +40,7 @@ import Testing
       #expect(try masquerade.isInstalled(socket))
       #expect(try Masquerade.networks(socket) == ["demo"])
 
-      // Other pods of the network join; other exceptions replace.
+      // Subnets of other pods are added; other exceptions replace the old ones.
       let more = Masquerade(
         network: network, inside: [prefix("100.100.9.0/24")], except: [prefix("100.0.0.0/8")])
       try more.install(socket)
@@ -124,7 +124,7 @@ import Testing
       let other = SourceCheck(port: port, mac: mac("02:00:00:00:00:03"), comment: "x")
       #expect(try other.isInstalled(socket) == false)
 
-      // What a neighbour learns from an announcement shows whether the frame came through.
+      // A neighbour that learns from an announcement shows that the frame passed.
       let address = IPAddress("192.0.2.2")!
       try podSocket.perform([
         .changeLink(.index(peer), LinkChange(announces: true)),
@@ -153,7 +153,7 @@ import Testing
   }
 }
 
-/// Whether packets of a network pass the firewalls of others.
+/// Rules that accept a network's packets in other firewalls.
 @Suite struct ForwardAcceptTests {
   private let accept = ForwardAccept(
     network: "demo", prefixes: [prefix("100.100.0.0/16"), prefix("fd00:100::/32")])
@@ -197,7 +197,7 @@ import Testing
           + rules4.split(separator: "\n").map {
             $0.split(separator: "100.100.0.0/16").joined(separator: "fd00:100::/32") + "\n"
           }.joined())
-      // A rule that somebody took away is missed.
+      // The check notices a rule that somebody removed.
       _ = shell("iptables-nft -D FORWARD 2")
       #expect(try accept.isInstalled(socket) == false)
       try accept.install(socket)
@@ -247,7 +247,7 @@ import Testing
       #expect(rules == "-P FORWARD DROP\n" + rules4)
       try accept.install(socket)
       #expect(shell("iptables-legacy -S FORWARD") == rules)
-      // Another network of a longer name is another.
+      // A network with a longer name is a different one.
       let longer = ForwardAccept(
         network: "demo2", prefixes: [prefix("100.100.0.0/16")])
       #expect(try longer.isInstalled(socket) == false)
@@ -257,7 +257,7 @@ import Testing
   }
 }
 
-/// Who may send through an overlay.
+/// The check of senders through an overlay.
 @Suite struct TunnelCheckTests {
   private func source(_ peer: String, _ pods: String) -> TunnelCheck.Source {
     TunnelCheck.Source(peer: address(peer), pods: prefix(pods))
@@ -327,10 +327,10 @@ import Testing
   }
 }
 
-/// Connections of an address that changes hands.
+/// Connections of an address that gets a new owner.
 @Suite struct ConnectionTrackingTests {
-  /// The destinations of all connections, as they were first sent to; the kernel itself speaks to
-  /// groups now and then.
+  /// The original destinations of all connections; the kernel itself sends to multicast groups now and
+  /// then.
   private func destinations(_ socket: borrowing NetfilterSocket) throws -> [String] {
     let type = NFNL_SUBSYS_CTNETLINK << 8 | Int32(IPCTNL_MSG_CT_GET.rawValue)
     return try socket.dump(Request("list connections", type, header: nfgenmsg())) { message in
@@ -343,7 +343,7 @@ import Testing
     ).sorted()
   }
 
-  /// With and without asking the kernel for those of an address alone.
+  /// With and without the kernel's own filter for an address.
   @Test(arguments: [(4096, false), (4096, true), (0, true)])
   func `connections of an address are forgotten, others are not`(
     few: Int, asksFirst: Bool
@@ -386,7 +386,7 @@ import Testing
   }
 }
 
-/// What several threads report.
+/// The failures that several threads report.
 final class Failures: @unchecked Sendable {
   private let queue = DispatchQueue(label: "failures")
   private var list: [String] = []

@@ -8,7 +8,7 @@ import Testing
 
 @testable import Netlink
 
-/// What the kernel makes of our requests, in namespaces of the tests' own.
+/// The effect of our requests on a kernel, in the tests' own namespaces.
 @Suite struct KernelTests {
   @Test func `a pair is made in one message, its peer in the pod's namespace`() throws {
     let pod = try makeNamespace()
@@ -47,7 +47,7 @@ import Testing
       #expect(try node.links(master: bridge.index) == [host])
       #expect(try node.links().map(\.name).contains(name("br0")))
     }
-    // Deleting the node's namespace deletes the pair; make another to look at the peer.
+    // The node's namespace is gone, and the pair with it: make another pair to look at the peer.
     try inNewNamespace { node in
       try node.perform(
         .addVethPair(
@@ -82,7 +82,7 @@ import Testing
       } throws: {
         ($0 as? NetlinkError)?.attempt == "create bridge b0"
       }
-      #expect(try node.link(named: name("b0"))?.kind == "bridge", "the socket is still usable")
+      #expect(try node.link(named: name("b0"))?.kind == "bridge", "the socket still works")
     }
   }
 
@@ -146,7 +146,7 @@ import Testing
     }
   }
 
-  /// A kernel with VLAN filtering does it; one without says so, about the attempt.
+  /// A kernel with VLAN filtering does it; the error of one without names the attempt.
   @Test func `VLANs are filtered, or the kernel's refusal is plain`() throws {
     try inNewNamespace { node in
       let own = try NetworkNamespace.callers()

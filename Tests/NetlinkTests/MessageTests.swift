@@ -8,9 +8,9 @@ import Testing
 
 @testable import Netlink
 
-/// What a kernel says about the lengths of things is not believed.
+/// The lengths in a kernel's messages are not trusted.
 @Suite struct MessageTests {
-  /// Everything that reads a message, once.
+  /// Reads everything in a message, once.
   private func readAll(_ message: [UInt8]) -> Int {
     message.withUnsafeBytes { bytes in
       var found = 0
@@ -27,7 +27,7 @@ import Testing
     }
   }
 
-  /// Answers of this kernel: links of several kinds, addresses, routes, neighbours.
+  /// Messages of this kernel: links of several kinds, addresses, routes, neighbours.
   private func answers() throws -> [[UInt8]] {
     var answers: [[UInt8]] = []
     try inNewNamespace { node in
@@ -68,7 +68,7 @@ import Testing
       for length in 0..<answer.count {
         var cut = Array(answer[..<length])
         _ = readAll(cut)
-        // The header goes on promising what is not there.
+        // The header still promises the part that is cut off.
         if length >= 4 {
           withUnsafeBytes(of: UInt32(length)) { cut.replaceSubrange(0..<4, with: $0) }
           _ = readAll(cut)

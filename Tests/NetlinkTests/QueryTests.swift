@@ -8,7 +8,7 @@ import Testing
 
 @testable import Netlink
 
-/// Messages that ask; derived by hand from linux/rtnetlink.h, if_link.h, neighbour.h and nfnetlink.h.
+/// Queries; derived by hand from linux/rtnetlink.h, if_link.h, neighbour.h and nfnetlink.h.
 @Suite struct QueryTests {
   private static let routeQueries: [(Request, String)] = [
     (

@@ -185,7 +185,7 @@ import Testing
       let found = try node.neighbours(index: index)
       #expect(neighbours.allSatisfy { found.contains($0) })
       try node.perform(neighbours.map { .deleteNeighbour($0.address, index: index) })
-      // The kernel itself may have learnt of others meanwhile.
+      // The kernel may have learnt other neighbours meanwhile.
       let left = try node.neighbours(index: index)
       #expect(
         !left.contains { one in one.mac != nil && neighbours.contains { $0.address == one.address }
@@ -232,7 +232,7 @@ import Testing
           "ip neigh replace 192.0.2.2 lladdr 02:00:00:00:00:99 dev veth0 nud stale;"
             + "ip -6 neigh replace fd00::2 lladdr 02:00:00:00:00:99 dev veth0 nud stale") == "")
       #expect(try node.neighbours(index: host).filter { $0.mac == old[0].mac }.count == 2)
-      // Until the kernel has noticed the carrier, the link sends nothing and says nothing of it.
+      // A link drops packets silently until the kernel has noticed its carrier.
       for _ in 0..<200 where try podSocket.link(index: peer)?.isRunning != true { usleep(10_000) }
       try podSocket.perform([
         .changeLink(.index(peer), LinkChange(announces: true)),
@@ -244,7 +244,7 @@ import Testing
         try Sysctl.write("net/ipv6/conf/eth0/ndisc_notify", "1")
       }
       try podSocket.perform(.changeLink(.index(peer), LinkChange(mac: mac("02:00:00:00:00:02"))))
-      // The frames are received when the kernel comes to it.
+      // The kernel receives the frames some time later.
       var known: [MACAddress?] = []
       for _ in 0..<200 where known != [mac("02:00:00:00:00:02"), mac("02:00:00:00:00:02")] {
         usleep(10_000)

@@ -26,7 +26,7 @@ import Testing
     #expect(Gateway.families(of: [ips[2]]) == [.v6] && Gateway.families(of: []) == [])
   }
 
-  /// Runs `body` on a node whose bridge has addresses.
+  /// Runs `body` on a node whose bridge has these addresses.
   private func withBridge(
     _ present: [String], _ body: (borrowing Node, GatewayLink) throws -> Void
   ) throws {
@@ -58,7 +58,7 @@ import Testing
       try node.setGateways(wanted, on: bridge) { undo += $0 }
       #expect(try addresses(node, bridge) == ["192.0.2.1/24", "203.0.113.1/24", "fd00::1/64"])
       try node.check(wanted, on: bridge)
-      // Once more changes nothing, and there is nothing to take back.
+      // Again: nothing changes, and there is nothing to undo.
       try node.setGateways(wanted, on: bridge) { _ in Issue.record("nothing is changed") }
       try node.kernel.perform(undo)
       #expect(try addresses(node, bridge) == ["203.0.113.1/24"])

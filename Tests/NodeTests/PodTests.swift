@@ -8,7 +8,7 @@ import Testing
 
 @testable import Node
 
-/// The pod's side, and what the earlier stages of a chain made there.
+/// The pod's side, and what earlier stages of a chain made there.
 @Suite struct PodTests {
   @Test func `a namespace must be another's and one`() throws {
     for (path, code) in [
@@ -139,9 +139,9 @@ import Testing
       ])
       result.interfaces[2] = ResultInterface(name: name("cni1"), mac: nil)
       let known = try EarlierStage(result, target, pod: pod, node: node)
-      #expect(known.bridge?.name == name("cni0"), "the kernel knows better")
+      #expect(known.bridge?.name == name("cni0"), "the kernel's answer wins")
 
-      // An interface without a pair is on no bridge, even if the result lists one.
+      // An interface that is not of a pair is on no bridge, even if the result lists one.
       try pod.kernel.perform([.addBridge(name("net1"))])
       let other = try EarlierStage(result, attachment("pod", "net1"), pod: pod, node: node)
       #expect(other.port == nil && other.bridge == nil && other.index == nil)

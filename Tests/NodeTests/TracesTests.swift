@@ -8,13 +8,13 @@ import Testing
 
 @testable import Node
 
-/// What the node remembers of an attachment goes with it, and nothing of another's.
+/// An attachment's neighbours and connections on the node are deleted with it, and no others.
 @Suite struct TracesTests {
   private let network = NetworkName("demo")!
 
   @Test func `neighbours are an attachment's by address or by MAC address`() throws {
     try onNode { node, pod in
-      // The kernel forgets the neighbours of a link without a carrier.
+      // The kernel deletes the neighbours of a link without a carrier.
       try node.addPort("veth0", podEnd: "eth0", pod)
       try pod.bringUp(name("eth0"))
       let index = try node.kernel.index(of: "veth0")
@@ -74,7 +74,7 @@ import Testing
 
   @Test func `forwarding is turned on for one family`() throws {
     try onNode { node, _ in
-      // A new namespace has the machine's own setting of IPv4.
+      // A new namespace has the machine's IPv4 setting.
       try Sysctl.write("net/ipv4/ip_forward", "0")
       #expect(!Forwarding.isOn(.v4) && !Forwarding.isOn(.v6))
       #expect(Forwarding.isPossible(.v4) && Forwarding.isPossible(.v6))

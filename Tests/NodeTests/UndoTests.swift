@@ -8,7 +8,7 @@ import Testing
 
 @testable import Node
 
-/// What a failed ADD made is taken back, and what others rely on is not.
+/// What a failed ADD made is removed, and what others use is kept.
 @Suite struct UndoTests {
   private let network = NetworkName("demo")!
 

@@ -5,7 +5,7 @@ import Testing
 
 @testable import Routes
 
-/// Which pod subnets of a cluster get routes.
+/// The pod subnets of a cluster that get routes.
 @Suite struct ClusterSubnetsTests {
   private let subnets = ClusterSubnets(
     own: [prefix("10.244.0.0/24"), prefix("fd00:244::/64")],

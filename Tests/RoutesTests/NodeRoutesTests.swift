@@ -9,10 +9,10 @@ import Testing
 
 @testable import Routes
 
-/// The node's routes compared with its peers, on a kernel.
+/// The node's routes, compared with its peers on a kernel.
 @Suite struct NodeRoutesTests {
-  /// Runs `body` on a node whose uplink has 192.0.2.1/24 and fd01::1/64, and whose bridge `cni0` has the
-  /// node's pods, 10.244.0.0/24.
+  /// Runs `body` on a node whose uplink has 192.0.2.1/24 and fd01::1/64, and whose bridge `cni0` has the subnet
+  /// of the node's pods, 10.244.0.0/24.
   private func onNode(_ body: (borrowing Node) throws -> Void) throws {
     try inNewNamespace { socket in
       let own = try NetworkNamespace.callers()
@@ -92,10 +92,10 @@ import Testing
       #expect(try states(list, unreachable: true, all: false, node) == [])
       #expect(
         shell("ip route show type unreachable").contains("unreachable 10.244.0.0/16 proto 72"))
-      // Where it is not wanted any more it is stale.
+      // If no key asks for it any more, it is stale.
       #expect(
         try states(list, all: false, node) == ["stale 10.244.0.0/16", "stale fd00:244::/32"])
-      // A link that has the whole network leaves no rest of it.
+      // If a link has the whole network, nothing of it remains.
       _ = shell("ip address add 10.244.255.254/16 dev cni0")
       let left = try states(list, unreachable: true, all: false, node)
       #expect(left.filter { $0.hasSuffix("/16") } == [])
@@ -173,7 +173,7 @@ import Testing
           10.244.4.0/24 via 192.0.2.4 dev uplink 
 
           """)
-      // STATUS says nothing of what the next ADD repairs.
+      // STATUS does not report what the next ADD repairs.
       #expect(
         try routes(list, node).complaints(healable: false, on: node) == complaints)
     }

@@ -6,7 +6,7 @@ import Testing
 
 @testable import Routes
 
-/// What leads to an address, found among a node's routes.
+/// Looking up an address or a prefix in a node's routes.
 @Suite struct RouteTableTests {
   private let lan = LinkIndex(2)
   private let bridge = LinkIndex(3)
@@ -91,7 +91,7 @@ import Testing
       let longest = around.map { $0.destination.length }.max()
       let best = around.filter { $0.destination.length == longest }
       let lowest = best.map { $0.metric }.min()
-      // Of equal ones any may be meant.
+      // Of equal routes any may be found.
       let possible = best.filter { $0.metric == lowest }.map { route -> LinkIndex? in
         let isLink = route.kind == .unicast && route.nextHops.allSatisfy { $0.gateway == nil }
         return isLink ? device ?? route.nextHops.first?.device : nil

@@ -3,7 +3,7 @@ import Addresses
 import Embedded
 
 package enum AddressTable {
-  /// Texts, and the address they stand for as it is written.
+  /// Texts, and the parsed address as it is written.
   package static let addresses: [Case] =
     [
       ("::ffff:10.1.2.3", "10.1.2.3"), ("::ffff:a01:203", "10.1.2.3"), ("::FFFF:0:0", "0.0.0.0"),
@@ -30,7 +30,7 @@ package enum AddressTable {
       Case("after \(input)", is: next) { text(IPAddress(input)?.advanced(by: 1)) }
     }
 
-  /// Texts, and the prefix they stand for, its network and its last address.
+  /// Texts, and the parsed prefix, its network and its last address.
   package static let prefixes: [Case] =
     [
       ("100.100.1.2/24", "100.100.1.0/24", "100.100.1.255"),
@@ -53,7 +53,7 @@ package enum AddressTable {
       Case(input, is: "nil") { text(IPPrefix(input)) }
     }
 
-  /// MAC addresses and names of interfaces.
+  /// MAC addresses and interface names.
   package static let names: [Case] =
     [
       ("02:00:5e:10:00:ff", "02:00:5e:10:00:ff"), ("02-00-5E-10-00-FF", "02:00:5e:10:00:ff"),

@@ -2,9 +2,9 @@
 import Addresses
 import Netlink
 
-/// A message that iproute2 6.1 sent, as `strace -xx` shows it, and the request that must say the
-/// same. Sequence number and NLM_F_ACK are the socket's and taken out. Links 2 and 3 are `p1` and
-/// `p0`, a pair; link 4 is `br9`, a bridge.
+/// A message that iproute2 6.1 sent, from `strace -xx`, and our request that must be equivalent. The sequence
+/// number and NLM_F_ACK belong to the socket and are left out. Links 2 and 3 are `p1` and `p0`, a pair; link 4
+/// is `br9`, a bridge.
 struct Captured: Sendable {
   let command: String
   let header: String

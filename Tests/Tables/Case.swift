@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import Embedded
 
-/// A case of a table that runs in both builds: what is tried, and what came of it as text.
+/// A case of a table that runs in both builds: its description, its result as text, and the expected text.
 package struct Case: Sendable, CustomStringConvertible {
   package let description: String
   private let expected: String
   private let actual: @Sendable () -> String
 
   /// - Parameters:
-  ///   - description: what is tried, for a message.
+  ///   - description: what the case tries, for a message.
   ///   - expected: compared by its bytes.
   package init(
     _ description: String, is expected: String, _ actual: @escaping @Sendable () -> String
@@ -26,7 +26,7 @@ package struct Case: Sendable, CustomStringConvertible {
   }
 }
 
-/// The cases of one thing.
+/// The cases of one subject.
 package struct Table: Sendable {
   package let name: String
   package let cases: [Case]

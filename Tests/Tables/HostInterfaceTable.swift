@@ -5,8 +5,8 @@ import Embedded
 import Node
 
 package enum HostInterfaceTable {
-  /// Attachments, and the name and MAC addresses that are made of them. A node's links outlive an
-  /// update of the programs: what is made of an attachment must never change.
+  /// Attachments, and the names and MAC addresses that are derived from them. They must never change: a node's
+  /// links outlive an update of the programs.
   package static let names: [Case] =
     ([
       ("a", "eth0", "vethc4af5957549 5a:0c:9d:54:57:59 a6:f3:62:ab:a8:a6"),

@@ -3,7 +3,7 @@ import CNI
 import Embedded
 
 package enum JSONTable {
-  /// Texts, and what is written of them again.
+  /// Texts, and the text that is written after parsing.
   package static let texts: [Case] =
     [
       "{\"b\":1,\"a\":2,\"\":{}}",
@@ -23,7 +23,7 @@ package enum JSONTable {
       Case(input, is: output) { written(input) }
     }
 
-  /// Texts that are refused: line, column and words of the message.
+  /// Refused texts: line, column and words of the message.
   package static let errors: [Case] =
     ([
       ("", 1, 1, "ends where a value"), ("  \n ", 2, 2, "ends where a value"),
@@ -64,7 +64,7 @@ package enum JSONTable {
   }
 }
 
-/// Whether words are in a text, by bytes: Embedded Swift has no search.
+/// Whether a text contains words, compared by bytes: Embedded Swift has no search.
 private func has(_ text: String, _ words: String) -> Bool {
   var rest = Array(text.utf8)[...]
   let words = Array(words.utf8)

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import Embedded
 
-/// The bytes that hexadecimal digits stand for; blanks are for the reader.
+/// The bytes for hexadecimal digits; blanks are ignored.
 package func bytes(_ hexadecimal: String) -> [UInt8] {
   let digits = hexadecimal.utf8.compactMap { hexadecimalDigit($0) }
   return stride(from: 0, to: digits.count, by: 2).map { digits[$0] << 4 | digits[$0 + 1] }
 }
 
-/// An attribute as a tree, for comparing messages of two programs that write the same attributes in
-/// another order, and with or without NLA_F_NESTED and the zero behind a string.
+/// An attribute as a tree, to compare messages of programs that write attributes in different orders, with or
+/// without NLA_F_NESTED and the NUL after a string.
 package indirect enum AttributeTree: Comparable, CustomStringConvertible {
   case value(UInt16, [UInt8])
   case nest(UInt16, [AttributeTree])
@@ -25,7 +25,7 @@ package indirect enum AttributeTree: Comparable, CustomStringConvertible {
     }
   }
 
-  /// Reads attributes. Which of them are nests, `nests` says by the path of types to them.
+  /// Reads attributes. `nests` has the paths of types of those that contain attributes.
   package static func read(
     _ bytes: ArraySlice<UInt8>, nests: [[UInt16]], path: [UInt16] = []
   ) -> [AttributeTree] {
@@ -41,7 +41,7 @@ package indirect enum AttributeTree: Comparable, CustomStringConvertible {
     return trees.inOrder()
   }
 
-  /// The paths of the attributes that bear NLA_F_NESTED.
+  /// The paths of the attributes with NLA_F_NESTED.
   package static func nests(_ bytes: ArraySlice<UInt8>, path: [UInt16] = []) -> [[UInt16]] {
     var found: [[UInt16]] = []
     for (type, payload, isNest) in flaggedAttributes(bytes) where isNest {
@@ -76,14 +76,14 @@ package func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
   bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
 }
 
-/// A whole message in a form that can be compared: its headers, and its attributes as trees.
+/// A whole message in a comparable form: its headers, and its attributes as trees.
 package struct ComparableMessage: Equatable, CustomStringConvertible {
   /// Type and flags.
   package let header: [UInt8]
   package let family: [UInt8]
   package let attributes: [AttributeTree]
 
-  /// - Parameter nests: the message that says by NLA_F_NESTED what is a nest in this one.
+  /// - Parameter nests: a message whose NLA_F_NESTED flags say which attributes of this one are nests.
   package init(_ bytes: some Collection<UInt8>, familyHeader: Int, nests: some Collection<UInt8>) {
     let bytes = Array(bytes)
     header = Array(bytes[4..<8])

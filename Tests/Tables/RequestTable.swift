@@ -9,8 +9,8 @@ package enum RequestTable {
     Case(title, is: hexadecimal(bytes(expected))) { hexadecimal(request.bytes) }
   }
 
-  /// What iproute2 sent, and what we send in its place. Order of attributes, NLA_F_NESTED and the zero
-  /// behind a string do not count.
+  /// Messages of iproute2, and ours in their place. The order of attributes, NLA_F_NESTED and the NUL after a
+  /// string do not matter.
   package static let captured: [Case] = Captured.all.map { captured in
     let theirs = bytes(captured.header + captured.body)
     let familyHeader =

@@ -3,11 +3,11 @@ import CNI
 import Embedded
 
 package enum ResultTable {
-  /// A result of each version as each version writes it.
+  /// A result of each version, converted to each version.
   package static let conversions: [Case] = ProtocolVersion.allCases.flatMap { from in
     ProtocolVersion.allCases.map { to in
       let expected = example(to, interfaces: !hasPairResult(from))
-      // Members that only one of the forms has come last.
+      // Members that only one of the two forms has come last.
       let isSameForm = hasPairResult(from) == hasPairResult(to)
       return Case("\(from) to \(to)", is: isSameForm ? expected : sorted(expected)) {
         let written = converted(example(from), to)
@@ -16,10 +16,10 @@ package enum ResultTable {
     }
   }
 
-  /// Whether a version has `ip4` and `ip6` in place of lists.
+  /// Whether a version has `ip4` and `ip6` instead of lists.
   private static func hasPairResult(_ version: ProtocolVersion) -> Bool { version < .v030 }
 
-  /// Whether an address says its family.
+  /// Whether an address names its family in this version.
   private static func namesFamilies(_ version: ProtocolVersion) -> Bool {
     version == .v030 || version == .v031 || version == .v040
   }
@@ -31,7 +31,7 @@ package enum ResultTable {
     return String(decoding: result.json(version: version).text, as: UTF8.self)
   }
 
-  /// The members at the top in the order of their names.
+  /// The top-level members, sorted by name.
   package static func sorted(_ text: String) -> String {
     guard let object = (try? JSON(parsing: Array(text.utf8)))?.object else { return "nil" }
     return object.members
@@ -39,8 +39,8 @@ package enum ResultTable {
       .joined(separator: "\n")
   }
 
-  /// The same result as each version writes it.
-  /// - Parameter interfaces: whether the interfaces are known, which 0.1.0 and 0.2.0 cannot say.
+  /// The same result in each version's form.
+  /// - Parameter interfaces: whether it has interfaces, which 0.1.0 and 0.2.0 cannot.
   package static func example(_ version: ProtocolVersion, interfaces: Bool = true) -> String {
     if hasPairResult(version) {
       return """

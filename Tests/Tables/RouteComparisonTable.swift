@@ -3,7 +3,7 @@ import Addresses
 import Netlink
 
 package enum RouteComparisonTable {
-  /// Whether a route of the kernel's is the one that was asked for, with one thing changed in turn.
+  /// Whether the kernel's route is the requested one, with one attribute changed in turn.
   package static let comparisons: [Case] = [
     row("itself", single, is: true) { _ in },
     row("less", single, is: true) {

@@ -2,12 +2,12 @@
 import Addresses
 import Netlink
 
-/// A link's index in a test is a number.
+/// Tests write a link's index as a number.
 extension LinkIndex: ExpressibleByIntegerLiteral {
   public init(integerLiteral value: Int32) { self.init(value) }
 }
 
-// Shorthands that make the tests' literals short; a wrong one ends the run.
+// Shorthands for the tests' literals; an invalid one traps.
 package func name(_ text: String) -> InterfaceName { InterfaceName(text)! }
 package func mac(_ text: String) -> MACAddress { MACAddress(text)! }
 package func address(_ text: String) -> IPAddress { IPAddress(text)! }

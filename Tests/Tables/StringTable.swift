@@ -2,8 +2,8 @@
 import Embedded
 
 package enum StringTable {
-  /// Pairs of strings, and how they compare. The release build compares by bytes, ordinary Swift by
-  /// Unicode's canonical forms.
+  /// Pairs of strings, and how they compare. The release build compares by bytes, ordinary Swift by Unicode's
+  /// canonical forms.
   package static let comparisons: [Case] = [
     ("", "", "equal"), ("", "a", "less"), ("a", "", "more"), ("a", "b", "less"),
     ("ab", "a", "more"),
@@ -12,7 +12,7 @@ package enum StringTable {
     ("a text of more than fifteen bytes", "a text of more than fifteen", "more"),
     ("a text of more than fifteen bytes", "a texu", "less"), ("a\u{0}b", "a\u{0}c", "less"),
     ("z", "\u{e9}", "less"), ("\u{ff}", "\u{10ffff}", "less"),
-    // é as one character, and as an e with an accent: canonically the same.
+    // é as one scalar, and as an e with a combining accent: canonically equivalent.
     ("\u{e9}", "e\u{301}", isByBytes ? "more" : "equal"),
     ("e\u{301}", "f", isByBytes ? "less" : "more"),
     ("an interface with \u{e9}", "an interface with e\u{301}", isByBytes ? "more" : "equal"),
@@ -33,7 +33,7 @@ package enum StringTable {
     return left < right ? "less" : right < left ? "more" : "neither"
   }
 
-  /// A string made when the program runs: the compiler compares constants itself.
+  /// A string made at run time: the compiler compares constants itself.
   private static func made(_ text: String) -> String {
     String(decoding: Array(text.utf8), as: UTF8.self)
   }

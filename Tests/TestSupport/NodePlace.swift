@@ -5,7 +5,7 @@ import Netlink
 import Node
 import Testing
 
-/// Runs `body` on a new, empty node with a pod, and with a `/run` of its own, where the lock is.
+/// Runs `body` on a new, empty node with a pod, and with its own `/run`, where the lock is.
 package func onNode(_ body: (borrowing Node, borrowing Pod) throws -> Void) throws {
   let namespace = try makeNamespace()
   let path = "/proc/self/fd/\(namespace.fileDescriptor)"
@@ -48,7 +48,7 @@ extension Node {
 }
 
 extension Kernel {
-  /// The index of a link that must be there.
+  /// The index of a link, which must exist.
   package borrowing func index(of name: String) throws -> LinkIndex {
     try #require(try link(.init(name)!)).index
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Numbers that look random and are the same for the same seed: SplitMix64.
+/// Pseudo-random numbers, the same for the same seed: SplitMix64.
 package struct SeededRandom: RandomNumberGenerator {
   private var state: UInt64
 
@@ -19,9 +19,9 @@ package struct SeededRandom: RandomNumberGenerator {
     elements[below(elements.count)]
   }
 
-  /// True once in so many times.
+  /// True in one of `times` calls on average.
   package mutating func once(in times: Int) -> Bool { below(times) == 0 }
 }
 
-/// Seeds that are new in every run; a failure's message has its own, to be put here in their place.
+/// New seeds in every run. A failure's message names its seed: put it here to repeat the failure.
 package let newSeeds: [UInt64] = (0..<40).map { _ in .random(in: 0..<1_000_000) }

@@ -2,16 +2,16 @@
 import Addresses
 import CNetlink
 import Netlink
-// A test that has this has the shorthands too.
+// A test that imports this module gets the shorthands too.
 @_exported import Tables
 
-/// A new, empty network namespace. It lives as long as the value, or what is open in it.
+/// A new, empty network namespace. It lives as long as this value, or a file or socket in it.
 package func makeNamespace() throws -> NetworkNamespace {
   try NetworkNamespace.runInNew { () throws(NetlinkError) in try NetworkNamespace.callers() }
 }
 
-/// Runs `body` with the calling thread in a new, empty network namespace with its loopback up. A
-/// test function that is not `async` stays on its thread, so what it expects is its own.
+/// Runs `body` with the calling thread in a new, empty network namespace with loopback up. A synchronous test
+/// function stays on its thread, so its expectations see this namespace.
 package func inNewNamespace(_ body: (borrowing RouteSocket) throws -> Void) throws {
   let namespace = try makeNamespace()
   var result: Result<Void, any Error> = .success(())
@@ -23,7 +23,7 @@ package func inNewNamespace(_ body: (borrowing RouteSocket) throws -> Void) thro
   try result.get()
 }
 
-/// What a shell command prints, run in the calling thread's network namespace.
+/// The output of a shell command, run in the calling thread's network namespace.
 package func shell(_ command: String) -> String {
   guard let pipe = popen("exec 2>&1; \(command)", "r") else { return "cannot start a shell" }
   defer { pclose(pipe) }
