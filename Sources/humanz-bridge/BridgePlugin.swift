@@ -137,8 +137,8 @@ struct BridgePlugin: Plugin {
     try errors.throwAny()
   }
 
-  /// The kernel holds its lock of links until the end of a deletion, for a tenth of a second where pods are many.
-  /// So what asks for links or changes them comes before it.
+  /// Queries and changes links before it deletes any: the kernel holds the RTNL lock until the end of a
+  /// deletion, which takes a tenth of a second with many pods.
   func gc(keeping valid: [Attachment]) throws(CNIError) {
     let references = BridgeReferences(invocation)
     let node = try Node()

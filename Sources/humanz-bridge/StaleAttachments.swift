@@ -3,19 +3,19 @@ import CNI
 import Netlink
 import Node
 
-/// What GC deletes: the pairs of attachments that are not valid any more, and what the node remembers of them.
+/// What GC deletes: the pairs of attachments that are not valid any more, their neighbours and connections.
 struct StaleAttachments {
   /// The node's ends of the pairs.
   private(set) var links: [Link] = []
   /// Their neighbour entries, and those of pods that are gone already.
   private(set) var neighbours: [Neighbour] = []
-  /// Whether the network has other attachments; also where that is not known.
+  /// Whether the network has other attachments; true until that is known.
   private(set) var haveOthers = true
   private var traces: [AttachmentTraces] = []
-  /// A link group of theirs alone.
+  /// A link group that only these links are in.
   private var group: UInt32 = 0
 
-  /// Nothing.
+  /// Without any attachment.
   init() {}
 
   init(
@@ -42,7 +42,7 @@ struct StaleAttachments {
     links.isEmpty ? LinkDeletion() : LinkDeletion(of: links, group: group, in: kernel, waits: waits)
   }
 
-  /// Deletes the tracked connections of what was deleted, once no packet can make them again.
+  /// Deletes the tracked connections of the pairs, once no packet can make them again.
   func forgetConnections() throws(CNIError) {
     try Node.forgetConnections(of: traces, among: neighbours)
   }

@@ -181,7 +181,7 @@ def test_gc_deletes_all_pairs_in_one_message(node, network):
         network, "GC", None, "-f", "-e", "trace=sendto,sendmsg",
         **{"cni.dev/valid-attachments": [{"containerID": "stays", "ifname": "eth0"}]})
     deletion, = deletions(lines)
-    # The kernel would answer only after the end of the deletion.
+    # After it no message may be sent: the kernel would answer only at the end of the deletion.
     assert not [line for line in lines[lines.index(deletion) + 1:] if "RTM_" in line]
     left, = node.ip("link", "show", "type", "veth")
     assert left["ifname"] == port(network.results["stays"]) and left["group"] == "default"

@@ -14,8 +14,7 @@ def patience(seconds):
 
 
 def sample(tries):
-    """All the tries of a test; every tenth on an emulated machine, where each takes a second. The ordinary run
-    has all of them."""
+    """All of these tries, or every tenth on an emulated machine, where each takes a second."""
     return tries if SLOWNESS < 10 else tries[::10]
 
 
