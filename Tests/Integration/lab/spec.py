@@ -29,8 +29,8 @@ POINTS = {
     13: "prevResult in CHECK and DEL, and DEL without",
     14: "sandbox, mac and mtu of interfaces",
     15: "dns passed on or overridden",
-    16: "what a route says is done",
-    17: "DEL of what is gone",
+    16: "routes are made with their attributes",
+    17: "DEL without namespace, interface or lease",
     18: "DEL without a namespace",
     19: "a failed ADD leaves nothing",
     20: "CHECK names what is missing or changed",
@@ -41,7 +41,7 @@ POINTS = {
     25: "a delegate's result has no interfaces",
     26: "capabilities, args and CNI_ARGS",
     27: "many at once",
-    28: "each thing tells whose it is",
+    28: "log, leases and links name their attachment",
 }
 
 # Points that do not apply to a plugin, and why.
@@ -51,8 +51,8 @@ ABSENT = {
     (14, IPAM): "it makes no interface, nor lists one",
     (14, ROUTE): "it makes no interface, nor lists one",
     (16, IPAM): "it passes routes on in its result and makes none",
-    (18, ROUTE): "what it makes on the node is every pod's, and the pod's goes with the pod",
-    (21, ROUTE): "it holds no leases and has nobody hold any",
+    (18, ROUTE): "its routes on the node serve every pod, and the pod's are deleted with the pod",
+    (21, ROUTE): "it holds no leases and calls no IPAM plugin",
     (24, IPAM): "it delegates nothing",
     (24, ROUTE): "it delegates nothing",
     (25, BRIDGE): "it is never an IPAM delegate",

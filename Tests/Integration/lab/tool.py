@@ -78,7 +78,7 @@ class Tool:
 
 
 class Watch:
-    """`humanz sync --watch` for the node of this name, with a stream that the test writes; ends with its `with`."""
+    """`humanz sync --watch` for a named node, with a stream that the test writes; ended by its `with`."""
 
     def __init__(self, node, name):
         self.process = node.start(

@@ -144,7 +144,7 @@ def test_one_changed_node_is_one_message(node1, change):
 @by_families
 def test_a_node_that_leaves_loses_its_route_and_nobody_else_does(node1, families):
     sync(node1, listed(*(member(n, families) for n in (1, 2, 3))))
-    # Routes of others: to the same destination with another metric, of another daemon, and of our protocol by hand.
+    # Routes of others: to the same destination with another metric, by a routing daemon, of our protocol by hand.
     for family in families:
         for words in ([subnets(3, [family])[0], "proto", "static", "metric", "5000"],
                       [subnets(8, [family])[0], "proto", "bird"],

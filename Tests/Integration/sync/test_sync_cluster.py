@@ -112,7 +112,7 @@ def test_an_add_that_has_read_the_old_file_does_not_undo_a_sync():
     with Cluster(families, from_kubernetes, count=1) as (first,):
         first.sync(told(1, families), told(2, families))
         first.add_pod()
-        # Each message to the kernel is delayed: the sync runs between the ADD's reading of the file and its routes.
+        # Each message to the kernel is delayed: the sync runs after the ADD reads the file, before its routes.
         slow = stage(first).start("ADD", first.pod, under=[
             "strace", "-o", "/run/tmp/trace", "-e", "trace=openat,sendto",
             "-e", "inject=sendto:delay_enter=200000"])
