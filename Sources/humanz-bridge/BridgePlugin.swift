@@ -149,8 +149,8 @@ struct BridgePlugin: Plugin {
       } ?? StaleAttachments()
     errors.collect { () throws(CNIError) in try node.forget(stale.neighbours) }
     errors.collect { () throws(CNIError) in
-      if !stale.haveOthers {
-        try NetworkMasquerade.collect(network, besides: stale.links, on: node.kernel)
+      if !stale.networkHasOthers {
+        try NetworkMasquerade.removeIfUnused(network, besides: stale.links, on: node.kernel)
       }
     }
     let deletion = stale.startDeletion(in: node.kernel, waits: references.waitForDelete)

@@ -49,7 +49,7 @@ struct NetworkMasquerade {
 
   /// GC: removes the rules of a network without attachments.
   /// - Parameter stale: links that are about to be deleted, and so do not count.
-  static func collect(
+  static func removeIfUnused(
     _ network: NetworkName, besides stale: [Link], on node: borrowing Kernel
   ) throws(CNIError) {
     var hasRules = false

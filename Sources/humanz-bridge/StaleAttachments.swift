@@ -10,7 +10,7 @@ struct StaleAttachments {
   /// Their neighbour entries, and those of pods that are gone already.
   private(set) var neighbours: [Neighbour] = []
   /// Whether the network has other attachments; true until that is known.
-  private(set) var haveOthers = true
+  private(set) var networkHasOthers = true
   private var traces: [AttachmentTraces] = []
   /// A link group that only these links are in.
   private var group: UInt32 = 0
@@ -25,7 +25,7 @@ struct StaleAttachments {
     let all = try node.kernel.links()
     let stale = AttachmentPair.stale(among: all, of: network, keeping: valid)
     links = stale.map { $0.link }
-    haveOthers = all.contains { $0.isAttached(to: network, besides: stale.map { $0.link }) }
+    networkHasOthers = all.contains { $0.isAttached(to: network, besides: stale.map { $0.link }) }
     traces = stale.map { AttachmentTraces(of: $0.attachment, on: network) }
     if !stale.isEmpty { group = LinkDeletion.privateGroup(besides: all) }
     let known = try BridgeNeighbours.all(on: references.links, among: all, of: node)

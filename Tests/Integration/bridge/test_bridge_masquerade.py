@@ -121,7 +121,7 @@ def test_a_rule_that_was_changed_by_hand_is_put_right_by_the_next_add(node, far)
 
 
 @pytest.mark.parametrize("backend", ["firewalld", "", 4])
-def test_a_backend_that_is_none_is_an_error(node, backend):
+def test_an_unknown_ipMasqBackend_is_an_error(node, backend):
     with pytest.raises(Refused) as refused:
         Network(node, ipMasq=True, ipMasqBackend=backend, ipam=subnets(V4)).add("pod")
     assert refused.value.error["code"] == 7

@@ -139,7 +139,7 @@ def test_a_kernel_without_vlan_filtering_says_so(node, keys):
         assert node.traces() == before
 
 
-def test_vlan_0_is_none(node):
+def test_vlan_0_means_no_vlan(node):
     Network(node, vlan=0, vlanTrunk=[]).add("pod")
 
 

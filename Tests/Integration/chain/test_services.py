@@ -179,7 +179,7 @@ def test_without_the_keys_somebody_does_not_reach_it(cluster, unserved):
 
 
 @pytest.mark.parametrize("cluster", [((), 0)], indirect=True, ids=[""])
-def test_a_bridge_that_passes_the_rules_no_more_is_an_error_of_check_and_mended_by_the_next_add(cluster):
+def test_check_reports_a_bridge_without_nf_call_and_the_next_add_repairs_it(cluster):
     services = Services(cluster, "nftables")
     first = services.first
     first.node.run("ip", "link", "set", "humanz-cni0", "type", "bridge", "nf_call_ip6tables", "0")

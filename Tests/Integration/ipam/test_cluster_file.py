@@ -49,7 +49,7 @@ def test_an_attachment_gets_an_address_of_each_subnet_of_the_node(node, subnets,
     ({"subnets": ["10.244.1.0/24"], "peers": [{"subnet": "10.244.2.0/24", "via": ["fd00::2"]}]},
      7, [f"{PATH}.peers[0]", "via"]),
 ])
-def test_a_file_that_is_none_is_one_error_that_names_it(node, content, code, words):
+def test_an_invalid_cluster_file_is_one_error_that_names_it(node, content, code, words):
     if content is not None:
         put(node, content)
     with pytest.raises(Refused) as refused:

@@ -86,7 +86,7 @@ def test_a_node_with_running_pods_moves_from_host_local_and_back(moving):
     assert checked(moving.node.path(STORE) / "net") == {}
 
 
-def test_both_give_on_from_where_the_other_stopped(moving):
+def test_each_plugin_continues_after_the_others_last_address(moving):
     moving.add("a", "host-local")
     moving.delete("a", "host-local")
     moving.add("b", "humanz-ipam")

@@ -409,7 +409,7 @@ def test_gc_and_status_of_a_stage(node):
     assert refused.value.error["code"] == 50 and "1 of 1" in refused.value.error["details"]
 
 
-def test_a_stage_knows_the_link_by_which_it_has_an_address_back(node):
+def test_a_stage_reclaims_an_address_once_its_link_is_gone(node):
     chain = Chain(node, ranges=[[{"subnet": "10.1.0.0/30"}]])
     chain.add("pod")
     made = chain.first.add("next")

@@ -564,7 +564,7 @@ def test_of_two_adds_of_an_attachment_at_once_one_succeeds_and_the_other_says_wh
 
 # Stale leases
 
-def test_leases_of_an_earlier_boot_are_had_back_when_the_pool_is_exhausted(network):
+def test_leases_of_an_earlier_boot_are_reclaimed_when_the_pool_is_exhausted(network):
     network.keys["subnet"] = "10.1.0.0/29"
     for n in range(5):
         network.give(f"pod{n}")
@@ -585,7 +585,7 @@ def test_leases_of_an_earlier_boot_stay_while_there_is_room(network):
     assert network.held() == {"10.1.0.2": "pod eth0", "10.1.0.3": "other eth0"}
 
 
-def test_an_address_that_is_asked_for_is_had_back_from_an_earlier_boot(network):
+def test_an_address_that_is_asked_for_is_reclaimed_from_an_earlier_boot(network):
     network.give("pod")
     forget_boot(network, "pod")
     network.configuration["runtimeConfig"] = {"ips": ["10.1.0.2"]}
@@ -595,7 +595,7 @@ def test_an_address_that_is_asked_for_is_had_back_from_an_earlier_boot(network):
 
 @pytest.mark.parametrize("namespace", [True, False])
 @pytest.mark.parametrize("link", [True, False])
-def test_a_lease_is_had_back_only_if_namespace_and_link_are_both_gone(node, namespace, link):
+def test_a_lease_is_reclaimed_only_if_namespace_and_link_are_both_gone(node, namespace, link):
     network = Leases(node, caller="humanz-bridge", subnet="10.1.0.0/30")
     network.give("pod")
     name = record(network, "pod")["hostInterface"]
@@ -611,7 +611,7 @@ def test_a_lease_is_had_back_only_if_namespace_and_link_are_both_gone(node, name
         assert "are gone" in node.path(LOG).read_text()
 
 
-def test_of_a_caller_whose_links_are_not_known_nothing_is_had_back_in_the_same_boot(node):
+def test_of_a_caller_whose_links_are_not_known_nothing_is_reclaimed_in_the_same_boot(node):
     network = Leases(node, caller="bridge", subnet="10.1.0.0/30")
     network.give("pod")
     assert network.refusal("ADD", "next")["code"] == 120
@@ -628,7 +628,7 @@ def test_what_is_known_of_an_attachment_survives_a_foreign_change(node, tmp_path
     assert "bootID" in before
 
 
-def test_what_is_known_is_forgotten_where_somebody_else_leased_the_address_since(network):
+def test_an_attachment_file_loses_its_metadata_if_the_lease_was_replaced(network):
     network.give("pod")
     lease = network.directory / "10.1.0.2"
     lease.unlink()

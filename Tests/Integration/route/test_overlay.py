@@ -168,7 +168,7 @@ def test_drift_of_the_overlay_is_named_by_check_and_healed_by_the_next_add(remot
     assert (encapsulated(remote), remote.node.run("nft", "list", "ruleset").stdout) == before
 
 
-def test_a_peer_that_went_away_loses_its_route_and_its_say(remote):
+def test_a_departed_peer_loses_its_route_and_is_no_longer_accepted_as_sender(remote):
     remote.add(remote.remote(2, 3))
     remote.add(remote.remote(3))
     assert [remote.subnet(3) in line for line in encapsulated(remote)] == [True]

@@ -158,7 +158,7 @@ def test_forwarding_keeps_the_default_route_that_a_router_advertised(node):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_rule_of_the_operators_own_still_has_its_say(host, backend):
+def test_our_accept_rules_come_after_the_operators_rules(host, backend):
     listing = drop(host.node, backend, host.version)
     program = listing[0]
     if program == "nft":

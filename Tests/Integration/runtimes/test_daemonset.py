@@ -63,7 +63,7 @@ def cluster(image, folder):
         yield segment.node, pods, tls
 
 
-def test_what_a_cluster_goes_through_loses_no_ping_between_pods(image, tmp_path):
+def test_node_changes_server_outage_and_upgrade_lose_no_ping(image, tmp_path):
     members = [told(number, ["4"]) for number in (1, 2, 3)]
     with cluster(image, tmp_path) as (machine, pods, tls):
         one, two = pods

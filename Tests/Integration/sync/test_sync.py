@@ -244,7 +244,7 @@ def test_an_error_names_line_and_column_in_the_whole_input(node1):
     [], ["--node"], ["--node", ""], ["--nodes", "node1"],
     ["--node", "node1", "more"], ["--node", "node1", "--cluster-file"],
 ])
-def test_a_command_line_that_is_none_says_what_is_due(node1, words):
+def test_wrong_usage_names_what_is_required(node1, words):
     done = Tool(node1).call("sync", *words, input=GOOD, check=False)
     assert done.returncode == WRONG_USAGE and "usage: " in done.stderr and "--node NAME" in done.stderr
     assert not node1.path(CLUSTER_FILE).exists()

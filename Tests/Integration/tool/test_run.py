@@ -134,7 +134,7 @@ def test_del_of_a_namespace_that_is_gone(runtime):
 
 
 @pytest.mark.parametrize("version", ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"])
-def test_what_is_older_has_less(runtime, version):
+def test_older_versions_have_no_check_gc_or_status(runtime, version):
     runtime.write(cniVersion=version)
     runtime.run("add", "pod")
     runtime.calls()
