@@ -174,12 +174,13 @@ public struct LeaseStore: ~Copyable {
   // MARK: Freeing
 
   /// Frees what an attachment holds. Where it holds nothing, nothing changes.
-  /// - Parameter body: gets the addresses before another attachment can lease them.
+  /// - Parameter body: gets the addresses before another attachment can lease them. Where it throws, they stay
+  ///   leased.
   public mutating func release(
-    _ attachment: Attachment, _ body: ([IPAddress]) -> Void = { _ in }
+    _ attachment: Attachment, _ body: ([IPAddress]) throws(SystemError) -> Void = { _ in }
   ) throws(SystemError) {
     let held = try addresses(of: attachment)
-    body(held)
+    try body(held)
     try free(held, of: attachment)
   }
 

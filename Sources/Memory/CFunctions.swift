@@ -7,28 +7,39 @@
 
   nonisolated(unsafe) private var heap = Heap()
 
-  private func orNoMemory(_ block: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
-    if block == nil { humanz_set_errno(ENOMEM) }
-    return block
+  /// Swift has no way to go on without memory and would end the process by a signal. This ends it with an answer,
+  /// and allocates nothing for it. What a verb has made by then stays for the runtime's DEL; the first memory
+  /// is asked for before anything is made.
+  private func orEnd(_ block: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer {
+    if let block { return block }
+    endWithoutMemory()
+  }
+
+  @inline(never)
+  private func endWithoutMemory() -> Never {
+    let answer: StaticString =
+      "{\"cniVersion\":\"1.1.0\",\"code\":11,\"msg\":\"cannot get memory: Out of memory\"}\n"
+    let stream = getenv("CNI_COMMAND") == nil ? STDERR_FILENO : STDOUT_FILENO
+    _ = write(stream, answer.utf8Start, answer.utf8CodeUnitCount)
+    _exit(1)
   }
 
   @_cdecl("humanz_malloc")
   public func allocate(_ size: Int) -> UnsafeMutableRawPointer? {
-    orNoMemory(heap.allocate(size))
+    orEnd(heap.allocate(size))
   }
 
   @_cdecl("humanz_calloc")
   public func allocateZeroed(_ count: Int, _ size: Int) -> UnsafeMutableRawPointer? {
     let (bytes, overflow) = count.multipliedReportingOverflow(by: size)
     let block = heap.allocate(overflow ? .max : bytes)
-    if let block { memset(block, 0, bytes) }
-    return orNoMemory(block)
+    return memset(orEnd(block), 0, bytes)
   }
 
   @_cdecl("humanz_realloc")
   public func resize(_ pointer: UnsafeMutableRawPointer?, _ size: Int) -> UnsafeMutableRawPointer? {
-    guard let pointer else { return orNoMemory(heap.allocate(size)) }
-    return orNoMemory(heap.resize(pointer, to: size))
+    guard let pointer else { return orEnd(heap.allocate(size)) }
+    return orEnd(heap.resize(pointer, to: size))
   }
 
   @_cdecl("humanz_free")
@@ -40,19 +51,18 @@
   public func allocateAligned(
     _ pointer: UnsafeMutablePointer<UnsafeMutableRawPointer?>, _ alignment: Int, _ size: Int
   ) -> Int32 {
-    guard let block = heap.allocate(size, alignment: alignment) else { return ENOMEM }
-    pointer.pointee = block
+    pointer.pointee = orEnd(heap.allocate(size, alignment: alignment))
     return 0
   }
 
   @_cdecl("humanz_aligned_alloc")
   public func allocateAligned(_ alignment: Int, _ size: Int) -> UnsafeMutableRawPointer? {
-    orNoMemory(heap.allocate(size, alignment: alignment))
+    orEnd(heap.allocate(size, alignment: alignment))
   }
 
   @_cdecl("humanz_memalign")
   public func allocateAlignedFormerly(_ alignment: Int, _ size: Int) -> UnsafeMutableRawPointer? {
-    orNoMemory(heap.allocate(size, alignment: alignment))
+    orEnd(heap.allocate(size, alignment: alignment))
   }
 
   @_cdecl("humanz_malloc_usable_size")

@@ -134,9 +134,12 @@ extension Socket where Family == NetfilterFamily {
   /// Deletes our table of a family if no chain is in it.
   @inline(never)
   borrowing func removeEmptyTable(_ family: TableFamily) throws(NetlinkError) {
-    if try uses(of: family) == 0 {
-      // If another process has just made a chain, the kernel refuses, and the table stays.
-      try? commit([.deleteEmptyTable(family)])
+    for _ in 0..<2 {
+      guard try uses(of: family) == 0 else { return }
+      do throws(NetlinkError) { return try commit([.deleteEmptyTable(family)]) } catch {
+        // If another process has just made a chain, the kernel refuses, and the table stays.
+        guard error.errno == .busy || error.isMissing else { throw error }
+      }
     }
   }
 

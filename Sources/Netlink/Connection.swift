@@ -210,10 +210,10 @@ extension Connection {
       return .datagram(
         try valueOrErrno { mnl_socket_recvfrom(socket, buffer.baseAddress, buffer.count) })
     } catch {
-      if error == .wouldBlock { return .nothing }
       if error == .noBufferSpace { return .overrun }
       // What is waiting must not be taken for the next call's answer.
       while mnl_socket_recvfrom(socket, buffer.baseAddress, buffer.count) >= 0 {}
+      if error == .wouldBlock { return .nothing }
       throw NetlinkError(attempt: attempt, errno: error)
     }
   }

@@ -20,10 +20,11 @@ public struct NetworkNamespace: ~Copyable {
     // O_NONBLOCK: the path may lead to a pipe without a writer.
     let descriptor = path.withCString { humanz_open($0, O_RDONLY | O_NONBLOCK, 0) }
     guard descriptor >= 0 else { throw .last(attempt) }
-    guard isKnown || isNetworkNamespace(descriptor) else {
-      close(descriptor)
-      throw NetlinkError(
-        attempt: attempt, errno: .invalidArgument, text: "it is not a network namespace")
+    if !isKnown {
+      do throws(NetlinkError) { try requireNetworkNamespace(descriptor, attempt) } catch {
+        close(descriptor)
+        throw error
+      }
     }
     fileDescriptor = descriptor
     self.path = path
@@ -114,10 +115,16 @@ public struct NetworkNamespace: ~Copyable {
   }
 }
 
-private func isNetworkNamespace(_ descriptor: Int32) -> Bool {
+private func requireNetworkNamespace(
+  _ descriptor: Int32, _ attempt: String
+) throws(NetlinkError) {
   var fileSystem = statfs()
-  return fstatfs(descriptor, &fileSystem) == 0 && Int(fileSystem.f_type) == NSFS_MAGIC
-    && humanz_namespace_type(descriptor) == CLONE_NEWNET
+  guard fstatfs(descriptor, &fileSystem) == 0 else { throw .last(attempt) }
+  guard Int(fileSystem.f_type) == NSFS_MAGIC, humanz_namespace_type(descriptor) == CLONE_NEWNET
+  else {
+    throw NetlinkError(
+      attempt: attempt, errno: .invalidArgument, text: "it is not a network namespace")
+  }
 }
 
 extension Socket where Family == RouteFamily {

@@ -11,8 +11,9 @@ public enum Sysctl {
   ///
   /// Equivalent to: `sysctl -n net/ipv4/ip_forward`.
   public static func read(_ key: String) -> String? {
-    guard let path = path(key) else { return nil }
-    guard let bytes = try? FileDescriptor.contents(of: path, isShort: true) else { return nil }
+    guard let path = path(key), let bytes = FileDescriptor.shortContents(of: path) else {
+      return nil
+    }
     return String(decoding: bytes.prefix { $0 != 0x0a })
   }
 

@@ -28,7 +28,7 @@ public struct AttachmentTraces {
       addresses = result.ips(of: attachment.interface, sandbox: sandbox).map { $0.address.address }
     }
     if addresses.isEmpty {
-      addresses = Pod.ifPresent(sandbox)?.addresses(of: attachment.interface) ?? []
+      addresses = (try? Pod.ifPresent(sandbox)?.addresses(of: attachment.interface)) ?? []
     }
     self.addresses = addresses
     self.macs = macs

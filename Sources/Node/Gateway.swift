@@ -87,11 +87,14 @@ extension Node {
       batch.insert(.changeLink(bridge, LinkChange(mac: mac)), at: 0)
       batch.insert(.changeLink(bridge, LinkChange(mac: MACAddress(bytes: other))), at: 0)
     }
-    do throws(CNIError) { try kernel.perform(batch) } catch {
+    do throws(CNIError) {
+      // First: an ADD that is killed after the gateway is there is not repeated.
+      if missing.contains(where: { $0.prefix.family == .v6 }) {
+        try Forwarding.keepLearnedRoutes(on: self)
+      }
+      try kernel.perform(batch)
+    } catch {
       throw Gateway.explanation(of: missing, on: link) ?? error
-    }
-    if missing.contains(where: { $0.prefix.family == .v6 }) {
-      try Forwarding.keepLearnedRoutes(on: self)
     }
   }
 

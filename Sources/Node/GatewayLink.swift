@@ -95,9 +95,17 @@ extension Node {
   /// Equivalent to: `sysctl -w net.ipv6.conf.LINK.accept_ra=0 net.ipv6.conf.LINK.accept_dad=0`.
   public borrowing func refuseRouterAdvertisements(on name: InterfaceName) throws(CNIError) {
     let key = "net/ipv6/conf/\(name)/accept_ra"
-    // A link that is too narrow for IPv6 has no such settings.
-    guard let value = Sysctl.read(key) else { return }
-    if value != "0" { try kernelSteps { () throws(NetlinkError) in try Sysctl.write(key, "0") } }
+    if Sysctl.read(key) != "0" {
+      var hasSettings = true
+      try kernelSteps { () throws(NetlinkError) in
+        do throws(NetlinkError) { try Sysctl.write(key, "0") } catch {
+          guard error.isMissing else { throw error }
+          hasSettings = false
+        }
+      }
+      // A link that is too narrow for IPv6 has none.
+      if !hasSettings { return }
+    }
     try? Sysctl.write("net/ipv6/conf/\(name)/accept_dad", "0")
   }
 }

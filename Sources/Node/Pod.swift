@@ -29,15 +29,21 @@ public struct Pod: ~Copyable {
   }
 
   private static func open(_ path: String) throws(CNIError) -> NetworkNamespace {
-    do { return try NetworkNamespace(path: path) } catch {
+    do throws(NetlinkError) { return try NetworkNamespace(path: path) } catch {
+      guard error.isMissing || error.errno == .invalidArgument else { throw CNIError(error) }
       throw CNIError(.unknownContainer, "CNI_NETNS: \(error.description)")
     }
   }
 
-  /// Opens the namespace for a DEL; nil where there is none any more.
-  public static func ifPresent(_ path: String?) -> Pod? {
+  /// Opens the namespace for a DEL; nil where there is none any more, or it is the plugin's own.
+  public static func ifPresent(_ path: String?) throws(CNIError) -> Pod? {
     guard let path else { return nil }
-    return try? Pod(path: path)
+    do throws(CNIError) { return try Pod(path: path) } catch {
+      guard error.code == .unknownContainer || error.code == .invalidEnvironment else {
+        throw error
+      }
+      return nil
+    }
   }
 
   /// The pod's interface.

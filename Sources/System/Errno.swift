@@ -19,6 +19,7 @@ public struct Errno: Error, Equatable, Sendable {
   /// EAGAIN, which Linux also calls EWOULDBLOCK
   public static var wouldBlock: Errno { Errno(EAGAIN) }
   /// EEXIST
+  public static var busy: Errno { Errno(EBUSY) }
   public static var fileExists: Errno { Errno(EEXIST) }
   /// ENODEV
   public static var noDevice: Errno { Errno(ENODEV) }

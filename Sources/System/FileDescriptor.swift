@@ -43,6 +43,14 @@ public struct FileDescriptor: ~Copyable {
     }
   }
 
+  /// The content of a short file of procfs; nil where it is missing. After another error it asks once more: the
+  /// kernel may be short of something for a moment.
+  public static func shortContents(of path: String) -> [UInt8]? {
+    do throws(SystemError) { return try contents(of: path, isShort: true) } catch {
+      return error.errno == .noSuchFileOrDirectory ? nil : try? contents(of: path, isShort: true)
+    }
+  }
+
   /// Everything up to the end of the file or stream. The corresponding C function is `read`.
   /// - Parameters:
   ///   - path: for the error.

@@ -130,7 +130,7 @@ struct AttachmentPair {
   static func ofReference(
     _ attachment: Attachment, namespace: String?, bridge: InterfaceName, on node: borrowing Node
   ) throws(CNIError) -> Link? {
-    guard let pod = Pod.ifPresent(namespace),
+    guard let pod = try Pod.ifPresent(namespace),
       let podEnd = try pod.kernel.link(attachment.interface),
       let port = try pod.port(of: podEnd, attachment, on: node), port.alias == nil,
       let master = port.master, try node.kernel.link(at: master)?.name == bridge

@@ -24,7 +24,7 @@ struct MACCheck {
   /// Installs the rule, before the pod's end is up.
   func install(undo: inout Undo) throws(CNIError) {
     undo.push(.call { [host] _, _ in try? MACCheck.remove(port: host.name) })
-    MACCheck.noteUse()
+    try MACCheck.noteUse()
     try netfilterSteps { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
       try rule.install(socket)
     }
@@ -81,9 +81,11 @@ struct MACCheck {
 
   private static var isUsed: Bool { access(mark, F_OK) == 0 }
 
-  private static func noteUse() {
+  private static func noteUse() throws(CNIError) {
     if isUsed { return }
     // The folder exists: the ADD holds the node's lock, which is in it.
-    _ = try? FileDescriptor(path: mark, flags: O_WRONLY | O_CREAT | O_NOFOLLOW)
+    do throws(SystemError) {
+      _ = try FileDescriptor(path: mark, flags: O_WRONLY | O_CREAT | O_NOFOLLOW)
+    } catch { throw CNIError(error) }
   }
 }

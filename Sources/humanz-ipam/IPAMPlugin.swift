@@ -136,10 +136,19 @@ struct IPAMPlugin: Plugin {
   func del(_ attachment: Attachment, namespace: String?) throws(CNIError) {
     let references = try StoreReferences(invocation)
     let store = Store(network, references)
-    guard references.isStage, let pod = Pod.ifPresent(namespace),
-      let interface = try? pod.interface(attachment.interface)
+    guard references.isStage, let pod = try Pod.ifPresent(namespace),
+      let interface = try pod.kernel.link(attachment.interface)
     else { return try store.release(attachment) }
-    try store.release(attachment) { pod.remove($0, from: interface) }
+    // An address that stays on the pod stays leased.
+    var failure: CNIError?
+    do throws(CNIError) {
+      try store.release(attachment) { (addresses) throws(SystemError) in
+        do throws(CNIError) { try pod.remove(addresses, from: interface) } catch {
+          failure = error
+          throw SystemError("remove addresses", .busy)
+        }
+      }
+    } catch { throw failure ?? error }
   }
 
   func gc(keeping valid: [Attachment]) throws(CNIError) {
@@ -223,10 +232,11 @@ extension Pod {
 
   /// Removes addresses from an interface; missing ones are not an error. Equivalent to:
   /// `ip address delete …`.
-  fileprivate borrowing func remove(_ addresses: [IPAddress], from interface: Link) {
-    let present = (try? kernel.addresses(of: interface.index)) ?? []
-    let requests = present.filter { addresses.contains($0.prefix.address) }
-      .map { Request.deleteAddress($0) }
-    _ = try? kernel.failures(performing: requests)
+  fileprivate borrowing func remove(
+    _ addresses: [IPAddress], from interface: Link
+  ) throws(CNIError) {
+    let present = try kernel.addresses(of: interface.index)
+    try kernel.performIfPresent(
+      present.filter { addresses.contains($0.prefix.address) }.map { .deleteAddress($0) })
   }
 }

@@ -36,7 +36,7 @@ struct Store {
   /// Frees the addresses of an attachment.
   /// - Parameter body: is called with them before another attachment can lease them.
   func release(
-    _ attachment: Attachment, _ body: ([IPAddress]) -> Void = { _ in }
+    _ attachment: Attachment, _ body: ([IPAddress]) throws(SystemError) -> Void = { _ in }
   ) throws(CNIError) {
     try change { (store) throws(StoreError) in
       do throws(SystemError) { try store.release(attachment, body) } catch { throw .system(error) }

@@ -17,13 +17,13 @@ import Testing
     ] {
       let error = #expect(throws: CNIError.self) { _ = try Pod(path: path).path }
       #expect(error?.code == code)
-      #expect(!isPod(path))
+      #expect(try !isPod(path))
     }
-    #expect(!isPod(nil))
+    #expect(try !isPod(nil))
   }
 
-  private func isPod(_ path: String?) -> Bool {
-    switch Pod.ifPresent(path) {
+  private func isPod(_ path: String?) throws -> Bool {
+    switch try Pod.ifPresent(path) {
     case .some: true
     case nil: false
     }
