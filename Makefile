@@ -10,6 +10,8 @@
 #   make tables   the unit tests' tables in the release build; a part of `make test`
 #   make test-arm64  tests the programs for arm64 with qemu, and runs the demo on an emulated arm64 machine
 #   make bench    measures our chain and other plugins side by side
+#   make torture  kills and fails every verb at every system call, then load, and ten minutes at full speed: an
+#                 hour, and a table of what survived. `make torture-long`: an hour at full speed
 #   make model    checks the model of the lease store with spin
 #   make test-kernels  the integration tests in virtual machines with Debian's kernels; not a part of `make test`
 #   make image    makes the container image humanz-amd64.tar, or humanz-arm64.tar with ARCH=arm64
@@ -35,9 +37,9 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: help build test tables model test-arm64 test-kernels test-kernels-short bench image lint demo clean \
+.PHONY: help build test tables torture torture-long model test-arm64 test-kernels test-kernels-short bench image lint demo clean \
   install install-files man texts documentation dist deb rpm test-packages \
-  needs-build needs-demo needs-test needs-kernels needs-bench needs-model needs-lint needs-deb needs-rpm needs-packages
+  needs-build needs-demo needs-test needs-kernels needs-torture needs-bench needs-model needs-lint needs-deb needs-rpm needs-packages
 
 PLUGINS := humanz-bridge humanz-ipam humanz-route
 PYTHON := /usr/bin/python3
@@ -89,6 +91,7 @@ NEEDS_TEST := $(NEEDS_DEMO) procps man-db libmnl-dev pkg-config python3-pytest p
   bird2 frr gcc spin systemd prometheus logrotate buildah openssl python3-yaml python3-kubernetes zsh fish tcpdump ethtool $(if $(shell command -v kubectl),,kubernetes-client)
 NEEDS_TEST_ARM64 := $(NEEDS_TEST) qemu-user-static qemu-system-arm kmod
 NEEDS_KERNELS := $(NEEDS_TEST) qemu-system-x86 kmod xz-utils debian-archive-keyring
+NEEDS_TORTURE := $(NEEDS_DEMO) gcc libc6-dev nftables containernetworking-plugins
 NEEDS_MODEL := spin gcc python3
 NEEDS_LINT := python3 shellcheck zsh git
 NEEDS_DEB := python3 dpkg-dev debhelper fakeroot lintian
@@ -104,6 +107,8 @@ needs-test:
 	@Scripts/install-missing $(NEEDS_TEST)
 needs-kernels:
 	@Scripts/install-missing $(NEEDS_KERNELS)
+needs-torture:
+	@Scripts/install-missing $(NEEDS_TORTURE)
 needs-model:
 	@Scripts/install-missing $(NEEDS_MODEL)
 needs-bench:
@@ -148,6 +153,11 @@ test-kernels: needs-kernels build
 	Scripts/test-kernels
 test-kernels-short: needs-kernels build
 	Scripts/test-kernels --short
+
+torture: needs-torture build
+	$(PYTHON) Scripts/torture
+torture-long: needs-torture build
+	$(PYTHON) Scripts/torture long --minutes 60
 
 model: needs-model
 	nice $(PYTHON) Documentation/lease-store/check.py

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ADD, CHECK and DEL at full speed for a long time, and what the node has then: the same as before."""
+
+import os
+import pathlib
+import threading
+import time
+
+from lab.waiting import patience
+from Torture.rows import Row
+from Torture.subjects import POD, Subject
+
+# What others on the machine may make it differ by.
+_MEMORY = 64 << 20
+_DESCRIPTORS = 512
+
+
+def run(place, part="long", minutes=10.0, at_once=None):
+    """Gives the rows of the table."""
+    subject = Subject(place, "chain", logFile="")
+    place.renew()
+    at_once = at_once or 2 * (os.cpu_count() or 1)
+    lives = Row(part, "ADD, CHECK and DEL")
+    # All that is made once is made before the first look.
+    _live(place, subject, lives, at_once, patience(min(20, minutes * 6)))
+    before = _look(place)
+    end = time.monotonic() + minutes * 60
+    _live(place, subject, lives, at_once, end - time.monotonic())
+    after = _look(place)
+    rows = [lives]
+    for name, value in after.items():
+        row = Row(part, f"{name}: as before")
+        row.add(name, _differences(name, before[name], value))
+        rows.append(row)
+    return rows
+
+
+def _live(place, subject, row, at_once, seconds):
+    """Lives of pods, so many at once. Now and then a pod has a new namespace."""
+    end, lock = time.monotonic() + seconds, threading.Lock()
+
+    def live(number):
+        pod, count = f"{POD}{number}", 0
+        while time.monotonic() < end:
+            if count % 20 == 0:
+                if place.has_pod(pod):
+                    place.remove_pod(pod)
+                place.add_pod(pod)
+            count += 1
+            try:
+                result = subject.run("ADD", pod)
+                subject.run("CHECK", pod, result)
+                subject.run("DEL", pod, result)
+                wrong = []
+            except Exception as exception:
+                wrong = [f"{type(exception).__name__}: {exception}"]
+                subject.run("DEL", pod)
+            with lock:
+                row.add(pod, wrong)
+        place.remove_pod(pod)
+    threads = [threading.Thread(target=live, args=[number]) for number in range(at_once)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _look(place):
+    """What there is now, when the kernel has taken back what it takes back in its own time."""
+    time.sleep(patience(3))
+    state = place.calm_state()
+    kinds = {
+        "links, addresses, routes": ("link", "address", "route", "neighbour", "fdb", "sysctl"),
+        "rules": ("nft", "rule"), "files": ("file", "folder"), "processes, zombies": ("process",)}
+    looked = {name: {key: value for key, value in state.items() if key.split()[0] in words}
+              for name, words in kinds.items()}
+    with open("/proc/sys/fs/file-nr") as file:
+        looked["descriptors"] = int(file.read().split()[0])
+    looked["kernel's memory"] = sum(
+        int(line.split()[1]) << 10 for line in pathlib.Path("/proc/meminfo").read_text().splitlines()
+        if line.split(":")[0] in ("SUnreclaim", "KernelStack", "PageTables", "Percpu", "VmallocUsed"))
+    space = os.statvfs("/run")
+    looked["space on /run"] = space.f_blocks - space.f_bfree
+    return looked
+
+
+def _differences(name, before, after):
+    if isinstance(before, dict):
+        return [f"{key}: {after.get(key)} instead of {before.get(key)}"
+                for key in sorted(before.keys() | after.keys()) if before.get(key) != after.get(key)]
+    slack = {"descriptors": _DESCRIPTORS, "kernel's memory": _MEMORY}.get(name, 0)
+    return [f"{after} instead of {before}"] if after - before > slack else []

@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A place to torture plugins in: this process's own node, of which each try may have a new network.
+
+The process runs inside a node of lab.isolated_node, so that what it starts needs no entering.
+"""
+
+import ctypes
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import time
+import uuid
+
+from lab.isolated_node import Node
+from lab.waiting import eventually
+from Torture.kernel_state import kernel_state
+
+_SCRATCH = ("/attachments/.lease", "/attachments/.new")
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_NEW_NETWORK, _BIND, _DETACH = 0x40000000, 4096, 2
+
+STATE = pathlib.Path("/run/humanz")
+NAMESPACES = pathlib.Path("/run/netns")
+
+# The uplink: a peer of the node on its segment, and one behind the router.
+NODE, PEER, ROUTER = "192.0.2.10", "192.0.2.20", "192.0.2.1"
+
+_UPLINK = f"""
+link set lo up
+link add uplink address 02:00:00:00:00:10 type veth peer name far address 02:00:00:00:00:20
+link set uplink up
+link set far up
+address add {NODE}/24 dev uplink
+address add 2001:db8:2::10/64 dev uplink nodad
+address add {PEER}/24 dev far
+route add default via {ROUTER}
+"""
+
+
+def _checked(result):
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+class Place(Node):
+    """A node as one of its own processes sees it."""
+
+    def __init__(self):  # The node is there already.
+        self.name = "node"
+        self.pid = os.getpid()
+        NAMESPACES.mkdir(exist_ok=True)
+        self.processes = _processes()
+
+    def entered(self, *command, pod=None):
+        enter = [] if pod is None else ["nsenter", f"--net={NAMESPACES / pod}"]
+        return [*enter, *map(str, command)]
+
+    def path(self, path):
+        return pathlib.Path(path)
+
+    def close(self):
+        pass
+
+    # Network namespaces
+
+    def renew(self):
+        """Gives the node a new network and empty folders, as after a reboot."""
+        for pod in os.listdir(NAMESPACES):
+            self.remove_pod(pod)
+        shutil.rmtree(STATE, ignore_errors=True)
+        for log in pathlib.Path("/var/log").glob("humanz*"):
+            log.unlink()
+        _checked(_LIBC.unshare(_NEW_NETWORK))
+        subprocess.run(["ip", "-batch", "-"], input=_UPLINK, text=True, check=True)
+
+    def reboot(self):
+        """As after a reboot: a new network, nothing in /run, another boot ID; what is on the disk stays."""
+        self.renew()
+        boot = pathlib.Path("/run/tmp/boot_id")
+        boot.write_text(f"{uuid.uuid4()}\n")
+        subprocess.run(["mount", "--bind", boot, "/proc/sys/kernel/random/boot_id"], check=True)
+
+    def add_pod(self, name):
+        path = NAMESPACES / name
+        path.touch()
+        own = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            _checked(_LIBC.unshare(_NEW_NETWORK))
+            _checked(_LIBC.mount(b"/proc/thread-self/ns/net", str(path).encode(), None, _BIND, None))
+        finally:
+            _checked(_LIBC.setns(own, _NEW_NETWORK))
+            os.close(own)
+        return str(path)
+
+    def has_pod(self, name):
+        return (NAMESPACES / name).exists()
+
+    def has_link(self, name):
+        return os.path.exists(f"/proc/sys/net/ipv4/conf/{name}")
+
+    def remove_pod(self, name):
+        path = NAMESPACES / name
+        _LIBC.umount2(str(path).encode(), _DETACH)
+        path.unlink(missing_ok=True)
+
+    def _pod_state(self, pod):
+        own = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        other = os.open(NAMESPACES / pod, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            _checked(_LIBC.setns(other, _NEW_NETWORK))
+            return kernel_state(has_nftables=False)
+        finally:
+            _checked(_LIBC.setns(own, _NEW_NETWORK))
+            os.close(own)
+            os.close(other)
+
+    # What there is
+
+    def state(self):
+        """All that a plugin could leave: of the kernel, in the pods, files, processes."""
+        state = kernel_state()
+        for pod in sorted(os.listdir(NAMESPACES)):
+            state.update((f"pod {pod} {key}", value) for key, value in self._pod_state(pod).items())
+        state.update(_files())
+        state.update((f"process {name}", "") for _, name in _processes() - self.processes)
+        return state
+
+    def calm_state(self):
+        """As `state`, once the processes that plugins start have ended: one that deletes links waits for
+        the kernel's grace period."""
+        eventually(lambda: _processes() <= self.processes, 5, "the end of all processes")
+        return self.state()
+
+    def notes(self):
+        """The notes of the last address given: an address rests after its release, so they go on."""
+        return {path: path.read_bytes() for path in STATE.glob("ipam/*/last_reserved_ip.*")}
+
+    def restore_notes(self, notes):
+        for path in self.notes().keys() - notes.keys():
+            path.unlink()
+        for path, content in notes.items():
+            path.write_bytes(content)
+
+
+def _files():
+    """The files of /run/humanz: mode and content, without what is of the moment."""
+    for folder, folders, files in os.walk(STATE):
+        for name in folders:
+            yield f"folder {folder}/{name}", f"{os.lstat(f'{folder}/{name}').st_mode:o}"
+        for name in files:
+            path = f"{folder}/{name}"
+            mode = f"{os.lstat(path).st_mode:o}"
+            content = b"" if name.startswith("last_reserved_ip.") else pathlib.Path(path).read_bytes()
+            if folder.endswith("/attachments"):
+                try:
+                    record = json.loads(content)
+                    content = {key: record[key] for key in sorted(record) if key != "time"}
+                except ValueError:
+                    pass
+            yield f"file {path}", f"{mode} {content}"
+
+
+def _processes():
+    """The processes of this node, with those that ended and nobody waited for."""
+    found = set()
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                name = pathlib.Path(f"/proc/{entry}/comm").read_text().strip()
+            except OSError:
+                continue
+            found.add((entry, name))
+    return found
+
+
+def between(low, high, state, may_be_half_made=False):
+    """How a state differs from what it may be. What two states agree on has to be so; where they do
+    not, either may be. What only one of them has may be half made, if so said; so may the files that
+    a lease is first written to, which the next one replaces."""
+    differences = []
+    for key in sorted(low.keys() | high.keys() | state.keys()):
+        allowed = {low.get(key), high.get(key)}
+        is_half_made = None in allowed and len(allowed) == 2 or key.endswith(_SCRATCH)
+        if state.get(key) in allowed or may_be_half_made and is_half_made:
+            continue
+        was = " or ".join(str(value) for value in sorted(allowed, key=str))
+        differences.append(f"{key}: {state.get(key)} instead of {was}")
+    return differences
+
+
+def settled(place, low, high, may_be_half_made=False, seconds=3):
+    """As `between`, of a place that may need a moment: the kernel removes links of a namespace that is
+    gone, and a child that outlives its parent ends, in their own time."""
+    end = time.monotonic() + seconds
+    while True:
+        state = place.state()
+        differences = between(low, high, state, may_be_half_made)
+        if not differences or time.monotonic() > end:
+            return state, differences
+        time.sleep(0.02)
