@@ -13,6 +13,8 @@
 #   make torture  kills and fails every verb at every system call, then load, and ten minutes at full speed: an
 #                 hour, and a table of what survived. `make torture-long`: an hour at full speed
 #   make model    checks the model of the lease store with spin
+#   make sanitize  the unit tests under the sanitizers for addresses, undefined behaviour and threads; not a part of
+#                 `make test`
 #   make test-kernels  the integration tests in virtual machines with Debian's kernels; not a part of `make test`
 #   make image    makes the container image humanz-amd64.tar, or humanz-arm64.tar with ARCH=arm64
 #   make lint     runs the formatter's and the interpreters' checks
@@ -37,7 +39,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: help build test tables torture torture-long model test-arm64 test-kernels test-kernels-short bench image lint demo clean \
+.PHONY: help build test tables torture torture-long model sanitize test-arm64 test-kernels test-kernels-short bench \
+  image lint demo clean \
   install install-files man texts documentation dist deb rpm test-packages \
   needs-build needs-demo needs-test needs-kernels needs-torture needs-bench needs-model needs-lint needs-deb needs-rpm needs-packages
 
@@ -86,7 +89,7 @@ endif
 NEEDS_BUILD := libmnl-dev pkg-config
 endif
 NEEDS_DEMO := iproute2 iputils-ping curl python3
-NEEDS_TEST := $(NEEDS_DEMO) procps man-db libmnl-dev pkg-config python3-pytest python3-hypothesis containernetworking-plugins \
+NEEDS_TEST := $(NEEDS_DEMO) procps man-db valgrind libmnl-dev pkg-config python3-pytest python3-hypothesis containernetworking-plugins \
   busybox-static nftables iptables strace arping binutils podman containerd runc python3-grpcio \
   bird2 frr gcc spin systemd prometheus logrotate buildah openssl python3-yaml python3-kubernetes zsh fish tcpdump ethtool $(if $(shell command -v kubectl),,kubernetes-client)
 NEEDS_TEST_ARM64 := $(NEEDS_TEST) qemu-user-static qemu-system-arm kmod
@@ -161,6 +164,12 @@ torture-long: needs-torture build
 
 model: needs-model
 	nice $(PYTHON) Documentation/lease-store/check.py
+
+# One after the other, each with a build of its own (.build-sanitize-*, which `make clean` removes).
+sanitize: needs-test
+	for sanitizer in address undefined thread; do \
+	  swift test --sanitize=$$sanitizer --scratch-path .build-sanitize-$$sanitizer --disable-index-store; \
+	done
 
 bench: needs-bench build
 	$(MAKE) -C Benchmarks

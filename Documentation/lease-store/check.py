@@ -71,7 +71,7 @@ MISTAKES = [
     Run("marked where not complete", f"{ONE} CALLERS=1 HOST_LOCAL FAULTS MARKS_UNINDEXED",
         FOUND, is_quick=True),
     Run("one set given of two", f"{SMALL} CALLERS=1 FAULTS KEEPS_PART", ALL, is_quick=True),
-    Run("failed ADD frees unread", f"{SMALL} CALLERS=1 FAULTS FREES_UNREAD", FOUND, is_quick=True),
+    Run("failed ADD frees unread", f"{SMALL} CALLERS=1 FAULTS FREES_UNREAD", ALL, is_quick=True),
     Run("attachment file kept", f"{SMALL} CALLERS=1 KEEPS_FILE", RELEASED, is_quick=True),
     Run("one pod collected of two", f"{SMALL} CALLERS=1 COLLECTS_THE_FIRST_ONLY", COLLECTED, is_quick=True),
     Run("old boot's leases kept", f"{SMALL} CALLERS=1 DISK KEEPS_OLD", RECLAIMED, is_quick=True),
