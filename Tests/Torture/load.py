@@ -183,9 +183,8 @@ class Load:
             "pods that answer", "addresses held once", "nothing but theirs"))
 
         def ask(pod):
-            silent = [ip["address"] for ip in pod.result["ips"]
-                      if not reaches(self.place, None, ip["address"].split("/")[0], wait=3)]
-            answering.add(pod.name, silent)
+            addresses = [ip["address"].split("/")[0] for ip in pod.result["ips"]]
+            answering.add(pod.name, [silence for address in addresses if (silence := self.silence(address))])
         self.each(ask, self.attached())
         given = collections.Counter(ip["address"].split("/")[0] for pod in self.attached()
                                     for ip in pod.result["ips"])
@@ -202,6 +201,12 @@ class Load:
             leaks.add(name, [f"more: {sorted(there - expected)[:5]}, fewer: {sorted(expected - there)[:5]}"]
                       if there != expected else [])
         return [answering, addresses, leaks] if given else [leaks]
+
+    def silence(self, address):
+        """What the node knows of an address that answers none of three echo requests; None where it answers."""
+        if any(reaches(self.place, None, address, wait=2) for _ in range(3)):
+            return None
+        return f"{address}: {self.place.ip('neigh', 'show', 'to', address)}"
 
     def leases(self):
         stores = [*self.place.path("/run/humanz/ipam").glob("*"), *_STORE.glob("*")]
