@@ -42,6 +42,8 @@ public struct CNIError: Error, Equatable {
     public static let delegate = Code(103)
     /// A verb continued after an error, and met others: the message has the first, the details the rest.
     public static let several = Code(104)
+    /// A trap ended the plugin: a mistake in it.
+    public static let internalError = Code(105)
   }
 
   /// The fields, behind one reference: an error crosses many calls, and each of them passes on one word.

@@ -64,8 +64,10 @@ public struct Invocation {
     }
     let interface = try variables[2].map { (text) throws(CNIError) in
       try parse(
-        "CNI_IFNAME", text, InterfaceName(text),
-        "1 to 15 bytes without '/', ':' and white space, not '.' or '..'")
+        "CNI_IFNAME", text,
+        // What is no UTF-8 has come as U+FFFD: the interface would get another name than was asked for.
+        text.unicodeScalars.contains("\u{FFFD}") ? nil : InterfaceName(text),
+        "1 to 15 bytes of UTF-8 without '/', ':' and white space, not '.' or '..'")
     }
     if let containerID, let interface {
       attachment = Attachment(containerID: containerID, interface: interface)

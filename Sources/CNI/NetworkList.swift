@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CNetlink
 import Embedded
 import System
 
@@ -16,10 +17,16 @@ public struct NetworkList {
   public static let defaultFolder = "/etc/cni/net.d"
 
   /// Reads a conflist, or a single plugin's configuration as a list of one.
+  /// - Parameter isNamed: whether a person named the file, which may be a pipe then: it is waited for its
+  ///   writer.
   /// - Throws: error 5 for the file, 6 for what is not JSON, 1 or 7 for a key.
-  public init(path: String) throws(CNIError) {
+  public init(path: String, isNamed: Bool = true) throws(CNIError) {
     let text: [UInt8]
-    do { text = try FileDescriptor.contents(of: path) } catch { throw CNIError(error) }
+    do {
+      text = try FileDescriptor.contents(of: path, flags: isNamed ? 0 : O_NONBLOCK)
+    } catch {
+      throw CNIError(error)
+    }
     let json: JSON
     do throws(JSONError) { json = try JSON(parsing: text) } catch {
       throw CNIError(.undecodable, "\(path) is not JSON", details: error.description)

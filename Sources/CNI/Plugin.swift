@@ -61,6 +61,13 @@ extension Plugin {
     StandardStream.prepare()
     var input: [UInt8] = []
     var call = LogEntry(plugin: name, verb: text)
+    let otherwise: StaticString =
+      #"{"cniVersion":"1.0.0","code":105,"msg":"internal errors ended the plugin; please report them"}"#
+    Trap.handle(otherwise: otherwise) { signal in
+      call.error = internalError(signal, verb: text)
+      report(call.error!, version: errorVersion(input))
+      call.write(microseconds: Clock.microseconds() - start)
+    }
     do throws(CNIError) {
       guard let verb = Verb(text) else {
         throw CNIError(
@@ -74,9 +81,12 @@ extension Plugin {
       let invocation = try Invocation(verb, input: input)
       call.describe(invocation)
       call.addresses = try perform(invocation).ips.map { "\($0.address)" }
+      Trap.answered(status: 0)
     } catch {
+      Trap.forgetSteps()
       call.error = error
       report(error, version: errorVersion(input))
+      Trap.answered(status: 1)
     }
     // A runtime asks every few seconds.
     if text != "STATUS" || call.error != nil {
@@ -100,6 +110,7 @@ extension Plugin {
       var made = CNIResult()
       try plugin.add(attachment, namespace: namespace) { (result) throws(CNIError) in
         try print(result.json(version: invocation.configuration.version))
+        Trap.answered(status: 0)
         made = result
       }
       return made
@@ -139,6 +150,14 @@ extension Plugin {
     do throws(CNIError) { try print(error.json(version: version)) } catch {
       StandardStream.printDiagnostic("\(name): \(error.message)")
     }
+  }
+
+  @inline(never)
+  private static func internalError(_ signal: Int32, verb: String) -> CNIError {
+    CNIError(
+      .internalError,
+      "an internal error ended \(verb) of \(name) \(suiteVersion): \(String(cString: strsignal(signal)))",
+      details: "what this call made is taken back; please report it with the configuration")
   }
 
   /// The answer to VERSION; it accepts an empty stdin (section 5, "Version").

@@ -9,7 +9,8 @@ public struct PluginExecutable {
   private let path: String
 
   /// Finds an executable file on a search path.
-  /// - Parameter searchPath: folders with `:` between, as CNI_PATH.
+  /// - Parameter searchPath: folders with `:` between, as CNI_PATH. Those that are not absolute are left out:
+  ///   what they mean depends on the folder that the runtime is in.
   /// - Throws: error 7 for a name that is a path, 103 where no folder has it.
   public init(
     _ name: String, searchPath: String = environmentVariable("CNI_PATH") ?? ""
@@ -19,7 +20,7 @@ public struct PluginExecutable {
       throw CNIError(
         .invalidConfiguration, "the plugin type \"\(name)\" is not a bare name of an executable")
     }
-    for folder in searchPath.fields(separatedBy: ":") {
+    for folder in searchPath.fields(separatedBy: ":") where folder.utf8.first == UInt8(ascii: "/") {
       let path = "\(folder)/\(name)"
       if isExecutableFile(path) {
         self.name = name
@@ -28,7 +29,7 @@ public struct PluginExecutable {
       }
     }
     throw CNIError(
-      .delegate, "the plugin \"\(name)\" is in no folder of CNI_PATH",
+      .delegate, "the plugin \"\(name)\" is in no absolute folder of CNI_PATH",
       details: "CNI_PATH is \"\(searchPath)\"")
   }
 

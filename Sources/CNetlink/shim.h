@@ -94,6 +94,14 @@ static inline void humanz_signal_interrupt(int number, void (*handler)(int)) {
   sigaction(number, &action, NULL);
 }
 
+/// sigaction(number, {handler, SA_NODEFER}) for each signal that a trap or a fault of the process itself sends.
+/// A second one in the handler calls it again.
+static inline void humanz_catch_traps(void (*handler)(int)) {
+  struct sigaction action = {.sa_handler = handler, .sa_flags = SA_NODEFER};
+  static const unsigned char signals[] = {SIGILL, SIGTRAP, SIGSEGV, SIGBUS, SIGABRT};
+  for (unsigned i = 0; i < sizeof signals; i++) sigaction(signals[i], &action, NULL);
+}
+
 /// sigprocmask(SIG_BLOCK, {SIGTERM, SIGINT}), and signalfd for the two
 static inline int humanz_termination_signals(void) {
   sigset_t signals;
@@ -123,6 +131,27 @@ static inline void humanz_send_to_journal(const void *bytes, size_t count) {
 static inline int humanz_bind_netlink(int socket, uint32_t groups) {
   struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = groups};
   return bind(socket, (const struct sockaddr *)&address, sizeof address);
+}
+
+/// recvmsg(socket, bytes, count), for a netlink socket; a message that is longer than that is ENOSPC. What other
+/// processes send is left out: a process that may set up a pod's network can send to a socket there.
+static inline ssize_t humanz_receive_from_kernel(int socket, void *bytes, size_t count) {
+  struct sockaddr_nl sender = {0};
+  struct iovec part = {bytes, count};
+  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+  ssize_t size;
+  do {
+    sender.nl_pid = 0;
+    message.msg_name = &sender;
+    message.msg_namelen = sizeof sender;
+    message.msg_flags = 0;
+    size = recvmsg(socket, &message, 0);
+  } while (size >= 0 && sender.nl_pid != 0);
+  if (size >= 0 && message.msg_flags & MSG_TRUNC) {
+    errno = ENOSPC;
+    return -1;
+  }
+  return size;
 }
 
 /// openat2(directory, path, {flags, 0, resolve}); ENOSYS before Linux 5.6

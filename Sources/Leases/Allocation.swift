@@ -7,7 +7,7 @@ import System
 
 /// What an attachment asks the store for.
 public struct Allocation {
-  let attachment: Attachment
+  public let attachment: Attachment
   let namespace: String
   let hostInterface: InterfaceName?
   let pools: Pools
@@ -34,10 +34,12 @@ public struct Allocation {
 
   /// Leases one address of each range set, in the order of the sets.
   /// - Returns: the addresses with their prefix lengths and gateways.
-  /// - Parameter report: gets a sentence for each lease that was left behind and is reclaimed.
-  public func make(in store: inout LeaseStore, report: (String) -> Void) throws(StoreError)
-    -> [ResultIP]
-  {
+  /// - Parameters:
+  ///   - report: gets a sentence for each lease that was left behind and is reclaimed.
+  ///   - willLease: is called before the first lease is made, of an attachment that holds none.
+  public func make(
+    in store: inout LeaseStore, report: (String) -> Void, willLease: () -> Void = {}
+  ) throws(StoreError) -> [ResultIP] {
     // First of all: a full pool must not hide that the attachment holds an address.
     let held = try storeFiles { () throws(SystemError) in try store.addresses(of: attachment) }
     guard held.isEmpty else { throw .holds(attachment, held) }
@@ -53,6 +55,7 @@ public struct Allocation {
     try storeFiles { () throws(SystemError) in
       try store.write(StoreSummary(pools: pools, bridge: bridge))
     }
+    willLease()
     // A requested address is the last one too, as host-local has it.
     try store.lease(
       record(of: addresses), given: addresses.enumerated().map { ($0.offset, $0.element) })

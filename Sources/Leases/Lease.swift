@@ -138,8 +138,10 @@ extension Directory {
 }
 
 extension SystemError {
-  /// Whether opening or reading failed because of a directory, a symbolic link or a socket.
+  /// Whether opening or reading failed because of a directory, a symbolic link, a socket, or a device
+  /// without end.
   var saysNotAFile: Bool {
-    [.isDirectory, .tooManySymbolicLinkLevels, .noSuchAddressOrDevice].contains(errno)
+    [.isDirectory, .tooManySymbolicLinkLevels, .noSuchAddressOrDevice, .fileTooLarge].contains(
+      errno)
   }
 }

@@ -31,7 +31,12 @@ extension CNIError {
   public init(_ error: StoreError, network: NetworkName) {
     switch error {
     case .system(let error):
-      self.init(error.errno == .wouldBlock ? .tryAgainLater : .io, error.description)
+      self.init(
+        error.errno == .wouldBlock ? .tryAgainLater : .io, error.description,
+        details: error.isForAnotherKind
+          ? "something else is in the place of a file of the store, or a link that anybody may have put there: "
+            + "move it away"
+          : "")
     case .holds(let attachment, let addresses):
       let words = addresses.map { $0.description }.joined(separator: ", ")
       self.init(
@@ -51,5 +56,15 @@ extension CNIError {
         .unavailable, "the requested address \(address) \(reason)",
         details: "ask for another address, or for none")
     }
+  }
+}
+
+extension SystemError {
+  /// Whether the failure is that a name leads to something of another kind than the caller's.
+  fileprivate var isForAnotherKind: Bool {
+    [
+      .isDirectory, .notDirectory, .directoryNotEmpty, .tooManySymbolicLinkLevels,
+      .noSuchAddressOrDevice, .fileTooLarge,
+    ].contains(errno)
   }
 }

@@ -5,10 +5,13 @@ import System
 /// A netlink socket of any family: sends messages in datagrams and matches the answers.
 ///
 /// The kernel carries out a message before `sendmsg` returns, so all answers are waiting by then: nothing
-/// here blocks, and nothing is left over for the next call.
+/// here blocks. What was left over by a call that failed is not taken for the next one's answer: each message
+/// has a sequence number of its own.
 public struct Connection: ~Copyable {
   private let socket: OpaquePointer
   private let buffer: UnsafeMutableRawBufferPointer
+  /// The sequence number of the next message.
+  private let nextSequence = UnsafeMutablePointer<UInt32>.allocate(capacity: 1)
 
   /// The limits of one `sendmsg`. The kernel answers each message that fails, and all answers must fit
   /// into the socket's receive buffer (208 KiB, about 270 answers).
@@ -25,6 +28,7 @@ public struct Connection: ~Copyable {
       throw .last("open a netlink socket")
     }
     self.socket = socket
+    nextSequence.initialize(to: 1)
     // The kernel fills up to 32 KiB of a dump at once.
     buffer = .allocate(byteCount: 32768, alignment: 16)
     // On a kernel that lacks one of them, errors have no text, answers are longer, or a dump is
@@ -38,6 +42,7 @@ public struct Connection: ~Copyable {
   deinit {
     mnl_socket_close(socket)
     buffer.deallocate()
+    nextSequence.deallocate()
   }
 
   /// Sends requests in as few datagrams as possible.
@@ -65,10 +70,9 @@ public struct Connection: ~Copyable {
   ) throws(NetlinkError) -> [Failure] {
     var datagram: [UInt8] = []
     datagram.reserveCapacity(range.reduce(0) { $0 + requests[$1].bytes.count + 3 })
+    let first = nextSequence.pointee
     for index in range {
-      append(
-        requests[index], to: &datagram, flags: index == last ? NLM_F_ACK : 0,
-        sequence: UInt32(index - range.lowerBound))
+      append(requests[index], to: &datagram, flags: index == last ? NLM_F_ACK : 0)
     }
     try send(datagram, requests[range.lowerBound].attempt)
 
@@ -78,7 +82,7 @@ public struct Connection: ~Copyable {
     while !isAnswered && received != .nothing {
       received = try receive(requests[last].attempt)
       for message in messages(of: received) {
-        let index = range.lowerBound + Int(message.sequence)
+        let index = range.lowerBound + Int(message.sequence &- first)
         guard message.type == UInt16(NLMSG_ERROR), range.contains(index) else { continue }
         if let error = message.failure(of: requests[index].attempt) {
           failures.append(Failure(index: index, error: error))
@@ -126,7 +130,8 @@ public struct Connection: ~Copyable {
     _ request: Request, flags: Int32, _ take: (Message) -> Void
   ) throws(NetlinkError) -> Bool {
     var datagram: [UInt8] = []
-    append(request, to: &datagram, flags: flags, sequence: 0)
+    let sequence = nextSequence.pointee
+    append(request, to: &datagram, flags: flags)
     try send(datagram, request.attempt)
 
     var isWhole = true
@@ -134,7 +139,7 @@ public struct Connection: ~Copyable {
     var failure: NetlinkError?
     while !isDone {
       let received = try receive(request.attempt)
-      for message in messages(of: received) {
+      for message in messages(of: received) where message.sequence == sequence {
         if Int32(message.flags) & NLM_F_DUMP_INTR != 0 { isWhole = false }
         switch Int32(message.type) {
         case NLMSG_ERROR, NLMSG_DONE:
@@ -176,7 +181,7 @@ extension Connection {
   }
 
   private borrowing func append(
-    _ request: Request, to datagram: inout [UInt8], flags: Int32, sequence: UInt32
+    _ request: Request, to datagram: inout [UInt8], flags: Int32
   ) {
     let start = datagram.count
     datagram += request.bytes
@@ -184,9 +189,10 @@ extension Connection {
     datagram.withUnsafeMutableBytes { bytes in
       var header = bytes.loadUnaligned(fromByteOffset: start, as: nlmsghdr.self)
       header.nlmsg_flags |= UInt16(flags)
-      header.nlmsg_seq = sequence
+      header.nlmsg_seq = nextSequence.pointee
       bytes.storeBytes(of: header, toByteOffset: start, as: nlmsghdr.self)
     }
+    nextSequence.pointee &+= 1
   }
 
   private borrowing func send(_ datagram: [UInt8], _ attempt: String) throws(NetlinkError) {
@@ -208,14 +214,19 @@ extension Connection {
   private borrowing func receive(_ attempt: String) throws(NetlinkError) -> Received {
     do throws(Errno) {
       return .datagram(
-        try valueOrErrno { mnl_socket_recvfrom(socket, buffer.baseAddress, buffer.count) })
+        try valueOrErrno { received() })
     } catch {
       if error == .noBufferSpace { return .overrun }
       // What is waiting must not be taken for the next call's answer.
-      while mnl_socket_recvfrom(socket, buffer.baseAddress, buffer.count) >= 0 {}
+      while received() >= 0 {}
       if error == .wouldBlock { return .nothing }
       throw NetlinkError(attempt: attempt, errno: error)
     }
+  }
+
+  /// The number of bytes that the kernel has sent, or -1.
+  private borrowing func received() -> Int {
+    humanz_receive_from_kernel(mnl_socket_get_fd(socket), buffer.baseAddress, buffer.count)
   }
 
   /// The messages in the buffer, until it is received into again.

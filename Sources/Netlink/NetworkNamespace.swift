@@ -32,6 +32,12 @@ public struct NetworkNamespace: ~Copyable {
 
   deinit { close(fileDescriptor) }
 
+  /// Locks the namespace's file for as long as it is open, against others that do. The corresponding C
+  /// function is `flock`.
+  public borrowing func lock(seconds: Int) throws(Errno) {
+    try flockFile(fileDescriptor, seconds: seconds)
+  }
+
   /// The network namespace of the calling thread.
   public static func callers() throws(NetlinkError) -> NetworkNamespace {
     try NetworkNamespace(opening: "/proc/thread-self/ns/net", isKnown: true)
@@ -62,8 +68,11 @@ public struct NetworkNamespace: ~Copyable {
     _ body: () throws(NetlinkError) -> Value
   ) throws(NetlinkError) -> Value {
     let callers = try NetworkNamespace.callers()
+    Trap.leavesNamespace(callers.fileDescriptor)
     guard setns(fileDescriptor, CLONE_NEWNET) == 0 else {
-      throw .last("enter network namespace \(path)")
+      let error = NetlinkError.last("enter network namespace \(path)")
+      Trap.leavesNamespace(-1)
+      throw error
     }
     return try callers.afterReturn(from: body)
   }
@@ -76,6 +85,7 @@ public struct NetworkNamespace: ~Copyable {
     _ body: () throws(NetlinkError) -> Value
   ) throws(NetlinkError) -> Value {
     let callers = try NetworkNamespace.callers()
+    Trap.leavesNamespace(callers.fileDescriptor)
     guard unshare(CLONE_NEWNET) == 0 else { throw .last("make a network namespace") }
     return try callers.afterReturn(from: body)
   }
@@ -98,7 +108,10 @@ public struct NetworkNamespace: ~Copyable {
   /// namespace's.
   private borrowing func returnTo() throws(NetlinkError) {
     for _ in 0..<100 {
-      if setns(fileDescriptor, CLONE_NEWNET) == 0 { return }
+      if setns(fileDescriptor, CLONE_NEWNET) == 0 {
+        Trap.leavesNamespace(-1)
+        return
+      }
       usleep(10_000)
     }
     let error = NetlinkError.last("return to the network namespace \(path)")

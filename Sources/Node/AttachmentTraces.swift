@@ -8,16 +8,22 @@ import Netlink
 /// must go before its addresses get a new owner.
 public struct AttachmentTraces {
   public let host: HostInterface
+  private let attachment: Attachment
+  private let network: NetworkName
   private let macs: [MACAddress]
-  private let addresses: [IPAddress]
+  /// What prevResult names, or the network leases to the attachment.
+  fileprivate var addresses: [IPAddress]
+  /// What the pod has given itself. A pod may claim whatever address it likes.
+  private let claimed: [IPAddress]
 
-  /// For DEL: the addresses from prevResult or else from the namespace. Without both there is the MAC
-  /// address, which is derived from the attachment's name.
+  /// For DEL: the addresses from prevResult. Without it, see `findLeased`.
   /// - Parameter mac: of the pod's interface, where the configuration asks for one.
   public init(
     of attachment: Attachment, on network: NetworkName, _ result: CNIResult?, sandbox: String?,
     mac: MACAddress? = nil
   ) {
+    self.attachment = attachment
+    self.network = network
     host = HostInterface(of: attachment, on: network)
     var macs = [mac ?? host.podMAC]
     var addresses: [IPAddress] = []
@@ -27,30 +33,34 @@ public struct AttachmentTraces {
         .compactMap { $0 }
       addresses = result.ips(of: attachment.interface, sandbox: sandbox).map { $0.address.address }
     }
-    if addresses.isEmpty {
-      addresses = (try? Pod.ifPresent(sandbox)?.addresses(of: attachment.interface)) ?? []
-    }
+    claimed =
+      addresses.isEmpty
+      ? (try? Pod.ifPresent(sandbox)?.addresses(of: attachment.interface)) ?? [] : []
     self.addresses = addresses
     self.macs = macs
   }
 
   /// For GC, which knows the attachment's name alone.
   public init(of attachment: Attachment, on network: NetworkName) {
-    host = HostInterface(of: attachment, on: network)
-    macs = [host.podMAC]
-    addresses = []
+    self.init(of: attachment, on: network, nil, sandbox: nil)
   }
 
   /// Whether a neighbour entry is the attachment's.
   public func owns(_ neighbour: Neighbour) -> Bool {
     !neighbour.isPermanent
-      && (addresses.contains(neighbour.address)
+      && (addresses.contains(neighbour.address) || claimed.contains(neighbour.address)
         || neighbour.mac.map { macs.contains($0) } ?? false)
   }
 
-  /// The attachment's addresses, with those of its neighbour entries.
-  fileprivate func addresses(with neighbours: [Neighbour]) -> [IPAddress] {
-    addresses + neighbours.map { $0.address }.filter { !addresses.contains($0) }
+  /// Finds the addresses without prevResult, before the leases are freed: those of the namespace, and those
+  /// that the node has seen with the pod's MAC address, which is derived from the attachment's name. Of these
+  /// only what the network leases to the attachment counts.
+  public mutating func findLeased(_ leases: LeaseFolder, among neighbours: [Neighbour]) {
+    guard addresses.isEmpty else { return }
+    for address in claimed + neighbours.filter({ owns($0) }).map({ $0.address })
+    where !addresses.contains(address) && leases.leases(address, to: attachment, on: network) {
+      addresses.append(address)
+    }
   }
 }
 
@@ -62,17 +72,12 @@ extension Node {
     _ traces: [AttachmentTraces], among neighbours: [Neighbour], connections: Bool = true
   ) throws(CNIError) {
     try forget(neighbours.filter { neighbour in traces.contains { $0.owns(neighbour) } })
-    if connections { try Node.forgetConnections(of: traces, among: neighbours) }
+    if connections { try Node.forgetConnections(of: traces) }
   }
 
   /// Deletes the tracked connections of attachments.
-  public static func forgetConnections(
-    of traces: [AttachmentTraces], among neighbours: [Neighbour]
-  ) throws(CNIError) {
-    var addresses: [IPAddress] = []
-    for trace in traces {
-      addresses += trace.addresses(with: neighbours.filter { trace.owns($0) })
-    }
+  public static func forgetConnections(of traces: [AttachmentTraces]) throws(CNIError) {
+    let addresses = traces.flatMap { $0.addresses }
     try kernelSteps { () throws(NetlinkError) in try ConnectionTracking.forget(addresses) }
   }
 

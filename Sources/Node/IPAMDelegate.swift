@@ -38,9 +38,11 @@ public struct IPAMDelegate {
 
   /// Asks for addresses. A failed ADD is followed by a DEL. The delegate is told the name of the node's
   /// end of the pair, which it may keep with the lease: see `hostInterfaceVariable`.
+  /// - Parameter undo: gets the DEL for what comes after.
   /// - Throws: the delegate's error; error 103 where it gave no address.
-  public func add(for attachment: Attachment) throws(CNIError) -> CNIResult {
+  public func add(for attachment: Attachment, undo: inout Undo) throws(CNIError) -> CNIResult {
     let host = HostInterface(of: attachment, on: invocation.configuration.name)
+    undo.push(.call { _, _ in try? del() })
     do throws(CNIError) {
       let printed = try run(.add, [(IPAMDelegate.hostInterfaceVariable, "\(host.name)")])
       guard let object = (try? JSON(parsing: printed))?.object else {

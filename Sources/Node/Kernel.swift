@@ -2,10 +2,19 @@
 import Addresses
 import CNI
 import Netlink
+import System
 
 extension CNIError {
   /// What the kernel refused becomes error 100.
-  public init(_ error: NetlinkError) { self.init(.kernel, error.description) }
+  @inline(never)
+  public init(_ error: NetlinkError) {
+    self.init(
+      .kernel, error.description,
+      details: error.errno == .notPermitted
+        ? "the plugin needs CAP_NET_ADMIN and CAP_SYS_ADMIN on the node: root's, in no user namespace of its own, "
+          + "and without a seccomp filter"
+        : "")
+  }
 }
 
 /// Runs steps that speak to the kernel. This is the one place where its errors become CNI errors.

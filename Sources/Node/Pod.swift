@@ -46,6 +46,18 @@ public struct Pod: ~Copyable {
     }
   }
 
+  /// Locks the namespace for as long as this process runs, so that of two ADDs at once the second one finds
+  /// what the first one made, and takes back nothing of it. The corresponding C function is `flock`.
+  /// - Throws: error 11 where another process holds it for 10 s.
+  public borrowing func lock() throws(CNIError) {
+    do throws(Errno) { try namespace.lock(seconds: 10) } catch {
+      guard error == .wouldBlock else { throw CNIError(SystemError("lock \(path)", error)) }
+      throw CNIError(
+        .tryAgainLater, "\(path) has been locked by another process for 10 seconds",
+        details: "another ADD for this pod has not ended")
+    }
+  }
+
   /// The pod's interface.
   /// - Throws: error 3 where it is missing.
   @inline(never)

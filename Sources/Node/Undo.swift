@@ -2,6 +2,7 @@
 import Addresses
 import CNI
 import Netlink
+import System
 
 /// The steps that take back what a failed ADD made, each registered beside the step that it reverses.
 ///
@@ -21,16 +22,31 @@ public struct Undo: ~Copyable {
     case call((_ node: borrowing Kernel, _ pod: borrowing Kernel) -> Void)
   }
 
-  private var steps: [Step] = []
+  private final class Steps {
+    var list: [Step] = []
 
-  public init() {}
+    func run(_ node: borrowing Kernel, _ pod: borrowing Kernel) {
+      for step in list.reversed() { step.run(node, pod) }
+    }
+  }
+
+  private let steps = Steps()
+
+  /// - Parameter pod: the path of the pod's namespace; with it the steps are taken back after a trap too.
+  public init(pod path: String? = nil) {
+    guard let path else { return }
+    Trap.push { [steps] in
+      guard let node = try? Node(), let pod = try? Pod(path: path) else { return }
+      steps.run(node.kernel, pod.kernel)
+    }
+  }
 
   /// Registers the reverse of a step, before or right after the step is made.
-  public mutating func push(_ step: Step) { steps.append(step) }
+  public mutating func push(_ step: Step) { steps.list.append(step) }
 
   /// Takes the steps back, the last one first.
   public consuming func run(node: borrowing Kernel, pod: borrowing Kernel) {
-    for step in steps.reversed() { step.run(node, pod) }
+    steps.run(node, pod)
   }
 }
 

@@ -20,6 +20,7 @@ public struct ChildProcess: ~Copyable {
     let process = humanz_fork()
     guard process >= 0 else { throw .last("start a process") }
     if process == 0 {
+      Trap.isInChild()
       if closeAll(but: UInt32(descriptor)), chdir("/") == 0 { body() }
       _exit(0)
     }

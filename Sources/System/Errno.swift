@@ -10,6 +10,8 @@ public struct Errno: Error, Equatable, Sendable {
   /// What the last C function that failed left in `errno`.
   public static var last: Errno { Errno(humanz_errno()) }
 
+  /// EPERM
+  public static var notPermitted: Errno { Errno(EPERM) }
   /// ENOENT
   public static var noSuchFileOrDirectory: Errno { Errno(ENOENT) }
   /// EINTR

@@ -7,18 +7,24 @@ extension FileDescriptor {
   /// - Parameter seconds: how long to wait for other holders.
   /// - Throws: `wouldBlock` where another process has held the lock all the time.
   public borrowing func lock(shared: Bool = false, seconds: Int) throws(Errno) {
-    let operation = shared ? LOCK_SH : LOCK_EX
-    if flock(rawValue, operation | LOCK_NB) == 0 { return }
-    guard Errno.last == .wouldBlock else { throw .last }
-    let timer = Interruptions(after: seconds)
-    let deadline = Clock.microseconds() + seconds * 1_000_000
-    // Without `valueOrErrno`: here a signal ends the wait.
-    while flock(rawValue, operation) != 0 {
-      guard Errno.last == .interrupted else { throw .last }
-      guard Clock.microseconds() < deadline else { throw .wouldBlock }
-    }
-    timer.end()
+    try flockFile(rawValue, shared: shared, seconds: seconds)
   }
+}
+
+/// Locks an open file, as `FileDescriptor.lock` says, by a descriptor that something else closes.
+@inline(never)
+public func flockFile(_ descriptor: Int32, shared: Bool = false, seconds: Int) throws(Errno) {
+  let operation = shared ? LOCK_SH : LOCK_EX
+  if flock(descriptor, operation | LOCK_NB) == 0 { return }
+  guard Errno.last == .wouldBlock else { throw .last }
+  let timer = Interruptions(after: seconds)
+  let deadline = Clock.microseconds() + seconds * 1_000_000
+  // Without `valueOrErrno`: here a signal ends the wait.
+  while flock(descriptor, operation) != 0 {
+    guard Errno.last == .interrupted else { throw .last }
+    guard Clock.microseconds() < deadline else { throw .wouldBlock }
+  }
+  timer.end()
 }
 
 /// Interrupts the process's system calls after some seconds, and every tenth of a second from then on:

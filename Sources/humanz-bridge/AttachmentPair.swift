@@ -125,16 +125,20 @@ struct AttachmentPair {
     return LinkDeletion(of: nodeEnd, waits: waits)
   }
 
-  /// The node's end of a pair that the reference `bridge` made: the peer of the pod's interface, if it is a
-  /// port of the configured bridge without one of our aliases. nil if it or the namespace is missing.
-  static func ofReference(
-    _ attachment: Attachment, namespace: String?, bridge: InterfaceName, on node: borrowing Node
+  /// The node's end of a pair, found by the pod's: a link of ours that somebody renamed, or a port of the
+  /// configured bridge that the reference `bridge` made. nil where the interface or the namespace is missing.
+  static func found(
+    by attachment: Attachment, _ host: HostInterface, namespace: String?, bridge: InterfaceName,
+    on node: borrowing Node
   ) throws(CNIError) -> Link? {
     guard let pod = try Pod.ifPresent(namespace),
       let podEnd = try pod.kernel.link(attachment.interface),
-      let port = try pod.port(of: podEnd, attachment, on: node), port.alias == nil,
-      let master = port.master, try node.kernel.link(at: master)?.name == bridge
+      let port = try pod.port(of: podEnd, attachment, on: node)
     else { return nil }
+    if port.alias != nil { return port.alias == host.alias ? port : nil }
+    guard let master = port.master, try node.kernel.link(at: master)?.name == bridge else {
+      return nil
+    }
     return port
   }
 

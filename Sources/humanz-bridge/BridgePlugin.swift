@@ -39,19 +39,19 @@ struct BridgePlugin: Plugin {
     let node = try Node()
     let pod = try Pod(path: namespace)
     let pair = AttachmentPair(attachment, network, configuration)
+    try pod.lock()
     try pod.refuse(existing: attachment.interface)
     try pair.refuseExisting(on: node)
-    let addressing = (try ipam?.add(for: attachment)).map {
+    var undo = Undo(pod: namespace)
+    let addressing = (try ipam?.add(for: attachment, undo: &undo)).map {
       Addressing($0, configuration.addressing)
     }
-    var undo = Undo()
     do throws(CNIError) {
       let links = try makeLinks(pair, configuration, addressing, node, pod, undo: &undo)
       try bringUp(links, configuration, addressing, node, pod)
       try print(result(prevResult, configuration, links, addressing, sandbox: namespace))
     } catch {
       undo.run(node: node.kernel, pod: pod.kernel)
-      try? ipam?.del()
       throw error
     }
   }
@@ -105,21 +105,22 @@ struct BridgePlugin: Plugin {
   func del(_ attachment: Attachment, namespace: String?) throws(CNIError) {
     let references = BridgeReferences(invocation)
     let node = try Node()
-    let traces = AttachmentTraces(
+    var traces = AttachmentTraces(
       of: attachment, on: network, invocation.configuration.readablePrevResult,
       sandbox: namespace, mac: references.mac)
     var errors = CollectedErrors()
     let neighbours = errors.collect { () throws(CNIError) in
       try BridgeNeighbours.all(on: references.links, of: node)
     }
+    traces.findLeased(references.leases, among: neighbours ?? [])
     var own: Link?
     var nodeEnd: Link?
     errors.collect { () throws(CNIError) in
       own = try node.port(traces.host)
       nodeEnd = own
       if own == nil {
-        nodeEnd = try AttachmentPair.ofReference(
-          attachment, namespace: namespace, bridge: references.bridge, on: node)
+        nodeEnd = try AttachmentPair.found(
+          by: attachment, traces.host, namespace: namespace, bridge: references.bridge, on: node)
       }
     }
     let deletion = AttachmentPair.startDeletion(of: nodeEnd, waits: references.waitForDelete)

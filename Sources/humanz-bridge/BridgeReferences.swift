@@ -19,6 +19,8 @@ struct BridgeReferences {
   let waitForDelete: Bool
   /// The IPAM plugin; nil if the configuration names none.
   let ipam: IPAMDelegate?
+  /// The leases of the network.
+  let leases: LeaseFolder
 
   init(_ invocation: Invocation) {
     let keys = invocation.configuration.keys
@@ -35,6 +37,7 @@ struct BridgeReferences {
     ipMasq = (try? keys.bool("ipMasq")) ?? false
     waitForDelete = (try? keys.bool("waitForDelete")) ?? false
     ipam = try? IPAMDelegate(invocation)
+    leases = LeaseFolder(invocation.configuration)
   }
 
   var bridge: InterfaceName { links[0] }

@@ -29,6 +29,7 @@ struct StaleAttachments {
     traces = stale.map { AttachmentTraces(of: $0.attachment, on: network) }
     if !stale.isEmpty { group = LinkDeletion.privateGroup(besides: all) }
     let known = try BridgeNeighbours.all(on: references.links, among: all, of: node)
+    for index in traces.indices { traces[index].findLeased(references.leases, among: known) }
     neighbours = known.filter { neighbour in traces.contains { $0.owns(neighbour) } }
     guard
       let bridge = all.first(where: { $0.name == references.bridge && $0.kind == "bridge" })
@@ -44,6 +45,6 @@ struct StaleAttachments {
 
   /// Deletes the tracked connections of the pairs, once no packet can make them again.
   func forgetConnections() throws(CNIError) {
-    try Node.forgetConnections(of: traces, among: neighbours)
+    try Node.forgetConnections(of: traces)
   }
 }

@@ -84,8 +84,7 @@ struct IPAMPlugin: Plugin {
     let store = Store(network, configuration)
     var allocation = try allocation(
       for: attachment, namespace, configuration, hostInterface: earlier.port?.name)
-    var undo = Undo()
-    var gatewayUndo: [Request] = []
+    var undo = Undo(pod: namespace)
     do throws(CNIError) {
       let place =
         configuration.isGateway
@@ -100,15 +99,17 @@ struct IPAMPlugin: Plugin {
       if let place {
         try node.setGateways(
           Gateway.all(of: ips), on: place, force: configuration.forceAddress
-        ) { gatewayUndo = $0 }
+        ) { requests in
+          // Another ADD may have leased an address since, and rely on the gateway.
+          undo.push(
+            .call { node, _ in
+              store.ifAlone(attachment) { _ = try? node.failures(performing: requests) }
+            })
+        }
         result.list(place, version: invocation.configuration.version)
       }
       try print(result)
     } catch {
-      // The gateway stays if another ADD has leased an address since, and relies on it.
-      if !gatewayUndo.isEmpty {
-        store.ifAlone(attachment) { _ = try? node.kernel.failures(performing: gatewayUndo) }
-      }
       undo.run(node: node.kernel, pod: pod.kernel)
       throw error
     }

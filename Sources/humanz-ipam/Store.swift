@@ -24,11 +24,14 @@ struct Store {
     log = Log(path: "")
   }
 
-  /// Leases the requested or the next free addresses. Logs stale leases that it reclaims.
+  /// Leases the requested or the next free addresses, and frees them after a trap. Logs stale leases that it
+  /// reclaims.
   func lease(_ allocation: Allocation) throws(CNIError) -> [ResultIP] {
     var ips: [ResultIP] = []
     try change(make: true) { (store) throws(StoreError) in
-      ips = try allocation.make(in: &store) { log.write("\(IPAMPlugin.name) \($0)") }
+      ips = try allocation.make(
+        in: &store, report: { log.write("\(IPAMPlugin.name) \($0)") },
+        willLease: { Trap.push { try? release(allocation.attachment) } })
     }
     return ips
   }

@@ -44,7 +44,7 @@ struct RoutePlugin: Plugin {
     let addresses = addressesBehindNode(configuration, result, interface, namespace)
     let routes = try PodRoutes(configuration, result, on: interface, of: pod)
     try repairNode(configuration, for: Gateway.families(of: addresses), node)
-    var undo = Undo()
+    var undo = Undo(pod: namespace)
     do throws(CNIError) {
       undo.push(.pod(routes.reverse))
       try routes.make(in: pod)
@@ -91,12 +91,14 @@ struct RoutePlugin: Plugin {
   /// with its interface, and the node's serve other pods.
   func del(_ attachment: Attachment, namespace: String?) throws(CNIError) {
     let node = try Node()
-    let traces = AttachmentTraces(
+    var traces = AttachmentTraces(
       of: attachment, on: network, invocation.configuration.readablePrevResult,
       sandbox: namespace)
     // If the host interface exists, its own stage deletes the connections after the link.
     let hasPort = try node.kernel.link(traces.host.name)?.alias == traces.host.alias
-    try node.forget([traces], among: try node.kernel.neighbours(), connections: !hasPort)
+    let neighbours = try node.kernel.neighbours()
+    if !hasPort { traces.findLeased(LeaseFolder(invocation.configuration), among: neighbours) }
+    try node.forget([traces], among: neighbours, connections: !hasPort)
   }
 
   /// Removes a network's firewall rules and its overlay if it has no attachments.

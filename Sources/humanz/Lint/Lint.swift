@@ -14,11 +14,12 @@ struct Lint {
   private let file: String
   private let surroundings: LintSurroundings
 
-  init(file: String, _ surroundings: LintSurroundings) {
+  /// - Parameter isNamed: whether a person named the file; see `NetworkList`.
+  init(file: String, isNamed: Bool, _ surroundings: LintSurroundings) {
     self.file = file
     self.surroundings = surroundings
     let list: NetworkList
-    do throws(CNIError) { list = try NetworkList(path: file) } catch {
+    do throws(CNIError) { list = try NetworkList(path: file, isNamed: isNamed) } catch {
       add(true, error.details.isEmpty ? error.message : "\(error.message): \(error.details)")
       return
     }

@@ -14,7 +14,10 @@ func lintFiles(_ arguments: Arguments) throws(CNIError) -> Int32 {
   }
   let surroundings = LintSurroundings()
   var findings: [LintFinding] = []
-  for file in files { findings += Lint(file: file, surroundings).findings }
+  let areNamed = !arguments.operands.isEmpty
+  for file in files {
+    findings += Lint(file: file, isNamed: areNamed, surroundings).findings
+  }
   if arguments.has("--json") {
     try Output.print(.object(JSONObject(("findings", .array(findings.map { $0.json })))))
   } else if findings.isEmpty {

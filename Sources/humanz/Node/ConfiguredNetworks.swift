@@ -97,19 +97,19 @@ struct ConfiguredNetworks {
   ) throws(CNIError) {
     place = file ?? folder
     if let file {
-      try read(file)
+      try read(file, isNamed: true)
       return
     }
     for name in NetworkList.fileNames(in: place) {
-      do throws(CNIError) { try read("\(place)/\(name)") } catch {
+      do throws(CNIError) { try read("\(place)/\(name)", isNamed: false) } catch {
         complaints.append(error.message)
       }
     }
   }
 
-  private mutating func read(_ path: String) throws(CNIError) {
+  private mutating func read(_ path: String, isNamed: Bool) throws(CNIError) {
     let list: NetworkList
-    do throws(CNIError) { list = try NetworkList(path: path) } catch {
+    do throws(CNIError) { list = try NetworkList(path: path, isNamed: isNamed) } catch {
       // Errors of the file system and of JSON contain the path already.
       let isNamed = error.code == .io || error.code == .undecodable
       throw CNIError(

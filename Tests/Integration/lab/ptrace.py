@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Kills the child of a plugin at one of its system calls. See ptrace(2).
+"""What strace cannot do: see ptrace(2).
 
-strace's injection cannot kill the child alone: it counts the calls of each process, and the parent makes as
-many calls before.
+    ptrace.py NUMBER LOG COMMAND...         kills the child of a plugin at one of its system calls. (strace counts
+                                            the calls of each process, and a child's come after as many of its
+                                            parent's: it cannot kill the child alone.)
+    ptrace.py trap NUMBER ADDRESS COMMAND   has a plugin go on, after one of its system calls, at an address
 """
 
 import ctypes
@@ -14,12 +16,14 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 _LIBC.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
 _LIBC.ptrace.restype = ctypes.c_long
 
-_CONTINUE, _SYSCALL, _SET_OPTIONS, _TRACEME = 7, 24, 0x4200, 0
+_CONTINUE, _SYSCALL, _SET_OPTIONS, _TRACEME, _DETACH, _POKE_USER = 7, 24, 0x4200, 0, 17, 6
+# Where the instruction pointer of x86-64 is in `struct user`.
+_INSTRUCTION_POINTER = 16 * 8
 _TRACE_SYSTEM_CALLS, _TRACE_FORK, _TRACE_VFORK, _TRACE_CLONE = 1, 2, 4, 8
 
 
-def _ptrace(request, process, data=0):
-    if _LIBC.ptrace(request, process, 0, data) < 0:
+def _ptrace(request, process, data=0, address=0):
+    if _LIBC.ptrace(request, process, address, data) < 0:
         raise OSError(ctypes.get_errno(), f"ptrace {request:#x} of {process}")
 
 
@@ -64,5 +68,31 @@ def main(number, log, *command):
     return status
 
 
+def trap(number, address, *command):
+    """Runs a command; after its system call of a number, counted from 1, it goes on at the address. Ends with its
+    status, or 128 and its signal."""
+    process = os.fork()
+    if process == 0:
+        _ptrace(_TRACEME, 0)
+        os.kill(os.getpid(), signal.SIGSTOP)
+        os.execv(command[0], command)
+    os.waitpid(process, 0)
+    _ptrace(_SET_OPTIONS, process, _TRACE_SYSTEM_CALLS)
+    # The call that starts the program stops three times: begin, SIGTRAP, end.
+    stops = 0
+    while stops < 2 * number:
+        _ptrace(_SYSCALL, process)
+        _, how = os.waitpid(process, 0)
+        if os.WIFEXITED(how) or os.WIFSIGNALED(how):
+            return 2
+        stops += os.WSTOPSIG(how) == signal.SIGTRAP | 0x80
+    _ptrace(_POKE_USER, process, address, _INSTRUCTION_POINTER)
+    _ptrace(_DETACH, process)
+    _, how = os.waitpid(process, 0)
+    return os.WEXITSTATUS(how) if os.WIFEXITED(how) else 128 + os.WTERMSIG(how)
+
+
 if __name__ == "__main__":
+    if sys.argv[1] == "trap":
+        sys.exit(trap(int(sys.argv[2]), int(sys.argv[3], 0), *sys.argv[4:]))
     sys.exit(main(int(sys.argv[1]), *sys.argv[2:]))

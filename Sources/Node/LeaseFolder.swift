@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+import Addresses
+import CNI
+import Embedded
+import System
+
+/// Where the IPAM plugin of a network keeps its leases, as far as other stages need it: one file an address,
+/// as host-local and humanz-ipam have it.
+public struct LeaseFolder {
+  private let path: String
+
+  /// The folder that an `ipam` section names, or the default of its plugin; humanz-ipam's own where the
+  /// configuration has no such section.
+  public init(_ configuration: NetworkConfiguration) {
+    let ipam = try? configuration.keys.keys("ipam")
+    let type = (try? ipam?.string("type")) ?? ""
+    let standard = type == "host-local" ? "/var/lib/cni/networks" : "/run/humanz/ipam"
+    path = (try? ipam?.string("dataDir")) ?? standard
+  }
+
+  /// Whether an attachment holds an address. What cannot be read counts as no.
+  @inline(never)
+  func leases(_ address: IPAddress, to attachment: Attachment, on network: NetworkName) -> Bool {
+    guard let folder = try? Directory(network.description, in: path, make: false),
+      let text = try? folder.read(address.description)
+    else { return false }
+    return text == Array("\(attachment.containerID)\r\n\(attachment.interface)".utf8)
+  }
+}
