@@ -11,11 +11,13 @@
 #   make test-arm64  tests the programs for arm64 with qemu, and runs the demo on an emulated arm64 machine
 #   make bench    measures our chain and other plugins side by side
 #   make torture  kills and fails every verb at every system call, then load, and ten minutes at full speed: an
-#                 hour, and a table of what survived. `make torture-long`: an hour at full speed
+#                 hour, and a table of what survived
+#   make torture-long  the same with an hour at full speed
 #   make model    checks the model of the lease store with spin
 #   make sanitize  the unit tests under the sanitizers for addresses, undefined behaviour and threads; not a part of
 #                 `make test`
 #   make test-kernels  the integration tests in virtual machines with Debian's kernels; not a part of `make test`
+#   make test-outage  a Kubernetes cluster whose API server stops for a minute; `make test` has ten seconds
 #   make image    makes the container image humanz-amd64.tar, or humanz-arm64.tar with ARCH=arm64
 #   make lint     runs the formatter's and the interpreters' checks
 #   make install  DESTDIR=… CNI_BIN_DIR=/opt/cni/bin CNI_CONF_DIR=/etc/cni/net.d
@@ -28,6 +30,7 @@
 #   make documentation  makes the libraries' documentation with DocC in .build-documentation/; warnings are errors
 #   make dist     archives for amd64 and arm64, their checksums and an SPDX list of what is in them, into dist/
 #                 ARCH=amd64 makes one of them; so do deb and rpm
+#   make reproducible  two builds of this commit in two folders, compared byte by byte; ARCH= as for dist
 #   make deb      Debian packages for amd64 and arm64, into dist/
 #   make rpm      RPM packages for x86_64 and aarch64, into dist/
 #   make test-packages  the packages and the README's commands in a clean Debian system
@@ -39,9 +42,9 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: help build test tables torture torture-long model sanitize test-arm64 test-kernels test-kernels-short bench \
+.PHONY: help build test tables torture torture-long model sanitize test-arm64 test-outage test-kernels test-kernels-short bench \
   image lint demo clean \
-  install install-files man texts documentation dist deb rpm test-packages \
+  install install-files man texts documentation dist reproducible deb rpm test-packages \
   needs-build needs-demo needs-test needs-kernels needs-torture needs-bench needs-model needs-lint needs-deb needs-rpm needs-packages
 
 PLUGINS := humanz-bridge humanz-ipam humanz-route
@@ -152,6 +155,9 @@ test-arm64: build
 	$(PYTHON) -m pytest -q Tests/Integration/static/test_arm64.py
 	Scripts/test-arm64
 
+test-outage: needs-test build
+	HUMANZ_OUTAGE=60 $(PYTHON) -m pytest -q Tests/Integration/runtimes/test_daemonset.py
+
 test-kernels: needs-kernels build
 	Scripts/test-kernels
 test-kernels-short: needs-kernels build
@@ -232,6 +238,8 @@ deb: needs-deb $(PACKED:%=build-%)
 	for architecture in $(PACKED); do Scripts/deb $$architecture; done
 rpm: needs-rpm $(PACKED:%=build-%)
 	for architecture in $(PACKED); do Scripts/rpm $$architecture; done
+reproducible: needs-build
+	Scripts/reproducible $(PACKED)
 build-%:
 	$(MAKE) build ARCH=$*
 

@@ -71,6 +71,8 @@ let sources: [SwiftSetting] =
     .unsafeFlags(
       [
         "-wmo", "-Osize", "-Xfrontend", "-function-sections",
+        // Without the hashes by which a later build knows what it may keep: they depend on the tree's path.
+        "-Xfrontend", "-disable-incremental-llvm-codegen",
         // The pass makes constant arrays weak symbols, named by a function and a number. Each module
         // with a copy of the function numbers them in its own order, and the linker keeps one array for
         // all modules: constants were exchanged (Swift 6.3.1).

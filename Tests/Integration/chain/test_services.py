@@ -8,7 +8,7 @@ import pytest
 from lab.cluster import NETWORKS, SHIPPED, Cluster, from_kubernetes, told, uplink
 from lab.conflist import Conflist
 from lab.isolated_node import PLUGINS
-from lab.kernel import need_bridge_netfilter
+from lab.kernel import IN_MACHINE, need_bridge_netfilter, need_no_bridge_netfilter
 from lab.tool import Tool
 from lab.traffic import serve_callers
 
@@ -189,10 +189,24 @@ def test_check_reports_a_bridge_without_nf_call_and_the_next_add_repairs_it(clus
     first.chain.without("portmap").check("server")
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_on_a_kernel_without_br_netfilter_only_a_pod_beside_the_server_does_not_reach_it(node, mode):
+    need_no_bridge_netfilter(node)
+    with Cluster(FAMILIES, from_kubernetes, count=2) as cluster:
+        services = Services(cluster, mode)
+        for family in FAMILIES:
+            row = services.row(family)
+            assert {caller for caller in row if not is_right(*row[caller])} == {"same node"}
+        first = services.first.node
+        assert "modprobe br_netfilter" in Tool(first).call(check=False, env={"CNI_CONF_DIR": SHIPPED.parent}).stdout
+
+
 @pytest.mark.parametrize("is_loaded", [True, False], ids=["loaded", "missing"])
 def test_where_br_netfilter_is_missing_the_log_the_overview_and_lint_say_what_to_load(node, is_loaded):
     if is_loaded:
         need_bridge_netfilter(node)
+    elif IN_MACHINE:
+        need_no_bridge_netfilter(node)
     elif node.path("/proc/sys/net/bridge").exists():
         node.run("mount", "-t", "tmpfs", "tmpfs", "/proc/sys/net/bridge")
     Conflist(node, {"type": "humanz-bridge", "bridge": "pods", "bridgeNetfilter": True}).add("pod")

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The part of a Kubernetes API server that kubectl needs to list and watch nodes.
+"""As much of a Kubernetes API server as kubectl asks of one; it stands in for a cluster.
 
-It runs on a node. Each line of its stdin is a watch event.
+Run on a node, it tells kubectl of the nodes that arrive on its stdin: a line is a watch event. It keeps the
+objects that kubectl creates of deploy/humanz.yaml, where Kubernetes' own types know all their keys, and
+deletes them. No controller acts on them: a test does, and says what became of them.
 """
 
 import http.server
@@ -17,13 +19,58 @@ import urllib.parse
 PORT = 8080
 KUBECONFIG = "/run/kubeconfig"
 
-_RESOURCES = {
-    "/api": {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []},
-    "/apis": {"kind": "APIGroupList", "apiVersion": "v1", "groups": []},
-    "/api/v1": {"kind": "APIResourceList", "groupVersion": "v1", "resources": [
-        {"name": "nodes", "singularName": "node", "namespaced": False, "kind": "Node",
-         "verbs": ["get", "list", "watch"], "shortNames": ["no"]}]},
+_RBAC = "apis/rbac.authorization.k8s.io/v1"
+# Each resource with its kind, and whether it is in a namespace.
+_KINDS = {
+    "api/v1": {"nodes": ("Node", False), "namespaces": ("Namespace", False),
+               "serviceaccounts": ("ServiceAccount", True), "configmaps": ("ConfigMap", True)},
+    "apis/apps/v1": {"daemonsets": ("DaemonSet", True)},
+    _RBAC: {"clusterroles": ("ClusterRole", False), "clusterrolebindings": ("ClusterRoleBinding", False)},
 }
+
+
+def _version(group):
+    return group.partition("/")[2]
+
+
+def _discovery():
+    """What kubectl asks first: the groups, and the kinds of each."""
+    groups = [_version(group) for group in _KINDS if group.startswith("apis/")]
+    answers = {
+        "/api": {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []},
+        "/apis": {"kind": "APIGroupList", "apiVersion": "v1", "groups": [
+            {"name": group.partition("/")[0], "versions": [one], "preferredVersion": one}
+            for group in groups for one in [{"groupVersion": group, "version": "v1"}]]},
+        # The server itself looks at the keys (fieldValidation), so kubectl needs no schemas.
+        "/openapi/v3": {"paths": {group: {"serverRelativeURL": f"/openapi/v3/{group}"} for group in _KINDS}},
+    }
+    for group, kinds in _KINDS.items():
+        answers[f"/{group}"] = {
+            "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": _version(group), "resources": [
+                {"name": name, "singularName": kind.lower(), "namespaced": namespaced, "kind": kind,
+                 "verbs": ["create", "delete", "get", "list", "watch"]}
+                for name, (kind, namespaced) in kinds.items()]}
+        name, _, version = _version(group).rpartition("/")
+        answers[f"/openapi/v3/{group}"] = {"openapi": "3.0.0", "info": {"title": "", "version": ""}, "paths": {
+            f"/{group}/{kind.lower()}": {"patch": {
+                "parameters": [{"name": "fieldValidation", "in": "query"}], "responses": {},
+                "x-kubernetes-group-version-kind": {"group": name, "version": version, "kind": kind}}}
+            for kind, _ in kinds.values()}}
+    return answers
+
+
+def unknown_keys(document):
+    """Whether Kubernetes' own types, as its Python client has them, do not know a key of an object."""
+    # Beside this file there is another module of the client's name.
+    if str(pathlib.Path(__file__).parent) in sys.path:
+        sys.path.remove(str(pathlib.Path(__file__).parent))
+    import kubernetes.client
+
+    class Response:
+        data = json.dumps(document)
+
+    api = kubernetes.client.ApiClient()
+    return api.sanitize_for_serialization(api.deserialize(Response, f"V1{document['kind']}")) != document
 
 
 class APIServer:
@@ -35,7 +82,9 @@ class APIServer:
     def __init__(self, node, *nodes, tls=()):
         node.path(KUBECONFIG).write_text(json.dumps({
             "apiVersion": "v1", "kind": "Config", "current-context": "test",
-            "clusters": [{"name": "test", "cluster": {"server": f"http://127.0.0.1:{PORT}"}}],
+            "clusters": [{"name": "test", "cluster": {
+                "server": f"https://127.0.0.1:{PORT}", "certificate-authority": str(tls[0])} if tls else {
+                "server": f"http://127.0.0.1:{PORT}"}}],
             "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
             "users": [{"name": "test", "user": {"token": "none"}}]}))
         self._process = node.start(
@@ -57,10 +106,18 @@ class APIServer:
         """Ends the watches, as a real server does from time to time."""
         self._say("close")
 
+    def objects(self):
+        """What kubectl has created, by kind."""
+        return self._say("objects")
+
+    def report(self, kind, status):
+        """Says what became of an object."""
+        self._say(json.dumps({"kind": kind, "status": status}))
+
     def _say(self, line):
         self._process.stdin.write(line + "\n")
         self._process.stdin.flush()
-        assert self._process.stdout.readline() == "done\n"
+        return json.loads(self._process.stdout.readline())
 
     def __enter__(self):
         return self
@@ -117,9 +174,52 @@ class _Cluster:
         return events
 
 
+class _Objects:
+    """What kubectl has created, by path. A list of one object is all that kubectl asks for."""
+
+    def __init__(self):
+        self.lock = threading.Condition()
+        self.found, self.version = {}, 0
+
+    def put(self, path, document):
+        with self.lock:
+            self.version += 1
+            document["metadata"] |= {"uid": f"uid-of-{path}", "resourceVersion": str(self.version)}
+            if document["kind"] == "DaemonSet":
+                document["metadata"]["generation"] = 1
+            self.found[path] = document
+            self.lock.notify_all()
+
+    def remove(self, path):
+        with self.lock:
+            return self.found.pop(path, None)
+
+    def report(self, kind, status):
+        with self.lock:
+            path, = (path for path, one in self.found.items() if one["kind"] == kind)
+        self.put(path, self.found[path] | {"status": status})
+
+
 class _Answers(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     cluster = _Cluster()
+    objects = _Objects()
+    discovery = _discovery()
+
+    def do_POST(self):
+        document = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if unknown_keys(document):
+            return self.refuse(400, "BadRequest", f"unknown field in the {document['kind']}")
+        path = f"{urllib.parse.urlsplit(self.path).path}/{document['metadata']['name']}"
+        self.objects.put(path, document)
+        self.answer(201, document)
+
+    def do_DELETE(self):
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self.objects.remove(urllib.parse.urlsplit(self.path).path):
+            self.answer(200, {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"})
+        else:
+            self.refuse(404, "NotFound", f"there is no {self.path}")
 
     def do_GET(self):
         url = urllib.parse.urlsplit(self.path)
@@ -132,12 +232,38 @@ class _Answers(http.server.BaseHTTPRequestHandler):
                 self.answer(200, self.cluster.list(limit))
                 while limit > 1 and self.cluster.after_list:
                     self.cluster.tell(self.cluster.after_list.pop(0))
-        elif url.path in _RESOURCES:
-            self.answer(200, _RESOURCES[url.path])
+        elif url.path in self.discovery:
+            self.answer(200, self.discovery[url.path])
+        elif url.path in self.objects.found:
+            self.answer(200, self.objects.found[url.path])
+        elif "fieldSelector" in url.query:
+            self.collection(url)
         else:
-            self.answer(404, {"kind": "Status", "apiVersion": "v1", "metadata": {},
-                              "status": "Failure", "reason": "NotFound", "code": 404,
-                              "message": f"there is no {url.path}"})
+            self.refuse(404, "NotFound", f"there is no {url.path}")
+
+    def refuse(self, status, reason, message):
+        self.answer(status, {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+                             "reason": reason, "code": status, "message": message})
+
+    def collection(self, url):
+        """The one object of a collection that a field selector names: as a list, or what becomes of it."""
+        query = urllib.parse.parse_qs(url.query)
+        path = f"{url.path}/{query['fieldSelector'][0].removeprefix('metadata.name=')}"
+        with self.objects.lock:
+            one = self.objects.found.get(path)
+            version = str(self.objects.version)
+        if query.get("watch") not in (["true"], ["1"]):
+            group, _, _ = url.path[1:].partition("/namespaces/")
+            return self.answer(200, {"kind": "List", "apiVersion": _version(group), "items": [one] if one else [],
+                                     "metadata": {"resourceVersion": version}})
+        self.begin_stream()
+        since = int(query.get("resourceVersion", ["0"])[0])
+        while True:
+            with self.objects.lock:
+                self.objects.lock.wait_for(lambda: self.objects.version > since)
+                since, one = self.objects.version, self.objects.found.get(path)
+            if one:
+                self.send_event({"type": "MODIFIED", "object": one})
 
     def answer(self, status, value):
         body = json.dumps(value, separators=(",", ":")).encode() + b"\n"
@@ -149,15 +275,21 @@ class _Answers(http.server.BaseHTTPRequestHandler):
 
     def stream(self, since):
         events = self.cluster.watch(since)
+        self.begin_stream()
+        while event := events.get():
+            self.send_event(event)
+        self.wfile.write(b"0\r\n\r\n")
+
+    def begin_stream(self):
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        while event := events.get():
-            line = json.dumps(event).encode() + b"\n"
-            self.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
-            self.wfile.flush()
-        self.wfile.write(b"0\r\n\r\n")
+
+    def send_event(self, event):
+        line = json.dumps(event).encode() + b"\n"
+        self.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
+        self.wfile.flush()
 
     def log_message(self, *_):
         pass
@@ -172,10 +304,15 @@ if __name__ == "__main__":
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print("listening", flush=True)
     for line in sys.stdin:
+        answer = None
         if line == "close\n":
             _Answers.cluster.close_watches()
+        elif line == "objects\n":
+            answer = {one["kind"]: one for one in _Answers.objects.found.values()}
         elif "after" in (event := json.loads(line)):
             _Answers.cluster.after_list.append(event["after"])
+        elif "status" in event:
+            _Answers.objects.report(**event)
         else:
             _Answers.cluster.tell(event)
-        print("done", flush=True)
+        print(json.dumps(answer), flush=True)

@@ -61,6 +61,9 @@ def base():
             subprocess.run(
                 ["debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}",
                  RELEASE, part, MIRROR], check=True, stdout=subprocess.DEVNULL, timeout=1800)
+            # debootstrap mounts it there, and may leave it: who copies the folder would copy this machine's processes.
+            if os.path.ismount(part / "proc"):
+                subprocess.run(["umount", part / "proc"], check=True)
             part.rename(made)
     return made
 

@@ -32,6 +32,18 @@ class Block:
                 found[-1][1].append(line)
         return found
 
+    def type(self, shell):
+        """Types the commands as a person does, and compares what they print with what is said.
+
+        shell: runs a line, and gives how it ended.
+        """
+        for command, said in self.commands():
+            done = shell(command)
+            assert done.returncode == 0, f"# {command}\n{done.stdout}{done.stderr}"
+            # A command of which nothing is said prints nothing that a reader has to know.
+            if said:
+                assert is_as_said(done.stdout, said), f"{command} printed\n{done.stdout}"
+
 
 @dataclass
 class Document:

@@ -59,12 +59,20 @@ class DaemonSetPod:
     """The DaemonSet's pod on one node; `api` is the address and port of the API server."""
 
     def __init__(self, runtime, name, api, account):
-        documents = manifest()
         self.runtime, self.node, self.name = runtime, runtime.node, name
-        self.spec = documents["DaemonSet"]["spec"]["template"]["spec"]
         self.api = api
-        assert self.spec["hostNetwork"]
-        self._folders = {}
+        self._folders = {"account": "/run/volumes/account"}
+        self._write("account", account)
+        self._started = 0
+
+    def _write(self, volume, files):
+        """Makes a volume's folder of some files."""
+        folder = self.node.path(f"/run/volumes/{volume}")
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            (folder / name).write_text(text)
+
+    def _make_volumes(self, documents):
         for volume in self.spec["volumes"]:
             if "hostPath" in volume:
                 path = PLACES.get(volume["hostPath"]["path"], volume["hostPath"]["path"])
@@ -72,18 +80,14 @@ class DaemonSetPod:
             else:
                 assert volume["configMap"]["name"] == documents["ConfigMap"]["metadata"]["name"]
                 path = f"/run/volumes/{volume['name']}"
-                self.node.path(path).mkdir(parents=True)
-                for key, text in documents["ConfigMap"]["data"].items():
-                    self.node.path(f"{path}/{key}").write_text(text)
+                self._write(volume["name"], documents["ConfigMap"]["data"])
             self._folders[volume["name"]] = path
-        self._folders["account"] = "/run/volumes/account"
-        self.node.path("/run/volumes/account").mkdir(parents=True)
-        for key, text in account.items():
-            self.node.path(f"/run/volumes/account/{key}").write_text(text)
-        self._started = 0
 
-    def start(self):
-        """Runs the init container to its end, then starts the others."""
+    def start(self, documents):
+        """Runs the init container of the DaemonSet among the documents to its end, then the other one."""
+        self.spec = documents["DaemonSet"]["spec"]["template"]["spec"]
+        assert self.spec["hostNetwork"]
+        self._make_volumes(documents)
         self._started += 1
         identity = f"{self.name}-humanz-{self._started}"
         metadata = {1: identity, 2: f"uid-of-{identity}", 3: "humanz"}
@@ -92,9 +96,18 @@ class DaemonSetPod:
         for container in self.spec["initContainers"]:
             identity = self._run(container)
             assert self.end(identity) == 0, self.said(identity)
+        self._start_container()
+
+    def _start_container(self):
         container, = self.spec["containers"]
         self.container = self._run(container)
-        self._probe = container["readinessProbe"]["exec"]["command"]
+        self._probes = {name: container[f"{name}Probe"]["exec"]["command"] for name in ("readiness", "liveness")}
+
+    def restart(self):
+        """Starts the container anew, as a kubelet does where it is not alive."""
+        self.runtime.call("StopContainer", {1: self.container, 2: 1})
+        self.runtime.call("RemoveContainer", {1: self.container})
+        self._start_container()
 
     def _run(self, container):
         words = [re.sub(r"\$\((\w+)\)", lambda found: self._environment(container)[found[1]], word)
@@ -134,9 +147,22 @@ class DaemonSetPod:
         return self._status(identity).get(7, [0])[0]
 
     def is_ready(self):
-        """Whether the readiness probe succeeds."""
-        answer = self.runtime.call("ExecSync", {1: self.container, 2: self._probe, 3: 10})
+        return self._probe("readiness")
+
+    def is_alive(self):
+        return self._probe("liveness")
+
+    def _probe(self, name):
+        """What a probe says."""
+        answer = self.runtime.call("ExecSync", {1: self.container, 2: self._probes[name], 3: 10})
         return answer.get(3, [0]) == [0]
+
+    def signal(self, name):
+        """Sends the container's process a signal."""
+        for entry in self.runtime.call("ContainerStatus", {1: self.container, 2: 1})[2]:
+            fields = cri.decode(entry)
+            if fields[1][0] == b"info":
+                self.node.run("kill", f"-{name}", json.loads(fields[2][0])["pid"])
 
     def said(self, identity=None):
         return self._status(identity or self.container)

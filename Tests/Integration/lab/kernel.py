@@ -22,6 +22,14 @@ def need_bridge_netfilter(node):
     _need("br_netfilter (CONFIG_BRIDGE_NETFILTER)", node.path("/proc/sys/net/bridge").exists())
 
 
+def need_no_bridge_netfilter(node):
+    """The test is about a kernel that has no br_netfilter, or has not loaded it, as a test machine's can do."""
+    if IN_MACHINE:
+        node.run("modprobe", "-r", "br_netfilter")
+    if node.path("/proc/sys/net/bridge").exists():
+        pytest.skip("needs a kernel without br_netfilter; Scripts/test-kernels has one")
+
+
 def _need(feature, is_there):
     """Skips the test if the kernel lacks a feature, and names the feature."""
     if is_there:

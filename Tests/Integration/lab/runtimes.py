@@ -28,23 +28,28 @@ def accepts(path):
         return one.connect_ex(str(path)) == 0
 
 
+# What podman asks of a whole machine, the tests' machine and container may have no place for.
+PODMAN_WITHOUT_A_MACHINE = """
+[engine]
+runtime = "runc"
+cgroup_manager = "cgroupfs"
+events_logger = "none"
+[containers]
+oom_score_adj = 0
+default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]
+"""
+
+
 class Podman:
     """podman with its CNI backend: no daemon, but a `conmon` process for each container."""
 
     NETWORK = "humanz"
     CONFIGURATION = f"""
-        [network]
-        network_backend = "cni"
-        cni_plugin_dirs = ["{PLUGINS}"]
-        network_config_dir = "{NETWORKS}"
-        [engine]
-        runtime = "runc"
-        cgroup_manager = "cgroupfs"
-        events_logger = "none"
-        [containers]
-        oom_score_adj = 0
-        default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]
-    """
+[network]
+network_backend = "cni"
+cni_plugin_dirs = ["{PLUGINS}"]
+network_config_dir = "{NETWORKS}"
+{PODMAN_WITHOUT_A_MACHINE}"""
     OWN = {"conmon"}
 
     def __init__(self, node):

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """A plugin's system calls: listed, counted, made to fail, or replaced by a kill. See strace(1)."""
 
+import json
 import re
 import struct
 from collections import Counter
 from typing import NamedTuple
 
 _TRACE = "/run/tmp/trace"
+_STDIN = "/run/tmp/stdin"
 
 
 class SystemCall:
@@ -77,8 +79,10 @@ def counted(network, verb, pod=None, **keys):
     """
     for trace in network.node.path(_TRACE).parent.glob("trace.*"):
         trace.unlink()
+    # A pipe may give a long configuration in any number of parts, a file gives it always in the same.
+    network.node.path(_STDIN).write_text(json.dumps({**network.configuration, **keys}))
     # One file a process, so that lines of processes do not mix; `write` dumps everything that is sent.
-    answer = network.call(verb, pod, under=[
+    answer = network.call(verb, pod, redirect=f"<{_STDIN}", under=[
         "strace", "-ff", "-qq", "-e", "signal=none", "-e", "write=all", "-o", _TRACE], **keys)
     traces = network.node.path(_TRACE).parent.glob("trace.*")
     costs = [cost(trace.read_text(errors="replace").splitlines()) for trace in traces]

@@ -10,6 +10,7 @@ import tarfile
 
 import pytest
 
+from lab.commands import Document
 from lab.isolated_node import OURS, ROOT
 
 PROGRAMS = ["humanz", "humanz-bridge", "humanz-ipam", "humanz-route"]
@@ -179,3 +180,20 @@ def test_every_code_of_an_error_is_explained():
         in_sources |= set(re.findall(
             r"static let \w+ = (?:CNIError\.)?Code\((?:rawValue: )?(\d+)\)", path.read_text()))
     assert set(re.findall(r"^\| (\d+) \|", explained, re.MULTILINE)) == in_sources
+
+
+# What deploy/README.md has a person type for nodes without a package
+
+def test_what_is_installed_for_nodes_without_a_package_is_all_that_they_need(tmp_path):
+    block, = Document(ROOT / "deploy/README.md").story("install")
+    # A folder of the test's own in place of /tmp. What `make build` makes is there already.
+    lines = [command.replace("/tmp/", f"{tmp_path}/").replace("make ", "make -o build ")
+             for command, _ in block.commands()]
+    done = subprocess.run(
+        ["bash", "-ec", "\n".join([*lines, f"tar -tf {tmp_path}/humanz.tar >&2"])], cwd=ROOT,
+        capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    names = done.stderr.splitlines()
+    for name in (*(f"opt/cni/bin/{program}" for program in PROGRAMS[1:]), "usr/local/bin/humanz",
+                 "etc/cni/net.d/20-humanz-kubernetes.conflist.example", "lib/systemd/system/humanz-sync.service"):
+        assert f"./{name}" in names

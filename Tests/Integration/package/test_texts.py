@@ -10,11 +10,16 @@ from lab.isolated_node import ROOT
 
 README = ROOT / "README.md"
 TEXTS = [README, *sorted((ROOT / "Documentation").rglob("*.md")), *sorted((ROOT / "Sources").glob("*/README.md")),
-         ROOT / "conflists/README.md", ROOT / "CONTRIBUTING.md", ROOT / "Benchmarks/README.md"]
+         *(ROOT / name / "README.md" for name in ("conflists", "deploy", "Benchmarks")), ROOT / "CONTRIBUTING.md"]
 
-# The stories that packages/test_documents.py runs, and those that no test runs.
-PLAYED = {"package", "podman", "nodes", "containerd", "uninstall", "tutorial", "bridge", "try"}
-NOT_PLAYED = {"cluster": "needs a cluster", "internet": "fetches an image"}
+# The stories that a test types: packages/test_documents.py; runtimes/test_daemonset.py; package/test_dist.py.
+PLAYED = {"package", "podman", "nodes", "containerd", "uninstall", "tutorial", "bridge", "try",
+          "deploy", "undeploy", "install"}
+NOT_PLAYED = {"cluster": "needs a cluster", "internet": "fetches an image",
+              "stage": "package/test_fourth_stage.py builds and runs it in its own way"}
+# What a line of a program begins with that a person would type.
+PROGRAMS = """humanz kubectl kubeadm podman ctr ip nft iptables sysctl modprobe systemctl apt-get dpkg rpm scp ssh
+    tar sed cp mv rm curl docker""".split()
 
 
 def name(path):
@@ -28,6 +33,21 @@ def test_each_block_of_commands_belongs_to_a_story(path):
         if block.kind == "console":
             assert block.story in PLAYED | set(NOT_PLAYED), f"line {block.number}"
             assert block.commands(), f"line {block.number}"
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=name)
+def test_a_command_outside_of_a_story_is_one_of_the_makefile_or_of_the_tree(path):
+    """These are typed by who works on the suite: all that is tested of them is that they are there."""
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    outside = re.sub(r"^```.*?^```", "", path.read_text(), flags=re.DOTALL | re.MULTILINE)
+    for line in re.findall(r"^    +(\S.*)", outside, re.MULTILINE):
+        words = line.split()
+        # "humanz -> System" is a row of the modules.
+        assert words[0] not in PROGRAMS or words[1] == "->", line
+        if words[0] == "make" and words[1] != "-C":
+            assert words[1] in targets, line
+        elif re.match(r"(Scripts|Documentation|Tests)/\S+$", words[0]):
+            assert (ROOT / words[0]).exists(), line
 
 
 def test_each_story_that_is_played_is_told():

@@ -1,35 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
-"""deploy/humanz.yaml under containerd, on nodes without our files: from first start to upgrade."""
+"""deploy/humanz.yaml under containerd, on nodes that have nothing of ours before: what a cluster goes through.
+
+HUMANZ_OUTAGE is for how many seconds the API server is away, 10 if it is not set; `make test-outage` has a minute.
+"""
 
 import contextlib
 import json
+import os
 import shutil
 import subprocess
 import time
 
 import pytest
 
-from lab.api_server import APIServer, PORT
+from lab.api_server import KUBECONFIG, PORT, APIServer
 from lab.cluster import told
+from lab.commands import Document
 from lab.daemonset import DaemonSetPod, KubeletsContainerd, PLACES, Ping, build_image, manifest
-from lab.isolated_node import OURS, ROOT, THEIRS, Node, Segment
+from lab.isolated_node import OURS, PLUGINS, ROOT, THEIRS, Node, Segment
 from lab.kubernetes import changed
 from lab.waiting import eventually
 
+README = Document(ROOT / "deploy/README.md")
+OUTAGE = float(os.environ.get("HUMANZ_OUTAGE", 10))
 SERVER = "192.168.0.250"
 BIN = PLACES["/opt/cni/bin"]
-
-
-@pytest.fixture(scope="module")
-def image(tmp_path_factory):
-    return build_image(tmp_path_factory.mktemp("image") / "humanz.tar")
 
 
 def certificate(folder):
     """A certificate for the API server, and the service account that trusts it."""
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-         "-days", "2", "-subj", "/CN=kubernetes", "-addext", f"subjectAltName=IP:{SERVER}",
+         "-days", "2", "-subj", "/CN=kubernetes", "-addext", f"subjectAltName=IP:{SERVER},IP:127.0.0.1",
          "-keyout", folder / "key.pem", "-out", folder / "ca.pem"], check=True, capture_output=True)
     account = {"token": "none", "namespace": "humanz", "ca.crt": (folder / "ca.pem").read_text()}
     return [folder / "ca.pem", folder / "key.pem"], account
@@ -40,8 +42,70 @@ def routes(node):
             if "gateway" in route}
 
 
+class Kubectl:
+    """How a person types on the machine that has the tree and kubectl; the API server listens there."""
+
+    def __init__(self, machine):
+        self.machine = machine
+
+    def __call__(self, line):
+        return self.machine.run("bash", "-c", f"cd {ROOT} && {line}", check=False,
+                                env={"KUBECONFIG": KUBECONFIG, "HOME": "/run/tmp"})
+
+
+def in_the_tree(line):
+    """Runs a line where the tree is: no node has what a build needs. `make build` was run before."""
+    line = f'make() {{ command make -o build "$@"; }}; {line}'
+    return subprocess.run(["bash", "-c", line], cwd=ROOT, capture_output=True, text=True)
+
+
+def report(server, pods):
+    """Tells the API server of a DaemonSet's pods what its controller would."""
+    server.report("DaemonSet", {
+        "observedGeneration": 1, "numberMisscheduled": 0, **dict.fromkeys(
+            ("desiredNumberScheduled", "currentNumberScheduled", "updatedNumberScheduled"), len(pods)),
+        "numberReady": (ready := sum(pod.is_ready() for pod in pods)), "numberAvailable": ready})
+
+
+def deploy(server, machine, pods):
+    """What deploy/README.md says, typed; between two blocks the kubelets do their part."""
+    for block in README.story("deploy"):
+        if block.words[1] == "nodes":
+            for pod in pods:
+                block.type(lambda line: pod.node.run("bash", "-c", f"cd {ROOT} && {line}", check=False, timeout=120))
+            continue
+        (first, *_), *rest = block.commands()
+        if "kubectl apply" not in first:
+            block.type(in_the_tree)
+            continue
+
+        def kubectl(line):
+            if "rollout" in line:
+                for pod in pods:
+                    pod.start(server.objects())
+                    eventually(pod.is_ready)
+                report(server, pods)
+            return Kubectl(machine)(line)
+        block.type(kubectl)
+
+
+def undeploy(machine, pods):
+    """The way back; where a pod's DaemonSet is gone, the kubelet ends the pod."""
+    # The node's own folders in place of this machine's.
+    folders = f"--bin-dir {BIN} --conf-dir {PLACES['/etc/cni/net.d']}"
+    for block in README.story("undeploy"):
+        if block.words[1] == "machine":
+            block.type(Kubectl(machine))
+            for pod in pods:
+                pod.stop()
+        else:
+            for pod in pods:
+                block.type(lambda line: pod.node.run(
+                    "bash", "-c", f'humanz() {{ {PLUGINS}/humanz "$@" {folders}; }}; {line}', check=False))
+
+
 @contextlib.contextmanager
-def cluster(image, folder):
+def cluster(folder):
     """Two nodes with containerd and the DaemonSet's pod, and what starting the API server needs."""
     tls, account = certificate(folder)
     with contextlib.ExitStack() as stack:
@@ -58,18 +122,16 @@ def cluster(image, folder):
                 shutil.copy(THEIRS / name, node.path(f"{BIN}/{name}"))
             runtime = KubeletsContainerd(node)
             stack.callback(runtime.close)
-            runtime.load(image)
             pods.append(DaemonSetPod(runtime, f"node{number}", (SERVER, PORT), account))
         yield segment.node, pods, tls
 
 
-def test_node_changes_server_outage_and_upgrade_lose_no_ping(image, tmp_path):
+def test_node_changes_server_outage_and_upgrade_lose_no_ping(tmp_path):
     members = [told(number, ["4"]) for number in (1, 2, 3)]
-    with cluster(image, tmp_path) as (machine, pods, tls):
+    with cluster(tmp_path) as (machine, pods, tls):
         one, two = pods
         with APIServer(machine, *members[:2], tls=tls) as server:
-            for pod in pods:
-                pod.start()
+            deploy(server, machine, pods)
             for pod, other in ((one, 2), (two, 1)):
                 eventually(lambda: routes(pod.node) == {f"10.244.{other}.0/24": f"192.168.0.{other}"})
                 eventually(lambda: "NetworkReady" in pod.runtime._runtime.conditions())
@@ -90,8 +152,8 @@ def test_node_changes_server_outage_and_upgrade_lose_no_ping(image, tmp_path):
             eventually(lambda: "10.244.3.0/24" not in routes(one.node))
 
         # The API server stops and starts again.
-        time.sleep(10)
-        assert all(pod.is_running() and pod.is_ready() for pod in pods)
+        time.sleep(OUTAGE)
+        assert all(pod.is_running() and pod.is_ready() and pod.is_alive() for pod in pods)
         with APIServer(machine, *members, tls=tls):
             eventually(lambda: "10.244.3.0/24" in routes(one.node), seconds=90)
 
@@ -105,7 +167,7 @@ def test_node_changes_server_outage_and_upgrade_lose_no_ping(image, tmp_path):
             for pod in pods:
                 pod.stop()
                 pod.runtime.load(upgrade)
-                pod.start()
+                pod.start(manifest())
                 eventually(pod.is_ready)
                 assert pod.node.path(f"{BIN}/humanz-route").read_bytes().endswith(b"newer")
             lost, sent = ping.lost()
@@ -114,6 +176,13 @@ def test_node_changes_server_outage_and_upgrade_lose_no_ping(image, tmp_path):
             assert one.runtime.fetch("another", there)
             one.runtime.remove("another", names[0])
             two.runtime.remove(names[1])
+            # This server has not heard of the objects of the other one.
+            Kubectl(machine)("kubectl apply -f deploy/humanz.yaml")
+            undeploy(machine, pods)
+            for pod in pods:
+                assert "humanz" not in str([*pod.node.path(BIN).iterdir()])
+                assert "humanz-cni0" not in [link["ifname"] for link in pod.node.ip("link")]
+                assert pod.node.ip("-4", "route", "show", "proto", "72") == []
 
 
 def test_the_manifests_conflist_is_the_shipped_file():
@@ -129,17 +198,37 @@ def test_the_manifest_names_the_suites_own_version():
     assert images == {f"localhost/humanz:{version}"}
 
 
-def test_kubernetes_own_types_know_every_key_of_the_manifest():
-    client = pytest.importorskip("kubernetes.client", reason="needs python3-kubernetes")
-    import yaml
+@pytest.fixture
+def kubectl(node):
+    with APIServer(node) as server:
+        yield Kubectl(node), server
 
-    class Response:
-        def __init__(self, document):
-            self.data = json.dumps(document)
 
-    api = client.ApiClient()
-    for document in yaml.safe_load_all((ROOT / "deploy" / "humanz.yaml").read_text()):
-        kind = {"ClusterRole": "V1ClusterRole", "ClusterRoleBinding": "V1ClusterRoleBinding"}.get(
-            document["kind"], f"V1{document['kind']}")
-        read = api.sanitize_for_serialization(api.deserialize(Response(document), kind))
-        assert read == document, kind
+@pytest.mark.parametrize("verb", ["create", "apply"])
+def test_kubectl_takes_the_manifest_in_a_dry_run(kubectl, verb):
+    """It reads the file, finds the kinds among those of the server, and looks at nothing else: a server of today
+    looks at the keys itself, which it does in the tests below."""
+    shell, server = kubectl
+    done = shell(f"kubectl {verb} --dry-run=client --validate=strict -f deploy/humanz.yaml")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line.split("/")[0].split(".")[0] for line in done.stdout.splitlines()] == [
+        kind.lower() for kind in manifest()]
+    assert server.objects() == {}
+
+
+def test_kubernetes_own_types_know_every_key_of_the_manifest(kubectl):
+    shell, server = kubectl
+    done = shell("kubectl apply -f deploy/humanz.yaml")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert server.objects().keys() == manifest().keys()
+    for block in README.story("undeploy"):
+        if block.words[1] == "machine":
+            block.type(shell)
+    assert server.objects() == {}
+
+
+def test_a_key_that_kubernetes_own_types_do_not_know_is_found(kubectl):
+    shell, server = kubectl
+    done = shell("sed s/hostNetwork/hostNetwrk/ deploy/humanz.yaml | kubectl apply -f -")
+    assert done.returncode == 1 and "unknown field in the DaemonSet" in done.stderr
+    assert "DaemonSet" not in server.objects()
