@@ -9,6 +9,9 @@
 #   make test     the unit tests, then the integration tests with the programs in bin/
 #   make tables   the unit tests' tables in the release build; a part of `make test`
 #   make test-arm64  tests the programs for arm64 with qemu, and runs the demo on an emulated arm64 machine
+#   make fuzz     gives the parsers inputs that libFuzzer makes up, RUNS=5000000 for each of TARGETS, JOBS=1 at
+#                 a time, and prints a table of what was tried. With MUTATIONS=all the programs get every odd
+#                 value of every key as well, for most of an hour; not a part of `make test`
 #   make bench    measures our chain and other plugins side by side
 #   make torture  kills and fails every verb at every system call, then load, and ten minutes at full speed: an
 #                 hour, and a table of what survived
@@ -42,10 +45,10 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: help build test tables torture torture-long model sanitize test-arm64 test-outage test-kernels test-kernels-short bench \
-  image lint demo clean \
-  install install-files man texts documentation dist reproducible deb rpm test-packages \
-  needs-build needs-demo needs-test needs-kernels needs-torture needs-bench needs-model needs-lint needs-deb needs-rpm needs-packages
+.PHONY: help build test tables fuzz torture torture-long model sanitize test-arm64 test-outage test-kernels \
+  test-kernels-short bench image lint demo clean install install-files man texts documentation dist reproducible deb rpm \
+  test-packages needs-build needs-demo needs-test needs-fuzz needs-kernels needs-torture needs-bench needs-model needs-lint \
+  needs-deb needs-rpm needs-packages
 
 PLUGINS := humanz-bridge humanz-ipam humanz-route
 PYTHON := /usr/bin/python3
@@ -99,6 +102,8 @@ NEEDS_TEST_ARM64 := $(NEEDS_TEST) qemu-user-static qemu-system-arm kmod
 NEEDS_KERNELS := $(NEEDS_TEST) qemu-system-x86 kmod xz-utils debian-archive-keyring
 NEEDS_TORTURE := $(NEEDS_DEMO) gcc libc6-dev nftables containernetworking-plugins
 NEEDS_MODEL := spin gcc python3
+# libFuzzer is in the toolchain; it is written in C++.
+NEEDS_FUZZ := libmnl-dev pkg-config python3 g++
 NEEDS_LINT := python3 shellcheck zsh git
 NEEDS_DEB := python3 dpkg-dev debhelper fakeroot lintian
 NEEDS_RPM := python3 rpm rpmlint
@@ -115,6 +120,8 @@ needs-kernels:
 	@Scripts/install-missing $(NEEDS_KERNELS)
 needs-torture:
 	@Scripts/install-missing $(NEEDS_TORTURE)
+needs-fuzz:
+	@Scripts/install-missing $(NEEDS_FUZZ)
 needs-model:
 	@Scripts/install-missing $(NEEDS_MODEL)
 needs-bench:
@@ -148,6 +155,19 @@ test: needs-test tables
 tables: build
 	HUMANZ_TABLES=1 swift build $(RELEASE) --product EmbeddedTables
 	HUMANZ_TABLES=1 "$$(swift build $(RELEASE) --show-bin-path)/EmbeddedTables"
+
+# The fuzz targets, and the release programs with values that no key expects.
+RUNS ?= 5000000
+JOBS ?= 1
+TARGETS ?=
+MUTATIONS ?=
+fuzz: needs-fuzz
+	HUMANZ_FUZZ=1 swift build -c release --product Fuzz --scratch-path .build-fuzz
+	nice Scripts/fuzz --runs $(RUNS) --jobs $(JOBS) $(TARGETS)
+ifneq ($(MUTATIONS),)
+	$(MAKE) build needs-test
+	HUMANZ_MUTATIONS=$(MUTATIONS) nice $(PYTHON) -m pytest -q Tests/Integration/spec/test_mutated_keys.py
+endif
 
 test-arm64: build
 	@Scripts/install-missing $(NEEDS_TEST_ARM64)

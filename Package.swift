@@ -3,11 +3,27 @@
 
 import PackageDescription
 
+// With HUMANZ_FUZZ there is the program `Fuzz` of the fuzz targets: libFuzzer around the parsers, as
+// ordinary Swift with its checks. `make fuzz` sets it. AddressSanitizer watches the modules that read through
+// pointers; in the others Swift's own checks do, which cost less.
+let fuzzed = Context.environment["HUMANZ_FUZZ"] != nil
+let withPointers = ["Embedded", "Netlink", "Netfilter", "FuzzTargets"]
+
+/// What compiles a module for libFuzzer.
+func fuzzing(_ module: String) -> [SwiftSetting] {
+  [
+    .unsafeFlags([
+      withPointers.contains(module) ? "-sanitize=fuzzer,address" : "-sanitize=fuzzer",
+      "-enable-testing",
+    ])
+  ]
+}
+
 // One package, two builds. `swift build -c release` makes the programs in Embedded Swift (about 0.4 MB
 // each). A debug build, and so `swift test`, compiles the same sources as ordinary Swift. With
 // HUMANZ_EMBEDDED=0 the release build is ordinary Swift too: for a toolchain without the embedded
 // standard library for its triple.
-let embedded = Context.environment["HUMANZ_EMBEDDED"] != "0"
+let embedded = Context.environment["HUMANZ_EMBEDDED"] != "0" && !fuzzed
 
 // With HUMANZ_STATIC_LIBRARIES (the folder that Scripts/static-libraries makes), the release build is linked
 // statically with musl and libmnl. The Makefile sets it, and names the triple that goes with it: one without
@@ -97,15 +113,23 @@ let executables: [LinkerSetting] =
 
 /// A library that the programs are made of.
 func module(_ name: String, _ dependencies: Target.Dependency...) -> Target {
-  .target(name: name, dependencies: dependencies + ["CNetlink"], swiftSettings: sources)
+  .target(
+    name: name, dependencies: dependencies + ["CNetlink"],
+    swiftSettings: fuzzed ? fuzzing(name) : sources)
 }
 
 /// A program: a stage of the chain, or the tool for people.
 func program(_ name: String, _ dependencies: Target.Dependency...) -> Target {
-  .executableTarget(
-    name: name, dependencies: dependencies + ["CNetlink", "Memory"],
-    exclude: name.hasPrefix("humanz-") ? ["README.md"] : [], swiftSettings: sources,
-    linkerSettings: executables)
+  let dependencies = dependencies + ["CNetlink", "Memory"]
+  let documents = name.hasPrefix("humanz-") ? ["README.md"] : []
+  // A program cannot be part of another one: without what starts it, it is a library.
+  return fuzzed
+    ? .target(
+      name: name, dependencies: dependencies, exclude: documents + ["main.swift"],
+      swiftSettings: fuzzing(name))
+    : .executableTarget(
+      name: name, dependencies: dependencies, exclude: documents, swiftSettings: sources,
+      linkerSettings: executables)
 }
 
 // The tables of the unit tests run in both builds: `swift test` has them, and with HUMANZ_TABLES they are
@@ -122,6 +146,28 @@ let tables: [Target] =
     .executableTarget(
       name: "EmbeddedTables", dependencies: ["CNetlink", "Embedded", "System", "Tables", "Memory"],
       path: "Tests/EmbeddedTables", swiftSettings: sources, linkerSettings: executables),
+  ]
+
+// The fuzz targets: `swift test` runs them with the inputs in the tree, and `make fuzz` with new ones.
+let fuzzDependencies: [Target.Dependency] = [
+  "CNetlink", "Embedded", "System", "Addresses", "Netlink", "Netfilter", "CNI", "Node", "Leases",
+  "Routes", "humanz-bridge", "humanz-ipam", "humanz-route", "humanz",
+]
+let fuzzTargets: [Target] =
+  fuzzed
+  ? [
+    .target(
+      name: "FuzzTargets", dependencies: fuzzDependencies, path: "Tests/Fuzz/Targets",
+      exclude: ["ReplayTests.swift"], swiftSettings: fuzzing("FuzzTargets")),
+    .executableTarget(
+      name: "Fuzz", dependencies: ["CNetlink", "FuzzTargets"], path: "Tests/Fuzz/Program",
+      swiftSettings: [.unsafeFlags(["-sanitize=fuzzer,address", "-parse-as-library"])],
+      // The program's start takes the place of libFuzzer's `main`, which gold refuses.
+      linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address", "-use-ld=lld"])]),
+  ]
+  : [
+    .testTarget(
+      name: "FuzzTargets", dependencies: fuzzDependencies, path: "Tests/Fuzz/Targets")
   ]
 
 /// The unit tests of a module.
@@ -181,5 +227,5 @@ let package = Package(
     tests("RoutesTests", "Routes", "Node", "CNI", "Netlink", "Addresses", "Tables", "TestSupport"),
     tests("BridgeTests", "humanz-bridge", "Netlink", "CNI", "Node", "Tables", "TestSupport"),
     tests("HumanzTests", "humanz", "Routes", "CNI", "Addresses"),
-  ] + tables
+  ] + tables + fuzzTargets
 )

@@ -134,6 +134,8 @@ extension CNIResult {
       for key in ["ip4", "ip6"] {
         if let pair = try keys.keys(key) { try readPair(pair) }
       }
+      // This form has no lists: what is not read must not become part of another form.
+      for key in ["interfaces", "ips", "routes"] { fields[key] = nil }
       return
     }
     interfaces = try keys.list("interfaces")?.map { ResultInterface(fields: $0.object) } ?? []

@@ -154,9 +154,9 @@ private struct JSONParser {
         }
         return string
       case UInt8(ascii: "\\"):
-        bytes += text[copied..<position]
+        if copied < position { bytes += text[copied..<position] }
         position += 1
-        bytes += try escape()
+        try escape(into: &bytes)
         copied = position
       case 0..<0x20:
         throw error("a control character in a string must be escaped")
@@ -167,18 +167,18 @@ private struct JSONParser {
     throw error("the text ends inside a string")
   }
 
-  /// Reads the rest of an escape; returns the character's UTF-8 bytes.
-  private mutating func escape() throws(JSONError) -> [UInt8] {
+  /// Reads the rest of an escape, and appends the character's UTF-8 bytes.
+  private mutating func escape(into bytes: inout [UInt8]) throws(JSONError) {
     guard let byte = peek else { throw error("the text ends inside a string") }
     position += 1
     switch byte {
-    case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): return [byte]
-    case UInt8(ascii: "b"): return [0x08]
-    case UInt8(ascii: "f"): return [0x0c]
-    case UInt8(ascii: "n"): return [0x0a]
-    case UInt8(ascii: "r"): return [0x0d]
-    case UInt8(ascii: "t"): return [0x09]
-    case UInt8(ascii: "u"): return Array(String(Character(try escapedScalar())).utf8)
+    case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): bytes.append(byte)
+    case UInt8(ascii: "b"): bytes.append(0x08)
+    case UInt8(ascii: "f"): bytes.append(0x0c)
+    case UInt8(ascii: "n"): bytes.append(0x0a)
+    case UInt8(ascii: "r"): bytes.append(0x0d)
+    case UInt8(ascii: "t"): bytes.append(0x09)
+    case UInt8(ascii: "u"): bytes += UTF8.encode(try escapedScalar())!
     default: throw error("'\\' is followed by a character that it cannot escape", at: position - 1)
     }
   }

@@ -38,14 +38,21 @@ extension JSON {
     text.append(UInt8(ascii: "\""))
     for byte in string.utf8 {
       switch byte {
-      case UInt8(ascii: "\""), UInt8(ascii: "\\"): text += [UInt8(ascii: "\\"), byte]
-      case 0x0a: text += "\\n".utf8
-      case 0x0d: text += "\\r".utf8
-      case 0x09: text += "\\t".utf8
-      case 0..<0x20: text += "\\u00\(byte < 0x10 ? "0" : "")\(String(byte, radix: 16))".utf8
+      case UInt8(ascii: "\""), UInt8(ascii: "\\"): escape(byte, &text)
+      case 0x0a: escape(UInt8(ascii: "n"), &text)
+      case 0x0d: escape(UInt8(ascii: "r"), &text)
+      case 0x09: escape(UInt8(ascii: "t"), &text)
+      case 0..<0x20:
+        escape(UInt8(ascii: "u"), &text)
+        text += String(UInt64(byte), digits: 4, radix: 16).utf8
       default: text.append(byte)
       }
     }
     text.append(UInt8(ascii: "\""))
+  }
+
+  private static func escape(_ character: UInt8, _ text: inout [UInt8]) {
+    text.append(UInt8(ascii: "\\"))
+    text.append(character)
   }
 }

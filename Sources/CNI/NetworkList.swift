@@ -27,6 +27,12 @@ public struct NetworkList {
     } catch {
       throw CNIError(error)
     }
+    try self.init(parsing: text, path: path)
+  }
+
+  /// Reads the content of the file at a path.
+  /// - Throws: error 6 for what is not JSON, 1 or 7 for a key.
+  init(parsing text: [UInt8], path: String) throws(CNIError) {
     let json: JSON
     do throws(JSONError) { json = try JSON(parsing: text) } catch {
       throw CNIError(.undecodable, "\(path) is not JSON", details: error.description)

@@ -2,6 +2,7 @@
 import Addresses
 import CNI
 import CNetlink
+import System
 
 /// An attachment's file, `attachments/<container>:<interface>`: a JSON object that leads to the
 /// attachment's addresses, and says what shows whether it still lives.
@@ -18,6 +19,10 @@ public struct AttachmentRecord: Equatable {
   public var bootID: String?
   /// RFC 3339, UTC.
   public var time: String
+
+  /// Thousands of range sets, or a long CNI_NETNS, make a file that is larger than others. What is written must
+  /// be read again: else the attachment could not be deleted.
+  static let sizeLimit = FileDescriptor.sizeLimit
 
   /// Reads an attachment's file; nil for another content.
   init?(_ attachment: Attachment, parsing text: [UInt8]) {

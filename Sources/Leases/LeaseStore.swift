@@ -89,7 +89,9 @@ public struct LeaseStore: ~Copyable {
   /// The leases that an attachment's file leads to; nil where the file cannot be read.
   borrowing func indexed(_ attachment: Attachment) throws(SystemError) -> [IPAddress]? {
     let text: [UInt8]?
-    do throws(SystemError) { text = try attachments.read(attachment.fileName) } catch {
+    do throws(SystemError) {
+      text = try attachments.read(attachment.fileName, limit: AttachmentRecord.sizeLimit)
+    } catch {
       guard error.saysNotAFile else { throw error }
       return nil
     }
@@ -259,7 +261,9 @@ extension Directory {
 
   /// What an attachment's file says; nil where it is missing or cannot be read.
   public borrowing func record(of attachment: Attachment) throws(SystemError) -> AttachmentRecord? {
-    guard let text = try readFile(attachment.fileName) else { return nil }
+    guard let text = try readFile(attachment.fileName, limit: AttachmentRecord.sizeLimit) else {
+      return nil
+    }
     return AttachmentRecord(attachment, parsing: text)
   }
 

@@ -17,14 +17,14 @@ public struct StoreSummary {
   }
 
   /// nil for what is not a summary.
-  fileprivate init?(parsing text: [UInt8]) {
+  init?(parsing text: [UInt8]) {
     guard let object = (try? JSON(parsing: text))?.object, let pools = try? Pools(Keys(object))
     else { return nil }
     self.pools = pools
     bridge = object["bridge"]?.string.flatMap { InterfaceName($0) }
   }
 
-  fileprivate var text: [UInt8] {
+  var text: [UInt8] {
     JSON.object(
       JSONObject(
         ("ranges", pools.rangesJSON), ("exclude", pools.excludeJSON),

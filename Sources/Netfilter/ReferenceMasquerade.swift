@@ -98,7 +98,7 @@ public struct ReferenceMasquerade: Sendable {
 
 extension InstalledRule {
   /// The text of iptables' match `comment`.
-  fileprivate var matchedComment: String? {
+  var matchedComment: String? {
     data(of: "match") { match in
       guard match.first(NFTA_MATCH_NAME)?.string == "comment" else { return nil }
       return match.first(NFTA_MATCH_INFO)?.string
@@ -106,7 +106,7 @@ extension InstalledRule {
   }
 
   /// The chain that the rule jumps to.
-  fileprivate var target: String? {
+  var target: String? {
     data(of: "immediate") { immediate in
       immediate.first(NFTA_IMMEDIATE_DATA)?.nested.first(NFTA_DATA_VERDICT)?.nested
         .first(NFTA_VERDICT_CHAIN)?.string

@@ -247,7 +247,7 @@ extension InstalledRule {
   /// The set of a network's rule, or (nil) of any network's; nil for another rule. The comment is the
   /// network, the kind and the fingerprint.
   @inline(never)
-  fileprivate func overlaySet(of network: String?) -> String? {
+  func overlaySet(of network: String?) -> String? {
     let words = Array((comment ?? "").utf8)
     guard let first = words.firstIndex(of: UInt8(ascii: " ")),
       let last = words.lastIndex(of: UInt8(ascii: " ")), first < last

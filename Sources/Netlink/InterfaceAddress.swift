@@ -51,7 +51,8 @@ extension Request {
       header: ifaddrmsg(
         ifa_family: prefix.family.number, ifa_prefixlen: UInt8(prefix.length),
         ifa_flags: address.skipsDAD && prefix.family == .v6 ? UInt8(IFA_F_NODAD) : 0,
-        ifa_scope: UInt8(RT_SCOPE_UNIVERSE.rawValue), ifa_index: UInt32(address.index.rawValue)))
+        ifa_scope: UInt8(RT_SCOPE_UNIVERSE.rawValue),
+        ifa_index: UInt32(bitPattern: address.index.rawValue)))
     put(IFA_LOCAL, prefix.address.bytes)
     put(IFA_ADDRESS, prefix.address.bytes)
     if prefix.family == .v4, prefix.length <= 30, type != RTM_DELADDR {
@@ -79,7 +80,7 @@ extension Request {
   static func getAddresses(index: LinkIndex?, family: IPAddress.Family?) -> Request {
     var header = ifaddrmsg()
     header.ifa_family = family?.number ?? UInt8(AF_UNSPEC)
-    header.ifa_index = UInt32(index?.rawValue ?? 0)
+    header.ifa_index = UInt32(bitPattern: index?.rawValue ?? 0)
     return Request("list addresses", RTM_GETADDR, header: header)
   }
 }

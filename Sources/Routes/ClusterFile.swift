@@ -56,6 +56,12 @@ extension ClusterFile {
         error.errno == .noSuchFileOrDirectory ? .tryAgainLater : .io,
         "the cluster file: \(error)", details: "`humanz sync` writes it")
     }
+    try self.init(parsing: text, path: path)
+  }
+
+  /// Reads the content of the file at a path.
+  /// - Throws: error 6 where it is not JSON, 7 naming a key.
+  init(parsing text: [UInt8], path: String) throws(CNIError) {
     let json: JSON
     do throws(JSONError) { json = try JSON(parsing: text) } catch {
       throw CNIError(
@@ -143,7 +149,7 @@ extension ClusterFile {
     }
   }
 
-  private var json: JSON {
+  var json: JSON {
     .object(
       JSONObject(
         ("node", node.map { .string($0) }),

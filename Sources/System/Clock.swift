@@ -12,8 +12,9 @@ public enum Clock {
   }
 
   /// A time in UTC to the millisecond, as RFC 3339 writes it: `2026-01-31T12:00:00.000Z`.
-  /// - Precondition: it is not before 1970.
+  /// One before 1970, as a file's may be, is the first of 1970.
   public static func timestamp(_ time: timespec) -> String {
+    if time.tv_sec < 0 { return timestamp(timespec()) }
     let second = time.tv_sec % 86_400
     let ofDay = [second / 3600, second / 60 % 60, second % 60]
     let milliseconds = String(UInt64(time.tv_nsec / 1_000_000), digits: 3)

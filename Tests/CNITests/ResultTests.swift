@@ -33,6 +33,14 @@ import Testing
     #expect(ResultTable.sorted(written) == ResultTable.sorted(example))
   }
 
+  @Test func `lists in a result of a version without lists are in no other version's`() throws {
+    for list in ["5", "[{\"address\":\"10.1.2.3\"}]"] {
+      let result = try read(
+        "{\"cniVersion\":\"0.2.0\",\"interfaces\":\(list),\"ips\":\(list),\"routes\":\(list)}")
+      #expect(text(result, .v100) == "{\"cniVersion\":\"1.0.0\",\"dns\":{}}")
+    }
+  }
+
   @Test(arguments: versions)
   func `members keep their places`(version: ProtocolVersion) throws {
     let example =

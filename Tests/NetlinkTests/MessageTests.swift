@@ -90,6 +90,19 @@ import Testing
     #expect(message.withUnsafeBytes { Array(Messages($0)).isEmpty })
   }
 
+  @Test func `an address of a link whose number no link has is read and deleted`() throws {
+    let message = bytes(
+      "20000000 1400 0000 00000000 00000000 02200000 ffffffff 0800 0200 0a000001")
+    let address = try message.withUnsafeBytes { try #require(InterfaceAddress(Message($0))) }
+    #expect(address.index == -1)
+    let request = bytes(
+      """
+      28000000 1500 0100 00000000 00000000 02200000 ffffffff 0800 0200 0a000001
+      0800 0100 0a000001
+      """)
+    #expect(Array(Request.deleteAddress(address).bytes) == request)
+  }
+
   @Test func `an error carries the kernel's sentence, capped or not`() {
     let text = "0a00 0100 6261642e2e00 0000"  // NLMSGERR_ATTR_MSG "bad.."
     let capped = bytes(

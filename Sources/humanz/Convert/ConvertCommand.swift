@@ -17,7 +17,7 @@ func convertFile(_ arguments: Arguments) throws(CNIError) -> Int32 {
 
 extension JSON {
   /// The value as lines, indented by two spaces a level; a value without objects is on one line.
-  fileprivate var indentedLines: [String] {
+  var indentedLines: [String] {
     switch self {
     case .object(let object) where !object.isEmpty:
       return JSON.block(

@@ -249,6 +249,23 @@ def test_20000_ranges_take_a_time_in_proportion(network, record_property):
     assert many < 25 * few
 
 
+def test_an_attachment_of_thousands_of_addresses_is_deleted(network):
+    net = network(ranges=[[{"subnet": f"10.{n // 4096}.{n // 16 % 256}.{n % 16 * 16}/28"}] for n in range(5000)])
+    assert len(net.give("pod")) == 5000
+    net.call("CHECK", "pod", prevResult=net.results["pod"])
+    net.take_back("pod")
+    assert net.held() == {}
+
+
+def test_an_attachment_whose_namespace_has_a_long_path_is_deleted(network):
+    net = network(subnet="10.1.0.0/24")
+    path = "/" + "x" * 100_000
+    assert net.give("pod", namespace=path) == ["10.1.0.2"]
+    assert record(net, "pod")["netns"] == path
+    net.take_back("pod", namespace=path)
+    assert net.held() == {}
+
+
 def test_many_ranges_are_named_by_the_first_ones(network):
     ranges = [{"subnet": f"10.1.{n}.0/30"} for n in range(100)]
     net = network(ranges=[ranges + [{"subnet": "10.1.7.0/29"}]])

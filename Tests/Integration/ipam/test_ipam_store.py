@@ -649,3 +649,15 @@ def test_a_new_boot_looks_the_store_through_once(network):
     os.utime(network.directory, ns=(1, 1))
     network.take_back("pod")
     assert checked(network.directory) == {"10.1.0.3": "other eth0"}
+
+
+def test_a_lease_that_is_older_than_1970_by_its_file_is_shown_and_freed(network):
+    network.give("pod")
+    lease = network.directory / "10.1.0.2"
+    os.utime(lease, ns=(-(10 ** 18), -(10 ** 18)))
+    # The index is made anew, which looks at the time.
+    (network.directory / "attachments" / "pod:eth0").unlink()
+    assert "1970-01-01" in Tool(network.node).leases(network.configuration["name"])
+    network.give("other")
+    network.take_back("pod")
+    assert sorted(network.held()) == ["10.1.0.3"]

@@ -11,6 +11,7 @@ from lab.attachment import reaches
 from lab.conflist import Conflist
 from lab.isolated_node import ROOT, Node
 from lab.plugin_process import attachment, run_plugin
+from lab.stage_keys import known, of_every_plugin
 from lab.tool import Tool
 
 STAGES = {"bridge": "humanz-bridge", "ipam": "humanz-ipam", "route": "humanz-route"}
@@ -41,19 +42,6 @@ def rows(stage, head="key"):
             cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip("|")))
         found[key.strip("`")] = (kind, default, re.findall(r"`([^`]+)`", example), meaning)
     return found
-
-
-def known(name):
-    """The keys in a list of Stages/StageKeys.swift."""
-    text = (ROOT / "Sources/Stages/StageKeys.swift").read_text()
-    body = re.search(rf"static var {name}: KnownKeys \{{\s*KnownKeys\((.*?)\)\s*\}}", text, re.DOTALL)[1]
-    return set(re.findall(r"[A-Za-z]\w*", body))
-
-
-def of_every_plugin():
-    text = (ROOT / "Sources/CNI/KnownKeys.swift").read_text()
-    body = re.search(r"static var ofEveryPlugin: KnownKeys \{\s*KnownKeys\((.*?)\)\s*\}", text, re.DOTALL)[1]
-    return set(re.findall(r"[A-Za-z]\w*", body))
 
 
 @pytest.mark.parametrize("stage", STAGES)

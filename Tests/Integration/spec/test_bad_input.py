@@ -8,6 +8,7 @@ import pytest
 
 from lab.spec import BRIDGE, IPAM, PLUGINS, ROUTE
 from lab.plugin_process import run_plugin
+from lab.stage_keys import with_value
 
 every_plugin = pytest.mark.parametrize(
     "subject", [pytest.param((plugin, "1.0.0"), id=plugin) for plugin in PLUGINS], indirect=True)
@@ -164,28 +165,6 @@ for keys in KEYS.values():
     for key in ("runtimeConfig", "args"):
         if not any(other.startswith(f"{key}.") for other in keys):
             del keys[key]
-
-
-def with_value(configuration, path, value):
-    """The configuration with a value at a path such as `ranges[0][0].subnet`."""
-    configuration = json.loads(json.dumps(configuration))
-    steps = path.replace("]", "").replace("[", ".").split(".")
-    place = configuration
-    for step, next_step in zip(steps, steps[1:]):
-        inner = [] if next_step.isdigit() else {}
-        if isinstance(place, list):
-            if not place:
-                place.append(inner)
-            place = place[int(step)]
-        else:
-            if not place.get(step):
-                place[step] = inner
-            place = place[step]
-    if isinstance(place, list):
-        place[:] = [value]
-    else:
-        place[steps[-1]] = value
-    return configuration
 
 
 NEIGHBOURS = {"routes[0]": {"dst": "10.0.0.0/8"}, "peers[0]": {"subnet": "10.9.0.0/24",
