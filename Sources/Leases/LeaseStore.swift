@@ -50,6 +50,7 @@ public struct LeaseStore: ~Copyable {
       if let directory = try leases.directory(attachmentFolder, make: true) { return directory }
     } catch {
       guard !make, [.noSpace, .readOnlyFileSystem].contains(error.errno) else { throw error }
+      if let directory = try leases.directory(attachmentFolder, make: false) { return directory }
     }
     return try leases.directory(".", make: false)!
   }

@@ -133,7 +133,9 @@ private func requireNetworkNamespace(
 ) throws(NetlinkError) {
   var fileSystem = statfs()
   guard fstatfs(descriptor, &fileSystem) == 0 else { throw .last(attempt) }
-  guard Int(fileSystem.f_type) == NSFS_MAGIC, humanz_namespace_type(descriptor) == CLONE_NEWNET
+  let type = Int(fileSystem.f_type) == NSFS_MAGIC ? humanz_namespace_type(descriptor) : 0
+  guard type >= 0 else { throw .last(attempt) }
+  guard type == CLONE_NEWNET
   else {
     throw NetlinkError(
       attempt: attempt, errno: .invalidArgument, text: "it is not a network namespace")
