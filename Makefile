@@ -95,7 +95,7 @@ endif
 NEEDS_BUILD := libmnl-dev pkg-config
 endif
 NEEDS_DEMO := iproute2 iputils-ping curl python3
-NEEDS_TEST := $(NEEDS_DEMO) procps man-db valgrind libmnl-dev pkg-config python3-pytest python3-hypothesis containernetworking-plugins \
+NEEDS_TEST := $(NEEDS_DEMO) graphviz procps man-db valgrind libmnl-dev pkg-config python3-pytest python3-hypothesis containernetworking-plugins \
   busybox-static nftables iptables strace arping binutils podman containerd runc python3-grpcio \
   bird2 frr gcc spin systemd prometheus logrotate buildah openssl python3-yaml python3-kubernetes zsh fish tcpdump ethtool $(if $(shell command -v kubectl),,kubernetes-client)
 NEEDS_TEST_ARM64 := $(NEEDS_TEST) qemu-user-static qemu-system-arm kmod

@@ -14,15 +14,15 @@ _humanz() {
   for ((index = 1; index < COMP_CWORD; index++)); do
     word=${COMP_WORDS[index]}
     case $word in
-      --conflist | --data-dir | --node | --cluster-file | --kubectl | --kubeconfig | --metrics | --ifname | \
-        --bin-dir | --conf-dir | --from | --container-id | --args | --capability-args | --valid) ((index++)) ;;
+      --conflist | --data-dir | --node | --cluster-file | --kubectl | --kubeconfig | --metrics | --heartbeat | \
+        --ifname | --bin-dir | --conf-dir | --from | --container-id | --args | --capability-args | --valid) ((index++)) ;;
       -*) ;;
       *) if [[ -z $command ]]; then command=$word; else ((operands++)); fi ;;
     esac
   done
 
   case $previous in
-    --conflist | --cluster-file | --kubectl | --kubeconfig | --metrics)
+    --conflist | --cluster-file | --kubectl | --kubeconfig | --metrics | --heartbeat)
       mapfile -t COMPREPLY < <(compgen -f -- "$current")
       return ;;
     --data-dir | --bin-dir | --conf-dir | --from)
@@ -36,8 +36,8 @@ _humanz() {
     ports) options='--json --wide --help' ;;
     leases) options='--json --wide --data-dir --conflist --help' ;;
     release) options='--data-dir --conflist --help' ;;
-    routes) options='--json --wide --conflist --help' ;;
-    sync) options='--node --watch --kubectl --kubeconfig --cluster-file --metrics --help' ;;
+    routes) options='--json --dot --wide --conflist --help' ;;
+    sync) options='--node --watch --kubectl --kubeconfig --cluster-file --metrics --heartbeat --help' ;;
     lint) options='--json --help' ;;
     install) options='--bin-dir --conf-dir --from --conflist --help' ;;
     uninstall) options='--bin-dir --conf-dir --network --help' ;;

@@ -29,6 +29,7 @@ complete -c humanz -n __fish_use_subcommand -a help -d 'show the help of a comma
 
 complete -c humanz -n '__fish_use_subcommand; or __humanz_is ports leases routes lint' -l json -d 'print JSON for a program'
 complete -c humanz -n '__fish_use_subcommand; or __humanz_is ports leases routes' -l wide -d 'cut nothing'
+complete -c humanz -n '__humanz_is routes' -l dot -d 'print a graph for dot -Tsvg'
 complete -c humanz -n '__humanz_is leases release routes' -l conflist -rF -d 'the networks of this file alone'
 complete -c humanz -n '__humanz_is leases release' -l data-dir -x -a '(__fish_complete_directories)' -d 'the stores in this folder alone'
 complete -c humanz -n '__humanz_is leases release' -a '(__humanz_networks)' -d network
@@ -38,6 +39,7 @@ complete -c humanz -n '__humanz_is sync' -l watch -d 'go on following'
 complete -c humanz -n '__humanz_is sync' -l kubectl -rF -d 'start this kubectl'
 complete -c humanz -n '__humanz_is sync' -l kubeconfig -rF -d 'what kubectl uses'
 complete -c humanz -n '__humanz_is sync' -l metrics -rF -d 'write metrics to this file'
+complete -c humanz -n '__humanz_is sync' -l heartbeat -rF -d 'write this file every ten seconds'
 complete -c humanz -n '__humanz_is sync lint convert' -F
 complete -c humanz -n '__humanz_is sync' -l cluster-file -rF -d 'the file to write'
 

@@ -84,30 +84,6 @@ public struct ForwardAccept: Sendable {
     return names
   }
 
-  /// The chains that forwarded packets pass, as `droppingChains` names them: those whose policy is to
-  /// accept, and those whose policy is to drop.
-  public static func chains(
-    _ socket: borrowing NetfilterSocket
-  ) throws(NetlinkError) -> (accepting: [String], dropping: [String]) {
-    var (accepting, dropping): ([String], [String]) = ([], [])
-    for chain in try socket.baseChains() where chain.isForeignForward {
-      if chain.drops {
-        dropping.append(chain.sentenceName)
-      } else {
-        accepting.append(chain.sentenceName)
-      }
-    }
-    for family in [IPAddress.Family.v4, .v6] {
-      let chain = try LegacyForward(family, comment: "")
-      if chain.drops {
-        dropping.append(chain.description)
-      } else if chain.isThere {
-        accepting.append(chain.description)
-      }
-    }
-    return (accepting, dropping)
-  }
-
   // MARK: - Changing chains
 
   private enum Goal {
@@ -194,18 +170,19 @@ public struct ForwardAccept: Sendable {
 }
 
 extension Chain {
-  fileprivate var drops: Bool { policy == UInt32(NF_DROP) }
+  var drops: Bool { policy == UInt32(NF_DROP) }
 
-  fileprivate var sentenceName: String { "nftables chain \(description)" }
+  /// As `ForwardAccept` and `ForwardChain` name it, for a person.
+  var sentenceName: String { "nftables chain \(description)" }
 
   /// Whether it is somebody else's filter at the forward hook.
-  fileprivate var isForeignForward: Bool {
+  var isForeignForward: Bool {
     family != .netdev && type == "filter" && hook == NF_INET_FORWARD.rawValue && table != tableName
   }
 }
 
 extension TableFamily {
-  fileprivate func carries(_ family: IPAddress.Family) -> Bool {
+  func carries(_ family: IPAddress.Family) -> Bool {
     self == .inet || self == (family == .v4 ? .ip : .ip6)
   }
 }

@@ -34,7 +34,7 @@ struct LegacyForward: CustomStringConvertible {
     accepts = chain?.accepts(comment: comment, family) ?? []
   }
 
-  var description: String { "\(tables.program) chain FORWARD" }
+  var description: String { tables.forward }
 
   private var tables: LegacyTables { LegacyTables(family: family) }
 
@@ -77,6 +77,11 @@ struct LegacyChain {
 
   let drops: Bool
   let rules: [Entry]
+  let family: IPAddress.Family
+  /// All rules of the table.
+  let table: ArraySlice<UInt8>
+  /// Where the chain's first rule begins in it, and the rule that stands for the policy.
+  let (forward, policy): (Int, Int)
 
   /// nil where there is no such table. Asking the kernel for a table makes it, so only a table that is
   /// listed is asked for.
@@ -138,6 +143,9 @@ struct LegacyChain {
       rest = rest.dropFirst(next)
     }
     self.rules = rules
+    self.family = family
+    self.table = table
+    (self.forward, self.policy) = (forward, policy)
     drops = LegacyChain.drops(table.dropFirst(policy), family)
   }
 
@@ -149,7 +157,7 @@ struct LegacyChain {
   }
 
   /// Where a rule's target begins and where the next rule does; nil where the bytes are too few.
-  private static func offsets(
+  static func offsets(
     of entry: Entry, _ family: IPAddress.Family
   ) -> (target: Int, next: Int)? {
     let size = family == .v4 ? MemoryLayout<ipt_entry>.size : MemoryLayout<ip6t_entry>.size

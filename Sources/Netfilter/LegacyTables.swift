@@ -12,6 +12,9 @@ struct LegacyTables {
 
   var program: String { family == .v4 ? "iptables-legacy" : "ip6tables-legacy" }
 
+  /// The chain FORWARD, for a person.
+  var forward: String { "\(program) chain FORWARD" }
+
   /// Whether the program is installed.
   var canBeChanged: Bool { executablePath(of: program) != nil }
 

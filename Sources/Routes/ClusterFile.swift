@@ -121,32 +121,9 @@ extension ClusterFile {
   /// Its folder is made, 0755, where only that is missing.
   /// - Throws: error 5; the old file stays.
   public func write(to path: String) throws(CNIError) {
-    let bytes = Array(path.utf8)
-    let start = bytes.lastIndex(of: UInt8(ascii: "/")).map { $0 + 1 } ?? 0
-    let name = String(decoding: bytes[start...])
-    let folder = start > 0 ? String(decoding: bytes[..<start]) : "."
-    mkdir(folder, 0o755)
-    do throws(SystemError) { try replace(name, in: folder, path) } catch { throw CNIError(error) }
-  }
-
-  private func replace(_ name: String, in folderPath: String, _ path: String) throws(SystemError) {
-    let folder = try FileDescriptor(path: folderPath, flags: O_RDONLY | O_DIRECTORY)
-    // Only a process that was killed leaves this one: the node's lock keeps others out.
-    let new = ".\(name).new"
-    unlinkat(folder.rawValue, new, 0)
-    let raw = humanz_openat(
-      folder.rawValue, new, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
-    guard raw >= 0 else { throw .last("write \(path)") }
-    let file = FileDescriptor(raw)
-    do throws(SystemError) {
-      try file.writeAll(path, json.text + [0x0a])
-      guard fsync(raw) == 0, renameat(folder.rawValue, new, folder.rawValue, name) == 0 else {
-        throw .last("write \(path)")
-      }
-    } catch {
-      unlinkat(folder.rawValue, new, 0)
-      throw error
-    }
+    let name = path.fields(separatedBy: "/").last ?? ""
+    mkdir(path.keeping(bytes: path.utf8.count - name.utf8.count), 0o755)
+    do { try Directory.replaceFile(at: path, json.text + [0x0a]) } catch { throw CNIError(error) }
   }
 
   var json: JSON {

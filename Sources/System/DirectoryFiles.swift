@@ -50,6 +50,38 @@ extension Directory {
     }
   }
 
+  /// Replaces a file in one step: a reader finds the old file or the new one, whole.
+  /// - Parameters:
+  ///   - mode: the file's permissions, whatever the umask is.
+  ///   - durable: whether this holds after a crash, too.
+  /// - Throws: the old file stays.
+  public borrowing func replace(
+    _ name: String, _ bytes: [UInt8], mode: mode_t = 0o600, durable: Bool = true
+  ) throws(SystemError) {
+    // Runtimes read no file whose name begins with a dot.
+    let new = ".\(name).new"
+    do throws(SystemError) {
+      try write(new, bytes, durable: durable)
+      if mode != 0o600 { try setMode(of: new, mode) }
+      try rename(new, to: name)
+    } catch {
+      unlinkat(rawValue, new, 0)
+      throw SystemError("write \(path(of: name))", error.errno)
+    }
+  }
+
+  /// The same for the file at an absolute path. Links on the way are followed as `Directory` does.
+  public static func replaceFile(
+    at path: String, _ bytes: [UInt8], mode: mode_t = 0o600, durable: Bool = true
+  ) throws(SystemError) {
+    let name = path.fields(separatedBy: "/").last ?? ""
+    let folder = path.keeping(bytes: path.utf8.count - name.utf8.count)
+    guard let directory = try Directory(path: folder, make: false) else {
+      throw SystemError("write \(path)", .noSuchFileOrDirectory)
+    }
+    try directory.replace(name, bytes, mode: mode, durable: durable)
+  }
+
   /// Opens a new file. An existing file is never truncated: it may be a lease that has a second name.
   private borrowing func make(_ name: String) throws(SystemError) -> Int32 {
     for _ in 0..<2 {

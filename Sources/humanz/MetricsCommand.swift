@@ -16,25 +16,8 @@ func printMetrics(_ arguments: Arguments) throws(CNIError) -> Int32 {
 
 /// Writes the node's metrics to a file in one step, readable by all; reports a failure on stderr.
 func writeMetrics(to path: String) {
-  do throws(CNIError) {
-    let text = try Metrics().text
-    do throws(SystemError) { try replaceFile(path, with: text) } catch { throw CNIError(error) }
-  } catch {
+  do throws(CNIError) { replaceFile(path, with: try Metrics().text) } catch {
     Output.complain(error)
-  }
-}
-
-private func replaceFile(_ path: String, with text: String) throws(SystemError) {
-  let new = "\(path).new"
-  unlink(new)
-  let file = try FileDescriptor(
-    path: new, flags: O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o644)
-  do throws(SystemError) {
-    try file.writeAll(path, Array(text.utf8))
-    guard rename(new, path) == 0 else { throw .last("write \(path)") }
-  } catch {
-    unlink(new)
-    throw error
   }
 }
 
@@ -131,7 +114,7 @@ struct Metrics {
   }
 
   private mutating func add(_ labels: [(name: String, value: String)], _ value: String) {
-    let list = labels.map { "\($0.name)=\"\(Metrics.escaped($0.value))\"" }.joined(separator: ",")
+    let list = labels.map { "\($0.name)=\"\(escaped($0.value))\"" }.joined(separator: ",")
     text += "\(name)\(list.isEmpty ? "" : "{\(list)}") \(value)\n"
   }
 
@@ -139,17 +122,6 @@ struct Metrics {
     for (values, count) in counts.all {
       add(zip(labels, values).map { (name: $0, value: $1) }, "\(count)")
     }
-  }
-
-  private static func escaped(_ value: String) -> String {
-    var bytes: [UInt8] = []
-    for byte in Array(printable(value).utf8) {
-      if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") {
-        bytes.append(UInt8(ascii: "\\"))
-      }
-      bytes.append(byte)
-    }
-    return String(decoding: bytes)
   }
 }
 

@@ -8,7 +8,9 @@ func showRoutes(_ arguments: Arguments) throws(CNIError) -> Int32 {
   let configured = try ConfiguredNetworks(file: arguments["--conflist"])
   for complaint in configured.complaints { Output.complain(complaint) }
   let report = try RouteReport(configured.routed)
-  if arguments.has("--json") {
+  if arguments.has("--dot") {
+    try Output.print(report.graph)
+  } else if arguments.has("--json") {
     try Output.print(report.json)
   } else {
     try Output.print(report.lines(wide: arguments.has("--wide")))

@@ -61,6 +61,7 @@ import Testing
       let cut = chain(table, family, bytes: Array(table.bytes[..<count]))
       #expect(cut.rules.count <= 4 && (cut.drops == false || count > table.policy))
       _ = cut.accepts(comment: "humanz demo", family)
+      _ = ending(cut)
     }
     var random = SystemRandomNumberGenerator()
     for _ in 0..<2000 {
@@ -73,6 +74,28 @@ import Testing
         table, family, bytes: damaged, forward: .random(in: 0...5000), policy: .random(in: 0...5000)
       )
       _ = chain.accepts(comment: "humanz demo", family)
+      _ = ending(chain)
+    }
+  }
+
+  private func ending(_ chain: LegacyChain) -> ForwardChain.Rules {
+    var walk = RuleWalk(rules: chain.allRules)
+    return walk.rules(of: "\(chain.forward)")
+  }
+
+  @Test func `a way through chains ends, and at the first rule that decides`() {
+    typealias Rule = RuleWalk.Rule
+    let cases: [([RuleWalk.Effect], ForwardChain.Rules)] = [
+      ([], .pass), ([.nothing], .pass), ([.drop], .dropAll), ([.accept, .drop], .pass),
+      ([.unknown, .drop], .dropRest), ([.return, .drop], .pass),
+      // A chain that leads to itself, which the kernel does not permit.
+      ([.jump("chain", comesBack: true), .drop], .dropAll),
+      ([.jump("nowhere", comesBack: true), .drop], .dropAll),
+      ([.jump("nowhere", comesBack: false), .drop], .pass),
+    ]
+    for (effects, expected) in cases {
+      var walk = RuleWalk(rules: effects.map { Rule(chain: "chain", effect: $0) })
+      #expect(walk.rules(of: "chain") == expected, "\(effects)")
     }
   }
 }

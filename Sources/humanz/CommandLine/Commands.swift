@@ -47,7 +47,11 @@ var commands: [Command] {
       run: releaseAddress),
     Command(
       "routes", "Shows the node's routes to other nodes' pods, forwarding and firewalls",
-      forms: ["[--json] [--wide] [--conflist FILE]"], options: [json, wide, conflist],
+      forms: ["[--json | --dot] [--wide] [--conflist FILE]"],
+      options: [
+        json, Option("--dot", nil, "print a graph of nodes and subnets for `dot -Tsvg`"), wide,
+        conflist,
+      ],
       notes: "Exit status 1: something is wrong with them.", run: showRoutes),
     Command(
       "sync", "Makes the nodes of a Kubernetes cluster this node's cluster file and routes",
@@ -56,6 +60,7 @@ var commands: [Command] {
         "--node NAME --watch  <EVENTS",
         "--node NAME [--watch] --kubectl PATH [--kubeconfig FILE]",
         "--watch CONFLIST",
+        "--heartbeat FILE",
       ], operands: 0...1,
       options: [
         Option("--node", "NAME", "this node's name, as `kubectl get nodes` has it"),
@@ -65,13 +70,15 @@ var commands: [Command] {
         Option(
           "--cluster-file", "FILE", "the file to write, instead of \(ClusterFile.defaultPath)"),
         Option("--metrics", "FILE", "with --watch: write the node's metrics to this file"),
+        Option("--heartbeat", "FILE", "with --watch: write this file every ten seconds"),
       ],
       notes: """
         NODES is what `kubectl get nodes -o json` prints. EVENTS is what it prints with --watch, with or
         without --output-watch-events; the end of EVENTS is an error. With --kubectl the nodes are listed
         again at least every ten minutes. With CONFLIST the routes are those to the peers that it names.
         With --watch the routes are repaired within a second of a change that the kernel tells of, and
-        compared every ten seconds. Without: exit status 1 where a node is left out.
+        compared every ten seconds. Without: exit status 1 where a node is left out. --heartbeat FILE alone:
+        exit status 1 where that file was not written for a minute, because a sync hangs or has ended.
         """, run: synchronize),
     Command(
       "lint", "Finds what is wrong in configurations, and around them on this node",

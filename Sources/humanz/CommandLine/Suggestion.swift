@@ -17,7 +17,7 @@ func suggestion(for word: String, among names: [String]) -> String {
 /// The number of letters to add, leave out, change or swap with their neighbour. Case does not
 /// matter.
 private func editDistance(_ left: String, _ right: String) -> Int {
-  let (left, right) = (lowercase(left), lowercase(right))
+  let (left, right) = (left.utf8.map(uppercase), right.utf8.map(uppercase))
   // Keys are short: a longer word is none of them.
   guard left.count <= 64, right.count <= 64 else { return .max / 3 }
   var before: [Int] = []
@@ -36,8 +36,4 @@ private func editDistance(_ left: String, _ right: String) -> Int {
     previous = current
   }
   return previous[right.count]
-}
-
-private func lowercase(_ word: String) -> [UInt8] {
-  word.utf8.map { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) ? $0 + 32 : $0 }
 }

@@ -177,12 +177,8 @@ private final class Folder {
   }
 
   func write(_ name: String, _ bytes: [UInt8], _ mode: mode_t) throws(CNIError) {
-    // Runtimes ignore files whose name begins with a dot.
-    let new = ".\(name).new"
     do throws(SystemError) {
-      try directory.write(new, bytes, durable: true)
-      try directory.setMode(of: new, mode)
-      try directory.rename(new, to: name)
+      try directory.replace(name, bytes, mode: mode)
       try directory.sync()
     } catch {
       throw CNIError(error)

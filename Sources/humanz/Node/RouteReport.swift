@@ -18,6 +18,8 @@ struct RouteReport {
     let via: [String]
     let devices: [String]
     let state: String
+    /// The other node's name, or else its address; nil for what is no other node's.
+    var peer: String?
     /// Whom the route is for; nil if it is not needed.
     let purpose: String?
     /// What is wrong, in a sentence; nil if nothing is.
@@ -103,6 +105,7 @@ struct RouteReport {
       Row(
         network: network, destination: route.destination.description, via: via, devices: devices,
         state: isOwn ? "own subnet" : finding.state.description,
+        peer: finding.peer.flatMap { $0.name ?? $0.via.first?.description },
         purpose: isOwn ? "this node's pods" : finding.peer?.description,
         problem: problem))
   }
@@ -145,32 +148,34 @@ struct RouteReport {
 
   private mutating func readFirewalls(_ networks: [RoutedNetwork]) throws(CNIError) {
     try netfilterSteps { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
-      let chains = try ForwardAccept.chains(socket)
-      for chain in chains.accepting { appendForward(chain, "accept", []) }
-      for chain in chains.dropping {
+      for chain in try ForwardChain.all(socket) {
         var dropped: [String] = []
-        for network in networks where network.forward {
+        for network in networks where chain.drops && network.forward {
           let accept = ForwardAccept(
             network: network.name.description, prefixes: network.network)
-          if try accept.droppingChains(socket).contains(chain) {
+          if try accept.droppingChains(socket).contains(chain.name) {
             dropped.append(network.name.description)
-            problems.append("\(network.name): \(chain) drops its packets by its policy")
+            problems.append("\(network.name): \(chain.name) drops its packets by its policy")
           }
         }
-        appendForward(chain, "drop", dropped)
+        for network in networks
+        where chain.rules == .dropAll && network.families.contains(where: chain.families.contains) {
+          dropped = dropped.filter { $0 != "\(network.name)" } + ["\(network.name)"]
+          problems.append(
+            "\(network.name): a rule of \(chain.name) drops every packet: accept the network's before it"
+          )
+        }
+        forward.append(
+          .object(
+            JSONObject(
+              ("chain", .string(chain.name)), ("policy", .string(chain.drops ? "drop" : "accept")),
+              ("rules", .string(chain.rules.words)),
+              ("drops", .array(dropped.map { .string($0) })))))
       }
       for network in try Masquerade.networks(socket) {
         masquerade.append(row(("network", network)))
       }
     }
-  }
-
-  private mutating func appendForward(_ chain: String, _ policy: String, _ dropped: [String]) {
-    forward.append(
-      .object(
-        JSONObject(
-          ("chain", .string(chain)), ("policy", .string(policy)),
-          ("drops", .array(dropped.map { .string($0) })))))
   }
 
   // MARK: - Printing
@@ -204,7 +209,10 @@ struct RouteReport {
   private func notes(_ title: String) -> [String] {
     switch title {
     case "forward":
-      return ["Only policies are examined. Rules: `iptables -S FORWARD`, `nft list ruleset`"]
+      return [
+        "drop all: a rule drops or rejects every packet; drop the rest: what no rule before it accepts.",
+        "Rules with conditions are not examined: `iptables -S FORWARD`, `nft list ruleset`",
+      ]
     case "reverse path filter"
     where filters.contains { $0.object?["mode"]?.string == "strict" }:
       return ["strict: a packet is dropped if the way back to its sender is another link"]
@@ -215,7 +223,8 @@ struct RouteReport {
   /// A table of objects with the same members.
   private static func table(_ title: String, _ rows: [JSON], _ wide: Bool) -> [String] {
     guard let first = rows.first?.object else { return ["\(title): none"] }
-    var table = Table(first.members.map { uppercase($0.name) })
+    var table = Table(
+      first.members.map { String(decoding: Array($0.name.utf8).map(uppercase)) })
     for row in rows { table.append(row.object?.members.map { word($0.value) } ?? []) }
     return ["\(title):"] + indented(table.lines(wide: wide))
   }
@@ -227,12 +236,14 @@ struct RouteReport {
   }
 }
 
-/// An ASCII word in capitals. The standard library's function would add Unicode's tables to the program.
-private func uppercase(_ word: String) -> String {
-  String(
-    decoding: Array(word.utf8).map {
-      (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0) ? $0 - 32 : $0
-    })
+extension ForwardChain.Rules {
+  fileprivate var words: String {
+    switch self {
+    case .pass: ""
+    case .dropAll: "drop all"
+    case .dropRest: "drop the rest"
+    }
+  }
 }
 
 extension RouteReport.Row {

@@ -16,6 +16,18 @@ func printable(_ text: String, isLine: Bool = true) -> String {
   return String(clean)
 }
 
+/// The text between quotation marks, as Prometheus and Graphviz read it.
+func escaped(_ text: String) -> String {
+  var bytes: [UInt8] = []
+  for byte in Array(printable(text).utf8) {
+    if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") {
+      bytes.append(UInt8(ascii: "\\"))
+    }
+    bytes.append(byte)
+  }
+  return String(decoding: bytes)
+}
+
 /// JSON text with an escape in place of each such character: a program still reads the same value.
 func printableJSON(_ text: [UInt8]) -> [UInt8] {
   if text.allSatisfy({ $0 >= 0x20 && $0 < 0x7f }) { return text }

@@ -74,7 +74,7 @@ struct Runtime {
   private func check(_ attachment: RuntimeAttachment) throws(CNIError) {
     try requires(.v040, "CHECK")
     guard !network.disableCheck else { return }
-    guard let result = cache.load(attachment.attachment)?.result else {
+    guard let result = cache.load(attachment.attachment).map({ inVersion($0.result) }) else {
       throw CNIError(
         .unknownContainer, "there is no kept result of an ADD for this attachment to check")
     }
@@ -85,7 +85,8 @@ struct Runtime {
 
   /// DEL in reverse order; each plugin gets the kept result if there is one.
   private func del(_ attachment: RuntimeAttachment) throws(CNIError) {
-    let result = version >= .v040 ? cache.load(attachment.attachment)?.result : nil
+    let result =
+      version >= .v040 ? cache.load(attachment.attachment).map { inVersion($0.result) } : nil
     for plugin in network.plugins.reversed() {
       _ = try run(.del, plugin, prevResult: result, attachment)
     }
@@ -191,6 +192,16 @@ struct Runtime {
       }
       if !runtimeConfig.isEmpty { object["runtimeConfig"] = .object(runtimeConfig) }
     }
+    return .object(object)
+  }
+
+  /// A kept result with the version that the file has now, which may be another one than at the ADD. Since
+  /// 0.3.0 the forms differ only in keys that a reader of another version ignores.
+  private func inVersion(_ result: JSON) -> JSON {
+    guard var object = result.object, object["ip4"] == nil, object["ip6"] == nil else {
+      return result
+    }
+    object["cniVersion"] = .string(version.description)
     return .object(object)
   }
 

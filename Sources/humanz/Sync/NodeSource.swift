@@ -10,7 +10,7 @@ struct NodeSource {
     case stdin
     /// kubectl starts at this time, in microseconds.
     case waiting(until: Int)
-    case listing(RunningProgram)
+    case listing(RunningProgram, since: Int)
     case watching(RunningProgram, since: Int)
   }
 
@@ -26,6 +26,8 @@ struct NodeSource {
 
   /// The server ends a watch after this time, in seconds; then all nodes are listed again.
   private static let watchTime = 570
+  /// The longest time for a list, in seconds.
+  private static let listTime = 120
   private static let longestPause = 30
 
   private let kubectl: String
@@ -60,15 +62,18 @@ struct NodeSource {
     switch state {
     case .stdin: STDIN_FILENO
     case .waiting: -1
-    case .listing(let program), .watching(let program, _): program.output.rawValue
+    case .listing(let program, _), .watching(let program, _): program.output.rawValue
     }
   }
 
   /// When to call `advance` even if nothing can be read, in microseconds of `Clock`; nil for never.
   var deadline: Int? {
     switch state {
-    case .stdin, .listing: nil
+    case .stdin: nil
     case .waiting(let time): time
+    // In case the server accepts the request and never answers. (With kubectl's --request-timeout, kubectl does
+    // not use a pod's service account.)
+    case .listing(_, let since): since + NodeSource.listTime * 1_000_000
     // In case the server does not end the watch.
     case .watching(_, let since): since + (NodeSource.watchTime + 30) * 1_000_000
     }
@@ -81,8 +86,12 @@ struct NodeSource {
       state = .waiting(until: 0)
       return .ended
     }
+    if case .listing = state {
+      fail("kubectl has listed no nodes for \(NodeSource.listTime) s")
+      return .nothing
+    }
     do throws(CNIError) {
-      state = .listing(try start("/api/v1/nodes"))
+      state = .listing(try start("/api/v1/nodes"), since: Clock.microseconds())
     } catch {
       fail()
       throw error
@@ -100,7 +109,7 @@ struct NodeSource {
         return try StandardStream.readAvailableInput().map { .bytes($0) } ?? .ended
       case .waiting:
         return .nothing
-      case .listing(let program):
+      case .listing(let program, _):
         if let bytes = try program.readAvailableOutput() { return .bytes(bytes) }
         status = program.end()
         if watches { listEnded(status: status, version: version) }

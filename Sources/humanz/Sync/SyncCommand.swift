@@ -11,6 +11,11 @@ import System
 
 /// `humanz sync`.
 func synchronize(_ arguments: Arguments) throws(CNIError) -> Int32 {
+  let heartbeat = try arguments.path("--heartbeat")
+  if let heartbeat, !arguments.has("--watch") {
+    guard arguments["--node"] == nil else { throw .wrongUsage("--heartbeat needs --watch") }
+    return try checkHeartbeat(heartbeat)
+  }
   if arguments["--node"] == nil {
     guard let file = arguments.operands.first, arguments.has("--watch") else {
       throw .wrongUsage("--node NAME is required, or --watch CONFLIST")
@@ -18,13 +23,15 @@ func synchronize(_ arguments: Arguments) throws(CNIError) -> Int32 {
     for option in ["--cluster-file", "--kubectl", "--kubeconfig"] where arguments.has(option) {
       throw .wrongUsage("\(option) needs --node NAME")
     }
-    return try watch(RouteKeeper(file: file), try arguments.path("--metrics"))
+    return try watch(RouteKeeper(file: file), try arguments.path("--metrics"), heartbeat)
   }
   guard arguments.operands.isEmpty else {
     throw .wrongUsage("--node NAME and CONFLIST exclude each other")
   }
   var follower = try ClusterFollower(arguments)
-  if arguments.has("--watch") { return try watch(follower, try arguments.path("--metrics")) }
+  if arguments.has("--watch") {
+    return try watch(follower, try arguments.path("--metrics"), heartbeat)
+  }
   return try follower.runOnce()
 }
 
@@ -48,9 +55,11 @@ private let lookInterval = 500_000
 private let longestInterval = 10_000_000
 
 /// Follows a source and the kernel until a signal ends the process.
-/// - Parameter metrics: the file to write after each look; nil for none.
+/// - Parameters:
+///   - metrics: the file to write after each look; nil for none.
+///   - heartbeat: the same for a file that is empty, by whose age a supervisor knows that this goes on.
 private func watch<Source: Watcher>(
-  _ source: Source, _ metrics: String?
+  _ source: Source, _ metrics: String?, _ heartbeat: String?
 ) throws(CNIError) -> Int32 {
   var source = source
   let signals: TerminationSignals
@@ -81,6 +90,30 @@ private func watch<Source: Watcher>(
     firstNotification = nil
     lastLook = Clock.microseconds()
     if let metrics { writeMetrics(to: metrics) }
+    if let heartbeat { replaceFile(heartbeat, with: "") }
+  }
+}
+
+/// How old a heartbeat may be: six looks, in seconds.
+private let heartbeatLimit = 60
+
+/// - Returns: 1 where the heartbeat is missing or too old.
+private func checkHeartbeat(_ path: String) throws(CNIError) -> Int32 {
+  var (status, now) = (stat(), timespec())
+  clock_gettime(CLOCK_REALTIME, &now)
+  guard stat(path, &status) == 0 else { throw CNIError(.last("look at \(path)")) }
+  let age = now.tv_sec - status.st_mtim.tv_sec
+  guard age > heartbeatLimit else { return 0 }
+  Output.complain("\(path) is \(age) seconds old: `humanz sync` hangs, or has ended")
+  return 1
+}
+
+/// Replaces a file in one step, readable for all; a failure is a complaint.
+func replaceFile(_ path: String, with text: String) {
+  do throws(SystemError) {
+    try Directory.replaceFile(at: path, Array(text.utf8), mode: 0o644, durable: false)
+  } catch {
+    Output.complain("\(error)")
   }
 }
 

@@ -24,6 +24,7 @@ from lab.waiting import eventually
 README = Document(ROOT / "deploy/README.md")
 OUTAGE = float(os.environ.get("HUMANZ_OUTAGE", 10))
 SERVER = "192.168.0.250"
+HEARTBEAT = "/run/humanz/sync.heartbeat"
 BIN = PLACES["/opt/cni/bin"]
 
 
@@ -150,6 +151,15 @@ def test_node_changes_server_outage_and_upgrade_lose_no_ping(tmp_path):
             eventually(lambda: routes(one.node).get("10.244.3.0/24") == "192.168.0.33")
             server.tell("DELETED", members[2])
             eventually(lambda: "10.244.3.0/24" not in routes(one.node))
+
+            # A sync that hangs is not alive, and is started anew.
+            one.signal("STOP")
+            assert one.is_alive()
+            os.utime(one.node.path(HEARTBEAT), (time.time() - 70,) * 2)
+            assert not one.is_alive() and two.is_alive()
+            one.restart()
+            eventually(one.is_alive)
+            eventually(one.is_ready)
 
         # The API server stops and starts again.
         time.sleep(OUTAGE)

@@ -229,3 +229,50 @@ def test_killed_at_any_call_with_its_own_kubectl_it_leaves_file_and_routes_whole
 def test_a_kubectl_that_is_not_there_is_named(node1):
     done = node1.run(*command("sync", "--node", "node1", "--kubectl", "/nowhere/kubectl"), check=False)
     assert done.returncode == 1 and "/nowhere/kubectl" in done.stderr
+
+
+HEARTBEAT = "/run/humanz/sync.heartbeat"
+
+
+def is_alive(node):
+    """What a supervisor's probe says."""
+    done = node.run(*command("sync", "--heartbeat", HEARTBEAT), check=False)
+    assert done.returncode in (0, 1), done
+    assert done.returncode == 0 or HEARTBEAT in done.stderr
+    return done.returncode == 0
+
+
+def age(node, seconds):
+    """Makes the heartbeat older."""
+    last = node.path(HEARTBEAT).stat().st_mtime
+    os.utime(node.path(HEARTBEAT), (last - seconds,) * 2)
+
+
+def test_a_sync_that_hangs_is_told_by_its_heartbeat(node1):
+    assert not is_alive(node1)
+    with APIServer(node1, *(member(n) for n in (1, 2))):
+        process = start(node1, *command("sync", "--node", "node1", "--watch", "--kubectl", "kubectl",
+                                        "--kubeconfig", KUBECONFIG, "--heartbeat", HEARTBEAT))
+        eventually(lambda: routes(node1) == expected(2))
+        eventually(lambda: node1.path(HEARTBEAT).exists())
+        os.kill(child(process), signal.SIGSTOP)
+        assert is_alive(node1)
+        age(node1, 50)
+        assert is_alive(node1)
+        age(node1, 20)
+        assert not is_alive(node1)
+        # It goes on, and with it the heartbeat: at the next look of every ten seconds.
+        os.kill(child(process), signal.SIGCONT)
+        eventually(lambda: is_alive(node1), seconds=20)
+    # Without the API server it does all that it can.
+    age(node1, 70)
+    eventually(lambda: is_alive(node1), seconds=20)
+    assert process.poll() is None
+    os.kill(child(process), signal.SIGKILL)
+    age(node1, 70)
+    assert not is_alive(node1)
+
+
+def test_a_heartbeat_without_a_sync_to_watch_is_wrong_usage(node1):
+    done = node1.run(*command("sync", "--node", "node1", "--heartbeat", HEARTBEAT), check=False)
+    assert (done.returncode, done.stderr.splitlines()[0]) == (2, f"{SPEAKER}: --heartbeat needs --watch")

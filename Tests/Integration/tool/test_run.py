@@ -110,6 +110,17 @@ def test_numbers_order_and_unknown_keys_of_a_plugin_come_through_as_written(runt
     assert '"z":1.50,"type":"first","a":[1e2,{}],"é":0' in text
 
 
+@pytest.mark.parametrize("verb", ["check", "del"])
+def test_a_kept_result_is_handed_on_in_the_version_that_the_file_has_now(runtime, verb):
+    runtime.write(cniVersion="0.4.0")
+    runtime.run("add", "pod")
+    runtime.calls()
+    runtime.write(cniVersion="1.0.0")
+    assert runtime.run(verb, "pod").returncode == 0
+    results = [call["stdin"]["prevResult"] for call in runtime.calls()]
+    assert [(result["cniVersion"], result["seen"]) for result in results] == [("1.0.0", NAMES)] * 3
+
+
 def test_del_is_in_reverse_with_the_kept_result_and_forgets_it(runtime):
     runtime.write()
     runtime.run("add", "pod")
