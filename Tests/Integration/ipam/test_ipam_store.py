@@ -657,6 +657,7 @@ def test_a_lease_that_is_older_than_1970_by_its_file_is_shown_and_freed(network)
     os.utime(lease, ns=(-(10 ** 18), -(10 ** 18)))
     # The index is made anew, which looks at the time.
     (network.directory / "attachments" / "pod:eth0").unlink()
+    (network.directory / "foreign").touch()
     assert "1970-01-01" in Tool(network.node).leases(network.configuration["name"])
     network.give("other")
     network.take_back("pod")
