@@ -79,8 +79,11 @@ import Testing
       let host = HostInterface(of: attachment("pod"), on: network)
       try node.addPort("\(host.name)", podEnd: "eth0", pod)
       let check = try #require(MACCheck(of: pod.interface(name("eth0")), behind: host))
+      // As in an ADD: the folder of its lock is also that of the mark that a check was installed.
+      let lock = try NodeLock(.shared)
       var undo = Undo()
       try check.install(undo: &undo)
+      lock.unlock()
       try check.verify()
       undo.run(node: node.kernel, pod: pod.kernel)
       let error = #expect(throws: CNIError.self) { try check.verify() }
