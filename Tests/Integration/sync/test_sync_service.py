@@ -262,7 +262,9 @@ def test_a_sync_that_hangs_is_told_by_its_heartbeat(node1):
         age(node1, 20)
         assert not is_alive(node1)
         # It goes on, and with it the heartbeat: at the next look of every ten seconds.
-        os.kill(child(process), signal.SIGCONT)
+        # nsenter stops with its child.
+        for one in (process.pid, child(process)):
+            os.kill(one, signal.SIGCONT)
         eventually(lambda: is_alive(node1), seconds=20)
     # Without the API server it does all that it can.
     age(node1, 70)
