@@ -30,7 +30,12 @@ public struct Pod: ~Copyable {
 
   private static func open(_ path: String) throws(CNIError) -> NetworkNamespace {
     do throws(NetlinkError) { return try NetworkNamespace(path: path) } catch {
-      guard error.isMissing || error.errno == .invalidArgument else { throw CNIError(error) }
+      switch error.errno {
+      // No namespace, or none any more. After another error there may be one.
+      case _ where error.isMissing: break
+      case .invalidArgument, .tooManySymbolicLinkLevels, .fileNameTooLong: break
+      default: throw CNIError(error)
+      }
       throw CNIError(.unknownContainer, "CNI_NETNS: \(error.description)")
     }
   }

@@ -20,8 +20,9 @@ public struct Errno: Error, Equatable, Sendable {
   public static var ioError: Errno { Errno(EIO) }
   /// EAGAIN, which Linux also calls EWOULDBLOCK
   public static var wouldBlock: Errno { Errno(EAGAIN) }
-  /// EEXIST
+  /// EBUSY
   public static var busy: Errno { Errno(EBUSY) }
+  /// EEXIST
   public static var fileExists: Errno { Errno(EEXIST) }
   /// ENODEV
   public static var noDevice: Errno { Errno(ENODEV) }
@@ -37,6 +38,8 @@ public struct Errno: Error, Equatable, Sendable {
   public static var readOnlyFileSystem: Errno { Errno(EROFS) }
   /// ELOOP
   public static var tooManySymbolicLinkLevels: Errno { Errno(ELOOP) }
+  /// ENAMETOOLONG
+  public static var fileNameTooLong: Errno { Errno(ENAMETOOLONG) }
   /// ENOTEMPTY
   public static var directoryNotEmpty: Errno { Errno(ENOTEMPTY) }
   /// ENXIO
