@@ -155,6 +155,12 @@ static inline ssize_t humanz_receive_from_kernel(int socket, void *bytes, size_t
   return size;
 }
 
+/// connect(socket, the kernel): a message of any other sender is refused
+static inline int humanz_connect_to_kernel(int socket) {
+  struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
+  return connect(socket, (struct sockaddr *)&kernel, sizeof kernel);
+}
+
 /// openat2(directory, path, {flags, 0, resolve}); ENOSYS before Linux 5.6
 static inline int humanz_openat2(int directory, const char *path, int flags, uint64_t resolve) {
   struct open_how how = {.flags = (uint64_t)(flags | O_CLOEXEC), .resolve = resolve};

@@ -45,6 +45,16 @@ public struct Connection: ~Copyable {
     nextSequence.deallocate()
   }
 
+  /// Has the kernel refuse messages of other senders. Who may set up a network may send some to the sockets in
+  /// it, and faster than they are read.
+  ///
+  /// The corresponding C function is `connect`.
+  borrowing func connectToKernel() throws(NetlinkError) {
+    guard humanz_connect_to_kernel(mnl_socket_get_fd(socket)) == 0 else {
+      throw .last("connect a netlink socket")
+    }
+  }
+
   /// Sends requests in as few datagrams as possible.
   borrowing func perform(_ requests: [Request]) throws(NetlinkError) -> [Failure] {
     var failures: [Failure] = []

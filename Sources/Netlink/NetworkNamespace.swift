@@ -55,7 +55,9 @@ public struct NetworkNamespace: ~Copyable {
 
   /// Opens a socket to this namespace, which can be used from any namespace.
   public borrowing func openRouteSocket() throws(NetlinkError) -> RouteSocket {
-    try run { () throws(NetlinkError) in try RouteSocket() }
+    let socket = try run { () throws(NetlinkError) in try RouteSocket() }
+    try socket.connectToKernel()
+    return socket
   }
 
   /// Runs `body` with the calling thread inside the namespace: for opening sockets, and for

@@ -30,6 +30,11 @@ public struct Socket<Family: NetlinkFamily>: ~Copyable {
     connection = try Connection(family: Family.number)
   }
 
+  /// For a socket in a network that others set up too, as a pod's. See `Connection.connectToKernel`.
+  borrowing func connectToKernel() throws(NetlinkError) {
+    try connection.connectToKernel()
+  }
+
   /// Sends a request to the kernel.
   @inline(never)
   public borrowing func perform(_ request: Request) throws(NetlinkError) {
