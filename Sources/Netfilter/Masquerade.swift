@@ -105,6 +105,22 @@ public struct Masquerade: Sendable {
     try socket.has(chain: chain(of: network).name, .inet)
   }
 
+  /// Removes a network's chain if it is there, and otherwise the empty table that a killed removal leaves.
+  public static func removeIfPresent(
+    network: String, _ socket: borrowing NetfilterSocket
+  ) throws(NetlinkError) {
+    if try isThere(network: network, socket) {
+      try remove(network: network, socket)
+    } else {
+      try removeEmptyTable(socket)
+    }
+  }
+
+  /// Removes the table if no chain is in it.
+  public static func removeEmptyTable(_ socket: borrowing NetfilterSocket) throws(NetlinkError) {
+    try socket.removeEmptyTable(.inet)
+  }
+
   /// Removes a network's chain; it may be gone already.
   ///
   /// Equivalent to: `nft delete chain inet humanz masquerade-NETWORK`.

@@ -106,9 +106,7 @@ public struct NetworkRules {
     do throws(NetlinkError) {
       let socket = try NetfilterSocket()
       try ForwardAccept(network: network.description, prefixes: []).remove(socket)
-      if try Masquerade.isThere(network: network.description, socket) {
-        try Masquerade.remove(network: network.description, socket)
-      }
+      try Masquerade.removeIfPresent(network: network.description, socket)
     } catch {
       throw CNIError(error)
     }

@@ -55,6 +55,8 @@ struct NetworkMasquerade {
     var hasRules = false
     try netfilterSteps { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
       hasRules = try Masquerade.isThere(network: network.description, socket)
+      // A GC that was killed before leaves it.
+      if !hasRules { try Masquerade.removeEmptyTable(socket) }
     }
     if hasRules { try removeUnused(network, besides: stale, on: node) }
   }

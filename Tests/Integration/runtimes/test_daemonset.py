@@ -56,7 +56,7 @@ class Kubectl:
 
 def in_the_tree(line):
     """Runs a line where the tree is: no node has what a build needs. `make build` was run before."""
-    line = f'make() {{ command make -o build "$@"; }}; {line}'
+    line = f'make() {{ command make --no-print-directory -o build "$@"; }}; {line}'
     return subprocess.run(["bash", "-c", line], cwd=ROOT, capture_output=True, text=True)
 
 

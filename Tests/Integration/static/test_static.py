@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The programs need nothing on a machine but its kernel."""
 
+import itertools
+import json
 import os
 import pathlib
 import platform
@@ -130,6 +132,12 @@ def test_the_c_functions_for_memory_do_what_c_says(tmp_path):
          pathlib.Path(__file__).with_name("memory.c"), *objects, *_REPLACED,
          *(libraries / "lib" / name for name in ("libc.a", "libgcc.a", "crtn.o"))], check=True)
     subprocess.run([program], check=True, timeout=60)
+    for way in itertools.count():
+        ended = subprocess.run([program, str(way)], capture_output=True, text=True, env={"CNI_COMMAND": "ADD"})
+        if ended.returncode == 0:
+            break
+        assert json.loads(ended.stdout)["code"] == 11, ended
+    assert way == 7
 
 
 # Programs built with STATIC=0

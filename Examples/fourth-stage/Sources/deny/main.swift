@@ -40,7 +40,7 @@ struct DenyPlugin: Plugin {
   }
 
   func del(_ attachment: Attachment, namespace: String?) throws(CNIError) {
-    guard let pod = Pod.ifPresent(namespace), let routes = try? routes() else { return }
+    guard let pod = try Pod.ifPresent(namespace), let routes = try? routes() else { return }
     try pod.kernel.performIfPresent(routes.map { .deleteRoute($0) })
   }
 
