@@ -39,23 +39,9 @@ public struct Log {
   }
 }
 
-/// The text with spaces in place of what a terminal obeys, for whoever reads the log there: the control
-/// characters (C0, DEL, C1), the marks that change the order of letters, and what ends a line.
-@inline(never)
+/// The text with a space for each byte of a terminal control: the log can be read on a terminal, line by line.
 func withoutControls(_ text: [UInt8]) -> [UInt8] {
-  var clean = text
-  for index in text.indices {
-    func byte(_ offset: Int) -> UInt8 { index + offset < text.count ? text[index + offset] : 0 }
-    let length =
-      switch (byte(0), byte(1), byte(2)) {
-      case (0..<0x20, _, _), (0x7f, _, _): 1
-      case (0xc2, 0x80...0x9f, _), (0xd8, 0x9c, _): 2
-      case (0xe2, 0x80, 0x8e...0x8f), (0xe2, 0x80, 0xa8...0xae), (0xe2, 0x81, 0xa6...0xa9): 3
-      default: 0
-      }
-    for offset in 0..<length { clean[index + offset] = 0x20 }
-  }
-  return clean
+  replacingTerminalControls(text) { control in Array(repeating: 0x20, count: control.count) }
 }
 
 /// The line of one call.
