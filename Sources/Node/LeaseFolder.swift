@@ -7,6 +7,11 @@ import System
 /// Where the IPAM plugin of a network keeps its leases, as far as other stages need it: one file an address,
 /// as host-local and humanz-ipam have it.
 public struct LeaseFolder {
+  /// The default of humanz-ipam. It is on tmpfs, so a reboot frees the leases.
+  public static let ours = "/run/humanz/ipam"
+  /// The default of host-local.
+  public static let hostLocals = "/var/lib/cni/networks"
+
   private let path: String
 
   /// The folder that an `ipam` section names, or the default of its plugin; humanz-ipam's own where the
@@ -14,8 +19,9 @@ public struct LeaseFolder {
   public init(_ configuration: NetworkConfiguration) {
     let ipam = try? configuration.keys.keys("ipam")
     let type = (try? ipam?.string("type")) ?? ""
-    let standard = type == "host-local" ? "/var/lib/cni/networks" : "/run/humanz/ipam"
-    path = (try? ipam?.string("dataDir")) ?? standard
+    path =
+      (try? ipam?.string("dataDir"))
+      ?? (type == "host-local" ? LeaseFolder.hostLocals : LeaseFolder.ours)
   }
 
   /// Whether an attachment holds an address. What cannot be read counts as no.

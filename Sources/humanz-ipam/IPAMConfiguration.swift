@@ -9,9 +9,6 @@ import Routes
 
 /// The part of the configuration that DEL and GC read: where the network's leases are.
 struct StoreReferences {
-  /// The folder of all networks' leases. It is on tmpfs, so a reboot frees them.
-  static let defaultDataDirectory = "/run/humanz/ipam"
-
   /// Whether the plugin runs as a stage of the chain, named by its own entry's `type`. Otherwise it is a
   /// delegate, named by another plugin's `ipam.type`.
   let isStage: Bool
@@ -28,7 +25,7 @@ struct StoreReferences {
   fileprivate static func dataDirectory(_ keys: Keys) throws(CNIError) -> String {
     try keys.parsed("dataDir", as: "an absolute path") {
       $0.utf8.first == UInt8(ascii: "/") ? $0 : nil
-    } ?? defaultDataDirectory
+    } ?? LeaseFolder.ours
   }
 }
 

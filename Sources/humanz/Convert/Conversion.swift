@@ -93,7 +93,7 @@ struct Conversion {
       return object
     }
     object["type"] = .string("humanz-ipam")
-    object["dataDir"] = object["dataDir"] ?? .string("/var/lib/cni/networks")
+    object["dataDir"] = object["dataDir"] ?? .string(LeaseFolder.hostLocals)
     for key in section.unknown(besides: [.ofEveryPlugin, StageKeys.ipam]) {
       notes.append("the key \"\(key.path)\" of host-local has no counterpart")
     }

@@ -53,11 +53,11 @@ struct ConfiguredNetwork {
       usesBridgeNetfilter = (try? plugin.bool("bridgeNetfilter")) ?? false
     }
     if type == "humanz-ipam" {
-      try readLeases(section ?? plugin, "/run/humanz/ipam")
+      try readLeases(section ?? plugin, LeaseFolder.ours)
     } else if let section, delegate == "humanz-ipam" {
-      try readLeases(section, "/run/humanz/ipam")
+      try readLeases(section, LeaseFolder.ours)
     } else if let section, delegate == "host-local" {
-      try readLeases(section, "/var/lib/cni/networks")
+      try readLeases(section, LeaseFolder.hostLocals)
     }
     if type == "humanz-route", routed == nil {
       routed = try list.configurations(ofType: type).first.map { (configuration) throws(CNIError) in

@@ -14,9 +14,6 @@ struct StorePlace {
 
 /// The stores of all networks on the node.
 struct LeaseStores {
-  /// Where humanz-ipam keeps leases unless `dataDir` says otherwise.
-  static let defaultFolder = "/run/humanz/ipam"
-
   private(set) var places: [StorePlace] = []
 
   /// Finds the stores: in `folder` if it is given, else in the folders that configurations name and in the
@@ -27,7 +24,7 @@ struct LeaseStores {
         if let folder = network.leaseFolder { add(network.name, folder) }
       }
     }
-    let folder = folder ?? LeaseStores.defaultFolder
+    let folder = folder ?? LeaseFolder.ours
     do throws(SystemError) {
       let names = try Directory(path: folder, make: false)?.names() ?? []
       for name in names.sortedByBytes() {
