@@ -58,15 +58,19 @@ struct NetworkMasquerade {
       // A GC that was killed before leaves it.
       if !hasRules { try Masquerade.removeEmptyTable(socket) }
     }
-    if hasRules { try removeUnused(network, besides: stale, on: node) }
+    if hasRules { try removeIfNoneAttached(network, besides: stale, on: node) }
   }
 
   /// Removes the rules of a network without attachments.
-  static func removeUnused(
-    _ network: NetworkName, besides stale: [Link] = [], on node: borrowing Kernel
+  static func removeUnused(_ network: NetworkName, on node: borrowing Kernel) throws(CNIError) {
+    // Checked without the lock first: a DEL of a network in use need not wait for it.
+    if try node.hasAttachments(to: network) { return }
+    try removeIfNoneAttached(network, besides: [], on: node)
+  }
+
+  private static func removeIfNoneAttached(
+    _ network: NetworkName, besides stale: [Link], on node: borrowing Kernel
   ) throws(CNIError) {
-    // Checked twice, so that DEL and GC of a network in use need not wait for the lock.
-    if try node.hasAttachments(to: network, besides: stale) { return }
     let lock = try NodeLock(.exclusive)
     if try !node.hasAttachments(to: network, besides: stale) {
       try netfilterSteps { (socket: borrowing NetfilterSocket) throws(NetlinkError) in

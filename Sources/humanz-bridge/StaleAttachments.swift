@@ -28,14 +28,21 @@ struct StaleAttachments {
     networkHasOthers = all.contains { $0.isAttached(to: network, besides: stale.map { $0.link }) }
     traces = stale.map { AttachmentTraces(of: $0.attachment, on: network) }
     if !stale.isEmpty { group = LinkDeletion.privateGroup(besides: all) }
-    let known = try BridgeNeighbours.all(on: references.links, among: all, of: node)
+    let known = try BridgeNeighbours.all(
+      on: all.filter { references.links.contains($0.name) }, of: node)
     for index in traces.indices { traces[index].findLeased(references.leases, among: known) }
-    neighbours = known.filter { neighbour in traces.contains { $0.owns(neighbour) } }
-    guard
-      let bridge = all.first(where: { $0.name == references.bridge && $0.kind == "bridge" })
-    else { return }
-    let orphans = try BridgeNeighbours.orphans(among: known, besides: links, bridge, of: node)
-    neighbours += orphans.filter { orphan in !traces.contains { $0.owns(orphan) } }
+    let bridge = all.first { $0.name == references.bridge && $0.kind == "bridge" }
+    var entries: [ForwardingEntry] = []
+    if let bridge {
+      // Those of the pairs are deleted with them.
+      entries = try node.kernel.forwardingEntries(of: bridge.index).filter { entry in
+        !links.contains { $0.index == entry.index }
+      }
+    }
+    neighbours = known.filter { neighbour in
+      traces.contains { $0.owns(neighbour) }
+        || bridge != nil && neighbour.isOrphan(among: entries)
+    }
   }
 
   /// Starts the deletion of the pairs, all at once.
