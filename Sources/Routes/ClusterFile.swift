@@ -121,8 +121,7 @@ extension ClusterFile {
   /// Its folder is made, 0755, where only that is missing.
   /// - Throws: error 5; the old file stays.
   public func write(to path: String) throws(CNIError) {
-    let name = path.fields(separatedBy: "/").last ?? ""
-    mkdir(path.keeping(bytes: path.utf8.count - name.utf8.count), 0o755)
+    mkdir(Directory.parts(of: path).folder, 0o755)
     do { try Directory.replaceFile(at: path, json.text + [0x0a]) } catch { throw CNIError(error) }
   }
 

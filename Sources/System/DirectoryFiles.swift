@@ -74,12 +74,17 @@ extension Directory {
   public static func replaceFile(
     at path: String, _ bytes: [UInt8], mode: mode_t = 0o600, durable: Bool = true
   ) throws(SystemError) {
-    let name = path.fields(separatedBy: "/").last ?? ""
-    let folder = path.keeping(bytes: path.utf8.count - name.utf8.count)
+    let (folder, name) = parts(of: path)
     guard let directory = try Directory(path: folder, make: false) else {
       throw SystemError("write \(path)", .noSuchFileOrDirectory)
     }
     try directory.replace(name, bytes, mode: mode, durable: durable)
+  }
+
+  /// A path's folder, with the slash behind it, and the name in it.
+  public static func parts(of path: String) -> (folder: String, name: String) {
+    let name = path.fields(separatedBy: "/").last ?? ""
+    return (path.keeping(bytes: path.utf8.count - name.utf8.count), name)
   }
 
   /// Opens a new file. An existing file is never truncated: it may be a lease that has a second name.
