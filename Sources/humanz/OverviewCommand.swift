@@ -155,7 +155,8 @@ struct Overview {
 }
 
 extension Overview.Row {
-  /// The usage of the fullest pool: a pod needs an address of each.
+  /// The usage of the pool with the highest share of used addresses. A pod takes one address from each pool, so
+  /// this one runs out first.
   private var fullest: LeaseReport.Usage? {
     leases?.usage.max { $0.percent < $1.percent }
   }
