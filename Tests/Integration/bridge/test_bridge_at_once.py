@@ -3,11 +3,11 @@
 
 import ipaddress
 import pathlib
-import threading
 
 import pytest
 
 from lab.attachment import Network, address, link, port, reaches
+from lab.plugin_process import end_at_once
 from lab.traffic import PYTHON
 from lab.waiting import eventually
 
@@ -22,12 +22,7 @@ def test_of_two_adds_of_an_attachment_at_once_one_has_everything_and_the_others_
     network = Network(node, **keys)
     node.add_pod("pod")
     waiting = [network.start("ADD", "pod") for _ in range(4)]
-    threads = [threading.Thread(target=plugin.give, args=(network.configuration,)) for plugin in waiting]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    ended = [plugin.end() for plugin in waiting]
+    ended = end_at_once(waiting, network.configuration)
     succeeded, = [end for end in ended if end.status == 0]
     for end in ended:
         assert end is succeeded or end.error["code"] in (101, 122), str(end)

@@ -6,12 +6,12 @@ import os
 import re
 import signal
 import socket
-import threading
 import time
 
 import pytest
 
 from lab.lease_store import Leases, checked, forget_boot, held, record
+from lab.plugin_process import end_at_once
 from lab.system_calls import answer_and_trace, traced
 from lab.tool import Tool
 
@@ -547,12 +547,7 @@ def test_a_call_that_waits_goes_on_when_the_lock_is_free(network):
 @pytest.mark.parametrize("round", range(10))
 def test_of_two_adds_of_an_attachment_at_once_one_succeeds_and_the_other_says_why(network, round):
     waiting = [network.start("ADD", "pod") for _ in range(4)]
-    threads = [threading.Thread(target=plugin.give, args=(network.configuration,)) for plugin in waiting]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    ended = [plugin.end() for plugin in waiting]
+    ended = end_at_once(waiting, network.configuration)
     succeeded = [end for end in ended if end.status == 0]
     assert len(succeeded) == 1
     for end in ended:

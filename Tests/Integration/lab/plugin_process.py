@@ -4,6 +4,7 @@
 import json
 import os
 import subprocess
+import threading
 
 from lab.isolated_node import PLUGINS
 from lab.waiting import patience
@@ -72,6 +73,16 @@ class Started:
             self.process.communicate()
             raise
         return Ended(self.process.returncode, printed, said)
+
+
+def end_at_once(started, stdin):
+    """Gives started plugins their configuration at the same time, and waits for their ends."""
+    threads = [threading.Thread(target=plugin.give, args=(stdin,)) for plugin in started]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return [plugin.end() for plugin in started]
 
 
 def _bytes(stdin):

@@ -27,17 +27,23 @@ def _ptrace(request, process, data=0, address=0):
         raise OSError(ctypes.get_errno(), f"ptrace {request:#x} of {process}")
 
 
-def main(number, log, *command):
-    """Runs a command; kills each child that it forks, unless the child executes another program, on entry to the
-    child's system call `number`, counted from 1. Writes to the log whether a child was killed. Returns the
-    command's status."""
+def _start(command, options=0):
+    """Starts a command, stopped before it is executed, that stops at each of its system calls."""
     process = os.fork()
     if process == 0:
         _ptrace(_TRACEME, 0)
         os.kill(os.getpid(), signal.SIGSTOP)
         os.execv(command[0], command)
     os.waitpid(process, 0)
-    _ptrace(_SET_OPTIONS, process, _TRACE_SYSTEM_CALLS | _TRACE_FORK | _TRACE_VFORK | _TRACE_CLONE)
+    _ptrace(_SET_OPTIONS, process, _TRACE_SYSTEM_CALLS | options)
+    return process
+
+
+def main(number, log, *command):
+    """Runs a command; kills each child that it forks, unless the child executes another program, on entry to the
+    child's system call `number`, counted from 1. Writes to the log whether a child was killed. Returns the
+    command's status."""
+    process = _start(command, _TRACE_FORK | _TRACE_VFORK | _TRACE_CLONE)
     _ptrace(_CONTINUE, process)
     calls, is_killed, status = {}, False, None
     while status is None or calls:
@@ -71,13 +77,7 @@ def main(number, log, *command):
 def trap(number, address, *command):
     """Runs a command; after its system call of a number, counted from 1, it goes on at the address. Ends with its
     status, or 128 and its signal."""
-    process = os.fork()
-    if process == 0:
-        _ptrace(_TRACEME, 0)
-        os.kill(os.getpid(), signal.SIGSTOP)
-        os.execv(command[0], command)
-    os.waitpid(process, 0)
-    _ptrace(_SET_OPTIONS, process, _TRACE_SYSTEM_CALLS)
+    process = _start(command)
     # The call that starts the program stops three times: begin, SIGTRAP, end.
     stops = 0
     while stops < 2 * number:
