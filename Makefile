@@ -81,16 +81,17 @@ TRIPLE_amd64 := x86_64-unknown-none-elf
 TRIPLE_arm64 := aarch64-none-none-elf
 LIBRARIES := $(CURDIR)/.build-static-deps/$(ARCH)
 KEYRING := debian-archive-keyring
-RELEASE := -c release --triple $(TRIPLE_$(ARCH))
+# A folder for each architecture: in one that another was built in, SwiftPM may follow the other's plan.
+RELEASE := -c release --triple $(TRIPLE_$(ARCH)) $(if $(filter $(HOST),$(ARCH)),,--scratch-path .build-$(ARCH))
 NEEDS_BUILD := $(if $(wildcard /usr/share/keyrings/$(KEYRING).gpg),,$(KEYRING))
 build tables: export HUMANZ_STATIC_LIBRARIES := $(LIBRARIES)
 else
 $(if $(filter-out $(HOST),$(ARCH)),$(error ARCH=$(ARCH) is built statically only))
 # The plugins use the system's libraries: no library beside the plugins is looked for.
-RELEASE := -c release --disable-local-rpath
+RELEASE := -c release --disable-local-rpath --scratch-path $(if $(filter 0,$(HUMANZ_EMBEDDED)),.build-ordinary,.build-dynamic)
 ifeq ($(HUMANZ_EMBEDDED),0)
 export HUMANZ_EMBEDDED
-RELEASE += --static-swift-stdlib --scratch-path .build-ordinary
+RELEASE += --static-swift-stdlib
 endif
 NEEDS_BUILD := libmnl-dev pkg-config
 endif

@@ -34,7 +34,8 @@ var staticSources: [String] = []
 var staticLinking: [String] = []
 if let staticLibraries {
   let headers = [staticLibraries + "/musl", staticLibraries + "/include"]
-  let clang = ["-D__linux__=1", "-nostdlibinc"] + headers.flatMap { ["-isystem", $0] }
+  let clang =
+    ["-D__linux__=1", "-DHUMANZ_STATIC=1", "-nostdlibinc"] + headers.flatMap { ["-isystem", $0] }
   staticSources = ["-DHUMANZ_STATIC"] + clang.flatMap { ["-Xcc", $0] }
 
   let libraries = ["crt1.o", "crti.o", "libmnl.a", "libc.a", "libgcc.a", "crtn.o"]
@@ -73,7 +74,7 @@ if let staticLibraries {
   // relocated data in such a program: there is none.)
   let segments = [
     "-z", "norelro", "--no-rosegment",
-    Context.packageDirectory + "/Scripts/unneeded-sections.ld",
+    Context.packageDirectory + "/Scripts/static-layout.ld",
   ]
   staticLinking =
     ["-nostdlib", "-static"].flatMap { ["-Xclang-linker", $0] }

@@ -170,6 +170,13 @@ static inline int humanz_openat2(int directory, const char *path, int flags, uin
 /// entry->d_name
 static inline const char *humanz_dirent_name(const struct dirent *entry) { return entry->d_name; }
 
+#ifdef HUMANZ_STATIC
+extern char humanz_heap[];
+
+/// 1 MiB of zeros after the program's data (Scripts/static-layout.ld)
+static inline void *humanz_first_chunk(void) { return humanz_heap; }
+#endif
+
 /// environ
 static inline char **humanz_environ(void) { return environ; }
 

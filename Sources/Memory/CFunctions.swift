@@ -8,8 +8,8 @@
   nonisolated(unsafe) private var heap = Heap()
 
   /// Swift has no way to go on without memory and would end the process by a signal. This ends it with an answer,
-  /// and allocates nothing for it. What a verb has made by then stays for the runtime's DEL; the first memory
-  /// is asked for before anything is made.
+  /// and allocates nothing for it. What a verb has made by then stays for the runtime's DEL. A call with an
+  /// ordinary configuration asks the kernel for no memory.
   private func orEnd(_ block: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer {
     if let block { return block }
     endWithoutMemory()

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import CNetlink
 
-/// A heap that asks the kernel for memory once in the life of a plugin, and that a process can use for years.
+/// A heap that does not ask the kernel for memory in the life of a plugin, and that a process can use for years.
 ///
-/// It cuts blocks off a chunk of 1 MiB, whose pages cost nothing before they are written, and keeps a freed
+/// It cuts blocks off chunks of 1 MiB, whose pages cost nothing before they are written: the first one is a part
+/// of the static program, the others come from the kernel. It keeps a freed
 /// block for the next request of its size class. There are four classes in each power of two: above 128
 /// bytes, at most a fifth of a block is unused. Free blocks are neither split nor joined, so a
 /// process holds at most the sum of what each class needed at its peak. A block above 128 KiB is a mapping
@@ -11,7 +12,7 @@ import CNetlink
 ///
 /// A heap serves one thread, and no program here has two.
 struct Heap: ~Copyable {
-  /// Bytes of address space that are mapped now.
+  /// Bytes of address space that the heap has mapped now.
   private(set) var mappedBytes = 0
   /// The part of the newest chunk that no block was cut off yet. Its address is 8 more than a multiple of 16.
   private var rest = UnsafeMutableRawPointer(bitPattern: 0)
@@ -103,10 +104,11 @@ extension Heap {
 extension Heap {
   private mutating func cut(_ size: Int) -> UnsafeMutableRawPointer? {
     if restBytes < size {
-      guard let chunk = kernelMap(Self.chunkBytes) else { return nil }
+      let isFirst = freeBlocks == nil
+      guard let chunk = isFirst ? firstChunk() : kernelMap(Self.chunkBytes) else { return nil }
       rest = chunk + Self.headerBytes
       restBytes = Self.chunkBytes - Self.headerBytes
-      if freeBlocks == nil {
+      if isFirst {
         // The kernel's memory is zero, and so each list empty.
         freeBlocks = chunk.assumingMemoryBound(to: UnsafeMutableRawPointer?.self)
         rest! += Self.sizeClasses * Self.headerBytes
@@ -118,6 +120,14 @@ extension Heap {
     rest! += size
     restBytes -= size
     return block
+  }
+
+  private mutating func firstChunk() -> UnsafeMutableRawPointer? {
+    #if HUMANZ_STATIC
+      return humanz_first_chunk()
+    #else
+      return kernelMap(Self.chunkBytes)
+    #endif
   }
 
   private mutating func map(_ size: Int) -> UnsafeMutableRawPointer? {

@@ -32,7 +32,7 @@ public struct Undo: ~Copyable {
 
   private let steps = Steps()
 
-  /// - Parameter pod: the path of the pod's namespace; with it the steps are taken back after a trap too.
+  /// - Parameter path: the path of the pod's namespace; with it the steps are taken back after a trap too.
   public init(pod path: String? = nil) {
     guard let path else { return }
     Trap.push { [steps] in

@@ -22,8 +22,8 @@ public struct Program {
     public let output: [UInt8]
   }
 
-  /// Runs the program with `input` on its stdin and this process's stderr. Signals that this process
-  /// ignores are not ignored by the program. The corresponding C function is `posix_spawnp`.
+  /// Runs the program with `input` on its stdin and this process's stderr. SIGPIPE, which this process
+  /// ignores, ends the program as usual. The corresponding C function is `posix_spawnp`.
   /// - Parameter environment: the variables that are different from this process's.
   public func run(
     input: [UInt8] = [], environment changes: [(name: String, value: String)] = []
@@ -56,7 +56,8 @@ public struct Program {
     posix_spawnattr_init(&attributes)
     defer { posix_spawnattr_destroy(&attributes) }
     var signals = sigset_t()
-    sigfillset(&signals)
+    sigemptyset(&signals)
+    sigaddset(&signals, SIGPIPE)
     posix_spawnattr_setsigdefault(&attributes, &signals)
     // This process may hold signals back, and its child would do so too.
     sigemptyset(&signals)

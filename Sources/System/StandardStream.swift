@@ -11,12 +11,20 @@ public enum StandardStream {
     humanz_signal_ignore(SIGPIPE)
     // If the caller ignored SIGCHLD, the kernel would discard the exit status of a delegate.
     humanz_signal_default(SIGCHLD)
+    if areOpen() { return }
     while case let descriptor = humanz_open("/dev/null", O_RDONLY, 0), descriptor >= 0 {
       if descriptor > STDERR_FILENO {
         close(descriptor)
         return
       }
     }
+  }
+
+  /// The corresponding C function is `poll`.
+  private static func areOpen() -> Bool {
+    var streams = (STDIN_FILENO...STDERR_FILENO).map { pollfd(fd: $0, events: 0, revents: 0) }
+    guard poll(&streams, nfds_t(streams.count), 0) >= 0 else { return false }
+    return streams.allSatisfy { $0.revents & Int16(POLLNVAL) == 0 }
   }
 
   /// Everything on stdin.

@@ -29,7 +29,7 @@ def calls_about(network, verb, pod, *words, **keys):
 @pytest.mark.parametrize("plugin", ["humanz-bridge", "humanz-ipam", "humanz-route"])
 def test_a_plugin_that_gets_no_memory_says_so(node, plugin):
     done = node.run("strace", "-f", "-o", "/dev/null", "-e", "trace=mmap", "-e", "inject=mmap:error=ENOMEM",
-                    f"{PLUGINS}/{plugin}", env={"CNI_COMMAND": "VERSION"}, check=False)
+                    f"{PLUGINS}/{plugin}", env={"CNI_COMMAND": "VERSION"}, check=False, input=" " * 2_000_000)
     assert done.returncode == 1
     error = json.loads(done.stdout)
     assert error["code"] == 11 and "memory" in error["msg"]
