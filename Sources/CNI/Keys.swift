@@ -45,10 +45,11 @@ public struct Keys {
   }
 
   /// A NUL is refused: for C it ends the string, and a path would name another file.
-  private func string(_ value: JSON, _ key: String) throws(CNIError) -> String {
-    guard let string = value.string else { throw mismatch(key, "a string", value) }
+  /// - Parameter key: for an error alone: composing a name for each of a million elements takes seconds.
+  private func string(_ value: JSON, _ key: @autoclosure () -> String) throws(CNIError) -> String {
+    guard let string = value.string else { throw mismatch(key(), "a string", value) }
     guard string.utf8.withContiguousStorageIfAvailable({ $0.contains(0) }) != true else {
-      throw invalid(key, "has a NUL character in it")
+      throw invalid(key(), "has a NUL character in it")
     }
     return string
   }

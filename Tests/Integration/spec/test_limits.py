@@ -54,6 +54,16 @@ def test_the_largest_input_is_read_in_time(node, kind, record_property):
     call(text + b" " * 200).refused(5, "stdin", str(LIMIT))
 
 
+def test_a_list_of_a_million_strings_takes_little_longer_than_one_that_no_stage_reads(node, record_property):
+    def seconds(key):
+        network = Network(node, version="1.1.0", logFile="", **{key: {"nameservers": ["10.0.0.1"] * 1_000_000}})
+        seconds = min(processor_seconds(lambda: network.call("STATUS")) for _ in range(3))
+        record_property("seconds of the processor", f"{seconds:.2f} for {key}")
+        return seconds
+
+    assert seconds("dns") < 2 * seconds("x.org/dns")
+
+
 @pytest.mark.parametrize("form", ["one set", "a set each"])
 def test_as_many_ranges_as_fit_take_no_time(node, form, record_property):
     ranges = [{"subnet": f"10.{number >> 8 & 255}.{number & 255}.0/28"} for number in range(20_000)]
