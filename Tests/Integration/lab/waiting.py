@@ -19,8 +19,9 @@ def sample(tries):
 
 
 def eventually(condition, seconds=30, what="it"):
-    """Waits until a condition holds; fails if it does not hold in this time."""
-    end = time.monotonic() + patience(seconds)
+    """Waits until a condition holds; fails if it does not hold in this time. Returns the seconds that it took."""
+    start = time.monotonic()
     while not condition():
-        assert time.monotonic() < end, f"{what} did not happen in time"
+        assert time.monotonic() < start + patience(seconds), f"{what} did not happen in time"
         time.sleep(0.02)
+    return time.monotonic() - start

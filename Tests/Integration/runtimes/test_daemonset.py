@@ -127,7 +127,7 @@ def cluster(folder):
         yield segment.node, pods, tls
 
 
-def test_node_changes_server_outage_and_upgrade_lose_no_ping(tmp_path):
+def test_node_changes_server_outage_and_upgrade_lose_no_ping(tmp_path, record_property):
     members = [told(number, ["4"]) for number in (1, 2, 3)]
     with cluster(tmp_path) as (machine, pods, tls):
         one, two = pods
@@ -165,7 +165,8 @@ def test_node_changes_server_outage_and_upgrade_lose_no_ping(tmp_path):
         time.sleep(OUTAGE)
         assert all(pod.is_running() and pod.is_ready() and pod.is_alive() for pod in pods)
         with APIServer(machine, *members, tls=tls):
-            eventually(lambda: "10.244.3.0/24" in routes(one.node), seconds=90)
+            took = eventually(lambda: "10.244.3.0/24" in routes(one.node), seconds=90)
+            record_property("a node joined", f"{took:.2f} s after the API server came back from {OUTAGE:.0f} s away")
 
             # The image is upgraded while pods run.
             newer = tmp_path / "programs"

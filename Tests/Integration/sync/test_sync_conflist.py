@@ -56,9 +56,10 @@ def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path):
 
 
 @pytest.mark.parametrize("words", HARM, ids=HARM_IDS)
-def test_what_others_did_to_the_routes_is_healed_within_a_second(keeper, words):
-    for _ in range(3):
-        assert healed_after(keeper, words, RIGHT) < patience(1)
+def test_what_others_did_to_the_routes_is_healed_within_a_second(keeper, words, record_property):
+    times = [healed_after(keeper, words, RIGHT) for _ in range(3)]
+    record_property("healed after", ", ".join(f"{time:.2f} s" for time in times))
+    assert max(times) < patience(1)
     assert said(keeper) == "" and keeper.keeper.poll() is None
 
 
