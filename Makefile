@@ -8,7 +8,8 @@
 #                 STATIC=0 links them with the system's libc and libmnl
 #   make test     the unit tests, then the integration tests with the programs in bin/
 #   make tables   the unit tests' tables in the release build; a part of `make test`
-#   make test-arm64  tests the programs for arm64 with qemu, and runs the demo on an emulated arm64 machine
+#   make test-arm64  tests the programs for arm64 with qemu, and runs the demo on an emulated arm64 machine;
+#                 test-arm64-short, which continuous integration runs, leaves the machine out
 #   make fuzz     gives the parsers inputs that libFuzzer makes up, RUNS=5000000 for each of TARGETS, JOBS=1 at
 #                 a time, and prints a table of what was tried. With MUTATIONS=all the programs get every odd
 #                 value of every key as well, for most of an hour; not a part of `make test`
@@ -45,7 +46,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: help build test tables fuzz torture torture-long model sanitize test-arm64 test-outage test-kernels \
+.PHONY: help build test tables fuzz torture torture-long model sanitize test-arm64 test-arm64-short test-outage test-kernels \
   test-kernels-short bench image lint demo clean install install-files man texts documentation dist reproducible deb rpm \
   test-packages needs-build needs-demo needs-test needs-fuzz needs-kernels needs-torture needs-bench needs-model needs-lint \
   needs-deb needs-rpm needs-packages
@@ -170,11 +171,13 @@ ifneq ($(MUTATIONS),)
 	HUMANZ_MUTATIONS=$(MUTATIONS) nice $(PYTHON) -m pytest -q Tests/Integration/spec/test_mutated_keys.py
 endif
 
-test-arm64: build
+test-arm64: test-arm64-short
 	@Scripts/install-missing $(NEEDS_TEST_ARM64)
+	Scripts/test-arm64
+test-arm64-short: needs-test build
+	@Scripts/install-missing qemu-user-static
 	$(MAKE) build ARCH=arm64
 	$(PYTHON) -m pytest -q Tests/Integration/static/test_arm64.py
-	Scripts/test-arm64
 
 test-outage: needs-test build
 	HUMANZ_OUTAGE=60 $(PYTHON) -m pytest -q Tests/Integration/runtimes/test_daemonset.py

@@ -38,6 +38,8 @@ public struct Errno: Error, Equatable, Sendable {
   public static var readOnlyFileSystem: Errno { Errno(EROFS) }
   /// ELOOP
   public static var tooManySymbolicLinkLevels: Errno { Errno(ELOOP) }
+  /// ENOSYS
+  public static var notImplemented: Errno { Errno(ENOSYS) }
   /// ENAMETOOLONG
   public static var fileNameTooLong: Errno { Errno(ENAMETOOLONG) }
   /// ENOTEMPTY
