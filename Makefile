@@ -198,7 +198,7 @@ model: needs-model
 # One after the other, each with a build of its own (.build-sanitize-*, which `make clean` removes).
 sanitize: needs-test
 	for sanitizer in address undefined thread; do \
-	  swift test --sanitize=$$sanitizer --scratch-path .build-sanitize-$$sanitizer --disable-index-store; \
+	  swift test --sanitize=$$sanitizer --scratch-path .build-sanitize-$$sanitizer; \
 	done
 
 bench: needs-bench build
