@@ -44,14 +44,15 @@ public struct Keys {
     return try string(value, key)
   }
 
-  /// A NUL is refused: for C it ends the string, and a path would name another file.
-  /// - Parameter key: for an error alone: composing a name for each of a million elements takes seconds.
-  private func string(_ value: JSON, _ key: @autoclosure () -> String) throws(CNIError) -> String {
-    guard let string = value.string else { throw mismatch(key(), "a string", value) }
-    guard string.utf8.withContiguousStorageIfAvailable({ $0.contains(0) }) != true else {
-      throw invalid(key(), "has a NUL character in it")
-    }
-    return string
+  private func string(_ value: JSON, _ key: String) throws(CNIError) -> String {
+    if let text = text(value) { return text }
+    guard value.string == nil else { throw invalid(key, "has a NUL character in it") }
+    throw mismatch(key, "a string", value)
+  }
+
+  /// nil for a string with a NUL too: in C it ends a string, so a path would name another file.
+  private func text(_ value: JSON) -> String? {
+    value.string.flatMap { $0.utf8.contains(0) ? nil : $0 }
   }
 
   public func bool(_ key: String) throws(CNIError) -> Bool? {
@@ -104,7 +105,12 @@ public struct Keys {
     guard let array = try array(key) else { return nil }
     var strings: [String] = []
     for (index, value) in array.enumerated() {
-      strings.append(try string(value, "\(key)[\(index)]"))
+      // The name of an element is composed for an error alone: a million of them take seconds.
+      guard let text = text(value) else {
+        strings.append(try string(value, "\(key)[\(index)]"))
+        continue
+      }
+      strings.append(text)
     }
     return strings
   }
@@ -112,7 +118,7 @@ public struct Keys {
   /// One string or a list of them, each standing for a value.
   /// - Parameters:
   ///   - expected: for the message: "an IP address".
-  ///   - take: takes a string; returns false to refuse it.
+  ///   - take: gets each string; returns false to refuse it.
   @inline(never)
   public func each(
     _ key: String, as expected: @autoclosure () -> String, _ take: (String) -> Bool

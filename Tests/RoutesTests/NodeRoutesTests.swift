@@ -15,7 +15,7 @@ import Testing
   /// of the node's pods, 10.244.0.0/24.
   private func onNode(_ body: (borrowing Node) throws -> Void) throws {
     try inNewNamespace { socket in
-      let own = try NetworkNamespace.callers()
+      let own = try NetworkNamespace.current()
       try socket.perform([
         .addVethPair(
           VethPair(
@@ -175,7 +175,7 @@ import Testing
           """)
       // STATUS does not report what the next ADD repairs.
       #expect(
-        try routes(list, node).complaints(healable: false, on: node) == complaints)
+        try routes(list, node).problems(includingRepairable: false, on: node) == complaints)
     }
   }
 

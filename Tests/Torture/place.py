@@ -4,7 +4,7 @@
 The process runs inside a node of lab.isolated_node, so that what it starts needs no entering.
 """
 
-import ctypes
+import contextlib
 import json
 import os
 import pathlib
@@ -13,14 +13,15 @@ import subprocess
 import time
 import uuid
 
+from lab import namespaces
 from lab.isolated_node import Node
 from lab.waiting import eventually
 from Torture.kernel_state import kernel_state
 
 _SCRATCH = ("/attachments/.lease", "/attachments/.new")
 
-_LIBC = ctypes.CDLL(None, use_errno=True)
-_NEW_NETWORK, _BIND, _DETACH = 0x40000000, 4096, 2
+# MS_BIND of mount(2), MNT_DETACH of umount(2).
+_BIND, _DETACH = 4096, 2
 
 STATE = pathlib.Path("/run/humanz")
 NAMESPACES = pathlib.Path("/run/netns")
@@ -40,16 +41,10 @@ route add default via {ROUTER}
 """
 
 
-def _checked(result):
-    if result < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
-
-
 class Place(Node):
     """A node as one of its own processes sees it."""
 
-    def __init__(self):  # The node is there already.
+    def __init__(self):  # The node exists already.
         self.name = "node"
         self.pid = os.getpid()
         NAMESPACES.mkdir(exist_ok=True)
@@ -74,7 +69,7 @@ class Place(Node):
         shutil.rmtree(STATE, ignore_errors=True)
         for log in pathlib.Path("/var/log").glob("humanz*"):
             log.unlink()
-        _checked(_LIBC.unshare(_NEW_NETWORK))
+        namespaces.enter_new()
         subprocess.run(["ip", "-batch", "-"], input=_UPLINK, text=True, check=True)
 
     def reboot(self):
@@ -87,13 +82,8 @@ class Place(Node):
     def add_pod(self, name):
         path = NAMESPACES / name
         path.touch()
-        own = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            _checked(_LIBC.unshare(_NEW_NETWORK))
-            _checked(_LIBC.mount(b"/proc/thread-self/ns/net", str(path).encode(), None, _BIND, None))
-        finally:
-            _checked(_LIBC.setns(own, _NEW_NETWORK))
-            os.close(own)
+        with namespaces.inside():
+            namespaces.call("mount", b"/proc/thread-self/ns/net", str(path).encode(), None, _BIND, None)
         return str(path)
 
     def has_pod(self, name):
@@ -104,19 +94,13 @@ class Place(Node):
 
     def remove_pod(self, name):
         path = NAMESPACES / name
-        _LIBC.umount2(str(path).encode(), _DETACH)
+        with contextlib.suppress(OSError):
+            namespaces.call("umount2", str(path).encode(), _DETACH)
         path.unlink(missing_ok=True)
 
     def _pod_state(self, pod):
-        own = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        other = os.open(NAMESPACES / pod, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            _checked(_LIBC.setns(other, _NEW_NETWORK))
+        with namespaces.inside(NAMESPACES / pod):
             return kernel_state(has_nftables=False)
-        finally:
-            _checked(_LIBC.setns(own, _NEW_NETWORK))
-            os.close(own)
-            os.close(other)
 
     # What there is
 
@@ -130,13 +114,13 @@ class Place(Node):
         return state
 
     def calm_state(self):
-        """As `state`, once the processes that plugins start have ended: one that deletes links waits for
+        """As `state`, after the processes that plugins start have ended: one that deletes links waits for
         the kernel's grace period."""
         eventually(lambda: _processes() <= self.processes, 5, "the end of all processes")
         return self.state()
 
     def notes(self):
-        """The notes of the last address given: an address rests after its release, so they go on."""
+        """The files that name the last address given. They stay when it is freed: it is reused as late as possible."""
         return {path: path.read_bytes() for path in STATE.glob("ipam/*/last_reserved_ip.*")}
 
     def restore_notes(self, notes):
@@ -147,7 +131,7 @@ class Place(Node):
 
 
 def _files():
-    """The files of /run/humanz: mode and content, without what is of the moment."""
+    """The files of /run/humanz: mode and content, without times and the last addresses given."""
     for folder, folders, files in os.walk(STATE):
         for name in folders:
             yield f"folder {folder}/{name}", f"{os.lstat(f'{folder}/{name}').st_mode:o}"
@@ -165,7 +149,7 @@ def _files():
 
 
 def _processes():
-    """The processes of this node, with those that ended and nobody waited for."""
+    """The processes of this node, zombies included."""
     found = set()
     for entry in os.listdir("/proc"):
         if entry.isdigit():
@@ -178,9 +162,9 @@ def _processes():
 
 
 def between(low, high, state, may_be_half_made=False):
-    """How a state differs from what it may be. What two states agree on has to be so; where they do
-    not, either may be. What only one of them has may be half made, if so said; so may the files that
-    a lease is first written to, which the next one replaces."""
+    """How a state differs from two states, between which it may be: each key must have the value of one of them.
+    With `may_be_half_made`, a key that only one of them has may have any value, and so may the temporary files of
+    leases, which the next lease replaces."""
     differences = []
     for key in sorted(low.keys() | high.keys() | state.keys()):
         allowed = {low.get(key), high.get(key)}
