@@ -267,7 +267,7 @@ reproducible: needs-build
 build-%:
 	$(MAKE) build ARCH=$*
 
-test-packages: needs-packages deb rpm
+test-packages: needs-packages dist deb rpm
 	HUMANZ_TEST_PACKAGES=1 $(PYTHON) -m pytest -q Tests/Integration/packages
 
 clean:

@@ -105,5 +105,5 @@ class Machine(Node):
 def package(pattern):
     """The package in dist/ that `make deb` or `make rpm` made."""
     found = sorted((ROOT / "dist").glob(pattern))
-    assert found, f"dist/{pattern} is missing: run make deb rpm"
+    assert found, f"dist/{pattern} is missing: run make dist deb rpm"
     return pathlib.Path(found[-1])

@@ -13,9 +13,9 @@ TEXTS = [README, *sorted((ROOT / "Documentation").rglob("*.md")), *sorted((ROOT 
          *(ROOT / name / "README.md" for name in ("conflists", "deploy", "Benchmarks")), ROOT / "CONTRIBUTING.md"]
 
 # The stories that a test types: packages/test_documents.py; runtimes/test_daemonset.py; package/test_dist.py.
-PLAYED = {"package", "podman", "nodes", "containerd", "uninstall", "tutorial", "bridge", "try",
+PLAYED = {"package", "archive", "podman", "nodes", "containerd", "uninstall", "tutorial", "bridge", "try",
           "deploy", "undeploy", "install"}
-NOT_PLAYED = {"cluster": "needs a cluster", "internet": "fetches an image",
+NOT_PLAYED = {"cluster": "needs a cluster",
               "stage": "package/test_fourth_stage.py builds and runs it in its own way"}
 # What a line of a program begins with that a person would type.
 PROGRAMS = """humanz kubectl kubeadm podman ctr ip nft iptables sysctl modprobe systemctl apt-get dpkg rpm scp ssh

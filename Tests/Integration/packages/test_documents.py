@@ -137,6 +137,18 @@ def test_the_podman_recipe_from_the_rpm_package():
             type_block(node, block)
 
 
+def test_the_archive_by_the_readme_then_uninstalled():
+    with machines("node1", pattern="humanz-linux-amd64-*.tgz") as found:
+        node = found["node1"]
+        for block in README.story("archive"):
+            type_block(node, block)
+        assert typed(node, "humanz --version").startswith("humanz ")
+        start_containerd(node)
+        typed(node, f"ctr run --rm --cni {IMAGE} one ping -c 1 -W 2 100.100.0.1")
+        typed(node, "humanz uninstall --network")
+        assert typed(node, "ls /opt/cni/bin /etc/cni/net.d").split() == ["/etc/cni/net.d:", "/opt/cni/bin:"]
+
+
 def for_node3(block):
     """A block for node 2 as the reader changes it for node 3."""
     names = {"node2": "node3", "node3": "node2", "100.100.1.0/24": "100.100.2.0/24",
