@@ -90,7 +90,7 @@ extension IPAddress: CustomStringConvertible {
       + Array(texts[zeros.upperBound...]).joined(separator: ":")
   }
 
-  /// The first of the longest runs of zero groups; empty where there is none.
+  /// The first of the longest runs of zero groups; empty if there is none.
   private static func longestRunOfZeros(_ groups: [UInt16]) -> Range<Int> {
     var longest = 0..<0
     var start = 0

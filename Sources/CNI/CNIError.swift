@@ -42,7 +42,7 @@ public struct CNIError: Error, Equatable {
     public static let delegate = Code(103)
     /// A verb continued after an error, and met others: the message has the first, the details the rest.
     public static let several = Code(104)
-    /// A trap ended the plugin: a mistake in it.
+    /// A trap ended the plugin: a bug in it.
     public static let internalError = Code(105)
   }
 
@@ -111,6 +111,6 @@ public struct CNIError: Error, Equatable {
 }
 
 extension CNIError {
-  /// What the system refused becomes error 5.
+  /// A failed call of the system becomes error 5.
   public init(_ error: SystemError) { self.init(.io, error.description) }
 }

@@ -12,7 +12,7 @@ public struct CNIResult: Equatable {
   public var interfaces: [ResultInterface] = []
   public var ips: [ResultIP] = []
   public var routes: [ResultRoute] = []
-  /// `nameservers`, `domain`, `search` and `options`, unchanged; nil where there are none.
+  /// `nameservers`, `domain`, `search` and `options`, unchanged; nil if there are none.
   public var dns: JSONObject?
   /// The object it was read from. It gives the order of the fields, and those that we do not know.
   private var fields = JSONObject()
@@ -45,7 +45,7 @@ public struct ResultInterface: Equatable {
   }
 
   public var name: String { fields["name"]?.string ?? "" }
-  /// nil where it is absent or not an Ethernet address.
+  /// nil if it is absent or not an Ethernet address.
   public var mac: MACAddress? { fields["mac"]?.string.flatMap { MACAddress($0) } }
   /// The path of its network namespace; nil for an interface of the node.
   public var sandbox: String? {
@@ -124,7 +124,7 @@ public struct ResultRoute: Equatable {
 // MARK: - Reading
 
 extension CNIResult {
-  /// Reads a result in the form of its own `cniVersion`, or of `version` where it has none.
+  /// Reads a result in the form of its own `cniVersion`, or of `version` if it has none.
   /// - Throws: error 7 naming the key, 1 for a version that is not supported.
   public init(_ keys: Keys, version: ProtocolVersion) throws(CNIError) {
     let version = keys.has("cniVersion") ? try NetworkConfiguration.version(keys) : version
@@ -202,7 +202,7 @@ extension ResultIP {
     }
   }
 
-  /// Reads the address and the interface's index; nil where there is no address.
+  /// Reads the address and the interface's index; nil if there is no address.
   @inline(never)
   fileprivate init?(readable keys: Keys, address key: String) {
     guard let address = try? keys.prefix(key) else { return nil }

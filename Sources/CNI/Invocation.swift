@@ -3,7 +3,7 @@ import Addresses
 import Embedded
 import System
 
-/// What the runtime wants done: CNI_COMMAND (specification section 2).
+/// What the runtime asks for: CNI_COMMAND (specification section 2).
 public enum Verb: String, CaseIterable, Sendable {
   case add = "ADD"
   case del = "DEL"
@@ -40,7 +40,7 @@ public struct Invocation {
   private let argumentsText: String
   /// The attachment; nil in GC and STATUS.
   public let attachment: Attachment?
-  /// CNI_NETNS; nil where it is unset or empty, which DEL allows.
+  /// CNI_NETNS; nil if it is unset or empty, which DEL allows.
   public let namespace: String?
 
   /// - Throws: error 4 for the environment, 1 for a verb newer than the configuration's version, and
@@ -65,7 +65,7 @@ public struct Invocation {
     let interface = try variables[2].map { (text) throws(CNIError) in
       try parse(
         "CNI_IFNAME", text,
-        // What is no UTF-8 has come as U+FFFD: the interface would get another name than was asked for.
+        // Invalid UTF-8 has become U+FFFD: the interface would get another name than the runtime asked for.
         text.unicodeScalars.contains("\u{FFFD}") ? nil : InterfaceName(text),
         "1 to 15 bytes of UTF-8 without '/', ':' and white space, not '.' or '..'")
     }
@@ -94,7 +94,7 @@ public struct Invocation {
   /// - Throws: error 4 for what is not a list of `KEY=VALUE` pairs.
   public func arguments() throws(CNIError) -> CNIArguments { try CNIArguments(argumentsText) }
 
-  /// The pod that the attachment is for, which runtimes of Kubernetes name in CNI_ARGS; nil where there
+  /// The pod that the attachment is for, which runtimes of Kubernetes name in CNI_ARGS; nil if there
   /// is none.
   public var pod: PodName? {
     guard let arguments = try? arguments(), let namespace = arguments["K8S_POD_NAMESPACE"],
@@ -103,12 +103,12 @@ public struct Invocation {
     return PodName(namespace: namespace, name: name)
   }
 
-  /// A value that the runtime or a user asks for: `runtimeConfig` where its capability is declared, or
+  /// A value that the runtime or a user asks for: `runtimeConfig` if its capability is declared, or
   /// else `args.cni`, or else CNI_ARGS. Source: specification section 3.
   /// - Parameters:
   ///   - key: of the capability, and of `args.cni`.
   ///   - argument: of CNI_ARGS.
-  ///   - fromKeys: reads the value from an object that has the key; nil where it asks for nothing.
+  ///   - fromKeys: reads the value from an object that has the key; nil if it asks for nothing.
   ///   - fromText: reads the value of the argument.
   public func requested<Value>(
     _ key: String, argument: String, fromKeys: (Keys) throws(CNIError) -> Value?,

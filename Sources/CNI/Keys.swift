@@ -44,8 +44,8 @@ public struct Keys {
     return try string(value, key)
   }
 
-  /// A NUL is refused: for C it ends the string, and a path would name another file.
-  /// - Parameter key: for an error alone: composing a name for each of a million elements takes seconds.
+  /// A NUL is refused: in C it ends a string, so a path would name another file.
+  /// - Parameter key: composed only for an error: for each of a million elements that would take seconds.
   private func string(_ value: JSON, _ key: @autoclosure () -> String) throws(CNIError) -> String {
     guard let string = value.string else { throw mismatch(key(), "a string", value) }
     guard string.utf8.withContiguousStorageIfAvailable({ $0.contains(0) }) != true else {
@@ -112,7 +112,7 @@ public struct Keys {
   /// One string or a list of them, each standing for a value.
   /// - Parameters:
   ///   - expected: for the message: "an IP address".
-  ///   - take: takes a string; returns false to refuse it.
+  ///   - take: gets each string; returns false to refuse it.
   @inline(never)
   public func each(
     _ key: String, as expected: @autoclosure () -> String, _ take: (String) -> Bool

@@ -21,7 +21,7 @@ public struct KnownKeys: Sendable {
       """)
   }
 
-  /// The first name that `isMatch` takes, given its characters in UTF-8.
+  /// The first name that `isMatch` accepts, given its characters in UTF-8.
   fileprivate func first(where isMatch: (UnsafeBufferPointer<UInt8>) -> Bool) -> String? {
     names.withUTF8Buffer { all in
       var start = 0
@@ -41,7 +41,7 @@ public struct UnknownKey: Equatable {
   public let name: String
   /// The whole path, as in `peers[0].vai`.
   public let path: String
-  /// The known key that differs from it only in case or by one letter; nil where there is none.
+  /// The known key that differs from it only in case or by one letter; nil if there is none.
   public let meant: String?
 }
 
@@ -51,10 +51,10 @@ extension Keys {
   public func unknown(besides known: [KnownKeys]) -> [UnknownKey] {
     object.members.compactMap { member in
       let name = Array(member.name.utf8)
-      let isDomains = name.contains(UInt8(ascii: ".")) || name.contains(UInt8(ascii: "/"))
+      let hasDomain = name.contains(UInt8(ascii: ".")) || name.contains(UInt8(ascii: "/"))
       var meant: String?
       for known in known {
-        if isDomains || known.first(where: { $0.elementsEqual(name) }) != nil { return nil }
+        if hasDomain || known.first(where: { $0.elementsEqual(name) }) != nil { return nil }
         meant = meant ?? known.first { differsByOneLetter($0, name) }
       }
       return UnknownKey(name: member.name, path: path(of: member.name), meant: meant)

@@ -7,10 +7,10 @@ import System
 ///
 /// Nothing here throws: a failure to log must not fail a call.
 public struct Log {
-  /// The file that the tutorial's plugin wrote to.
+  /// The log of the tutorial's plugin, so that its users find the log in its place.
   public static let defaultPath = "/var/log/humanz_cni.log"
 
-  /// What `logFile` names instead of a file for systemd's journal.
+  /// The value of `logFile` for systemd's journal.
   public static let journal = "journal"
 
   /// nil: nothing is logged.
@@ -24,7 +24,7 @@ public struct Log {
   /// name: another user may have put it there.
   ///
   /// With "journal" as the path, it sends the line to journald.
-  /// - Parameter fields: those that only the journal gets, each `NAME=value` and a line feed.
+  /// - Parameter fields: for the journal alone, each `NAME=value` and a line feed.
   public func write(_ line: String, fields: String = "") {
     guard let path else { return }
     let oneLine = withoutControls(Array(line.utf8))
@@ -39,7 +39,7 @@ public struct Log {
   }
 }
 
-/// The text with a space for each byte of a terminal control: the log can be read on a terminal, line by line.
+/// The text with a space in place of each byte of a terminal control, so that a terminal can show the log.
 func withoutControls(_ text: [UInt8]) -> [UInt8] {
   replacingTerminalControls(text) { control in Array(repeating: 0x20, count: control.count) }
 }

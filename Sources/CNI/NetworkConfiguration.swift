@@ -13,7 +13,7 @@ public struct NetworkConfiguration {
   public let name: NetworkName
   /// The plugin that the configuration is for. A delegate finds its caller's name here.
   public let type: String
-  /// The log that `logFile` asks for; the default one where the key is not a string. See
+  /// The log that `logFile` asks for; the default one if the key is not a string. See
   /// `Invocation`: DEL and GC do not fail for it.
   public let log: Log
 
@@ -53,7 +53,7 @@ public struct NetworkConfiguration {
     log = Log(path: (try? keys.string("logFile")) ?? Log.defaultPath)
   }
 
-  /// The result of the plugin before this one, or of ADD in a DEL or CHECK; nil where there is none.
+  /// The result of the plugin before this one, or of ADD in a DEL or CHECK; nil if there is none.
   /// - Throws: error 7 naming the key that cannot be read.
   public func prevResult() throws(CNIError) -> CNIResult? {
     try keys.keys("prevResult").map { (result) throws(CNIError) in
@@ -62,7 +62,7 @@ public struct NetworkConfiguration {
   }
 
   /// The readable parts of the previous result, for DEL and GC: a later plugin may have added values that
-  /// ADD refuses. nil where there is no result, or nothing in it can be read.
+  /// ADD refuses. nil if there is no result, or nothing in it can be read.
   public var readablePrevResult: CNIResult? {
     guard let result = try? keys.keys("prevResult") else { return nil }
     return CNIResult(readable: result, version: version)
@@ -80,7 +80,7 @@ public struct NetworkConfiguration {
     return version
   }
 
-  /// The `ipam` section; nil where it is absent or has no `type`: then no addresses are wanted.
+  /// The `ipam` section; nil if it is absent or has no `type`: then the pod gets no addresses.
   public var ipam: Keys? {
     get throws(CNIError) {
       guard let ipam = try keys.keys("ipam"), let type = try ipam.string("type"), !type.isEmpty
@@ -89,7 +89,7 @@ public struct NetworkConfiguration {
     }
   }
 
-  /// The runtime's values for a capability; nil where there are none, or where the configuration still
+  /// The runtime's values for a capability; nil if there are none, or if the configuration still
   /// has its `capabilities` and does not declare this one. Section 3.
   public func runtimeConfig(_ capability: String) throws(CNIError) -> Keys? {
     guard let runtimeConfig = try keys.keys("runtimeConfig"), runtimeConfig.has(capability) else {
@@ -106,7 +106,7 @@ public struct NetworkConfiguration {
     get throws(CNIError) { try keys.keys("args")?.keys("cni") }
   }
 
-  /// The attachments that GC keeps (section 2, "GC"); nil where the key is absent. libcni writes a list
+  /// The attachments that GC keeps (section 2, "GC"); nil if the key is absent. libcni writes a list
   /// without attachments as `null`.
   /// - Throws: error 7 for an entry without a container ID or an interface name.
   public func validAttachments() throws(CNIError) -> [Attachment]? {

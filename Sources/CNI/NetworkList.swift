@@ -7,7 +7,7 @@ import System
 public struct NetworkList {
   public let name: NetworkName
   public let version: ProtocolVersion
-  /// `cniVersion`, which a runtime goes by that does not know `cniVersions`.
+  /// `cniVersion`: the version for a runtime that does not know `cniVersions`.
   public let firstVersion: ProtocolVersion
   public let plugins: [Keys]
   public let disableCheck: Bool
@@ -17,8 +17,7 @@ public struct NetworkList {
   public static let defaultFolder = "/etc/cni/net.d"
 
   /// Reads a conflist, or a single plugin's configuration as a list of one.
-  /// - Parameter isNamed: whether a person named the file, which may be a pipe then: it is waited for its
-  ///   writer.
+  /// - Parameter isNamed: whether the user named the file. Then it may be a pipe, whose writer is waited for.
   /// - Throws: error 5 for the file, 6 for what is not JSON, 1 or 7 for a key.
   public init(path: String, isNamed: Bool = true) throws(CNIError) {
     let text: [UInt8]

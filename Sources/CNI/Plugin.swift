@@ -4,21 +4,21 @@ import CNetlink
 import Embedded
 import System
 
-/// A plugin: a name and a function for each verb. `run` makes a process of it.
+/// A plugin: a name and a function for each verb. `run` is the whole process.
 ///
 /// Each verb reads of the configuration and of prevResult what it needs. So DEL and GC, which need
 /// little, work with a configuration that ADD and CHECK refuse.
 public protocol Plugin {
-  /// The executable's name, as a configuration's `type` has it.
+  /// The executable's name, which is `type` in a configuration.
   static var name: String { get }
 
-  /// What the plugin does, in one line for a person.
+  /// What the plugin does, in one line for `--help`.
   static var summary: String { get }
 
   init(_ invocation: Invocation)
 
   /// Makes the attachment in the namespace. If it throws, it has undone what it made.
-  /// - Parameter print: prints the result. It is the last step, and `add` undoes everything where it
+  /// - Parameter print: prints the result. It is the last step, and `add` undoes everything if it
   ///   throws: a runtime without a result does not know of the attachment.
   func add(
     _ attachment: Attachment, namespace: String, print: (CNIResult) throws(CNIError) -> Void
@@ -27,7 +27,7 @@ public protocol Plugin {
   /// Removes what ADD made. Missing things are not an error, nor is a missing namespace.
   func del(_ attachment: Attachment, namespace: String?) throws(CNIError)
 
-  /// Compares what is there with what ADD made.
+  /// Compares the node and the namespace with what ADD made.
   /// - Throws: error 102 naming what is missing or changed.
   func check(_ attachment: Attachment, namespace: String) throws(CNIError)
 
@@ -55,16 +55,16 @@ extension Plugin {
   /// - Returns: the exit status.
   public static func run() -> Int32 {
     guard let text = environmentVariable("CNI_COMMAND"), !text.isEmpty else {
-      return runForPerson()
+      return runWithoutRuntime()
     }
     StandardStream.prepare()
     // The first look at the clock costs more than the rest of VERSION's answer.
     let start = text == "VERSION" ? 0 : Clock.microseconds()
     var input: [UInt8] = []
     var call = LogEntry(plugin: name, verb: text)
-    let otherwise: StaticString =
+    let fallback: StaticString =
       #"{"cniVersion":"1.0.0","code":105,"msg":"internal errors ended the plugin; please report them"}"#
-    Trap.handle(otherwise: otherwise) { signal in
+    Trap.handle(fallback: fallback) { signal in
       call.error = internalError(signal, verb: text)
       report(call.error!, version: errorVersion(input))
       call.write(microseconds: Clock.microseconds() - start)
@@ -89,7 +89,7 @@ extension Plugin {
       report(error, version: errorVersion(input))
       Trap.answered(status: 1)
     }
-    // A runtime asks every few seconds.
+    // Runtimes call STATUS every few seconds: a success is not logged.
     if text != "STATUS" || call.error != nil {
       call.write(microseconds: Clock.microseconds() - start)
     }
@@ -99,7 +99,7 @@ extension Plugin {
   /// Does one verb.
   /// - Returns: ADD's result, which has been printed; an empty one of the others.
   private static func perform(_ invocation: Invocation) throws(CNIError) -> CNIResult {
-    // Never destroyed: the process ends right after it.
+    // Never deinitialized: the process ends right after it.
     let memory = UnsafeMutablePointer<Self>.allocate(capacity: 1)
     memory.initialize(to: Self(invocation))
     let plugin = memory.pointee
@@ -146,7 +146,7 @@ extension Plugin {
     do { try StandardStream.print(json.text) } catch { throw CNIError(error) }
   }
 
-  /// Prints the error for the runtime; where that fails, on stderr.
+  /// Prints the error for the runtime; if that fails, on stderr.
   private static func report(_ error: CNIError, version: String) {
     do throws(CNIError) { try print(error.json(version: version)) } catch {
       StandardStream.printDiagnostic("\(name): \(error.message)")
@@ -158,7 +158,7 @@ extension Plugin {
     CNIError(
       .internalError,
       "an internal error ended \(verb) of \(name) \(suiteVersion): \(String(cString: strsignal(signal)))",
-      details: "what this call made is taken back; please report it with the configuration")
+      details: "what this call made is undone; please report it with the configuration")
   }
 
   /// The answer to VERSION; it accepts an empty stdin (section 5, "Version").
@@ -177,9 +177,9 @@ extension Plugin {
         )))
   }
 
-  /// Without CNI_COMMAND a person has called: says what the plugin is.
+  /// Tells a user, who calls the plugin without CNI_COMMAND, what it is.
   /// - Returns: 0, or 2 for arguments other than `--version` and `--help`.
-  private static func runForPerson() -> Int32 {
+  private static func runWithoutRuntime() -> Int32 {
     let arguments = (try? commandLineArguments()) ?? []
     let version = "\(name) \(suiteVersion)"
     switch arguments.first {
@@ -203,7 +203,7 @@ extension Plugin {
     }
   }
 
-  /// The version an error is printed in: the input's own where it can be read.
+  /// The version an error is printed in: the input's own if it can be read.
   private static func errorVersion(_ input: [UInt8]) -> String {
     guard let json = try? JSON(parsing: input), let version = json.object?["cniVersion"]?.string,
       ProtocolVersion(version) != nil

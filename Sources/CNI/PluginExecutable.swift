@@ -10,8 +10,8 @@ public struct PluginExecutable {
 
   /// Finds an executable file on a search path.
   /// - Parameter searchPath: folders with `:` between, as CNI_PATH. Those that are not absolute are left out:
-  ///   what they mean depends on the folder that the runtime is in.
-  /// - Throws: error 7 for a name that is a path, 103 where no folder has it.
+  ///   what they mean depends on the runtime's working directory.
+  /// - Throws: error 7 for a name that is a path, 103 if no folder has it.
   public init(
     _ name: String, searchPath: String = environmentVariable("CNI_PATH") ?? ""
   ) throws(CNIError) {
@@ -36,9 +36,9 @@ public struct PluginExecutable {
   /// Runs the plugin and waits for it. Its stderr is this process's.
   /// - Parameters:
   ///   - input: its stdin.
-  ///   - changes: the environment variables that are different from this process's.
+  ///   - changes: the environment variables to add to this process's, or to replace.
   /// - Returns: what it printed on stdout.
-  /// - Throws: the plugin's own error; 103 where it could not be run, was killed or printed no error.
+  /// - Throws: the plugin's own error; 103 if it could not be run, was killed or printed no error.
   public func run(
     input: [UInt8], environment changes: [(name: String, value: String)] = []
   ) throws(CNIError) -> [UInt8] {

@@ -25,8 +25,8 @@ public func isAlphanumeric(_ character: UInt8) -> Bool {
   }
 }
 
-/// A small ASCII letter as a capital; any other character as it is. (The standard library's own brings the
-/// tables of all letters.)
+/// The capital of a lower-case ASCII letter; any other character unchanged. (The standard library's function
+/// adds the tables of all letters.)
 public func uppercase(_ character: UInt8) -> UInt8 {
   (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(character) ? character - 32 : character
 }

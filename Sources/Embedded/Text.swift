@@ -50,33 +50,33 @@ extension String {
     return bytes[start..<start + part.count] == part[...]
   }
 
-  /// The text without its first bytes; empty where it has fewer.
+  /// The text without its first bytes; empty if it has fewer.
   @inline(never)
   public func dropping(bytes count: Int) -> String {
     String(decoding: Array(utf8).dropFirst(count))
   }
 
-  /// The first bytes of the text; all where it has fewer.
+  /// The first bytes of the text; all if it has fewer.
   @inline(never)
   public func keeping(bytes count: Int) -> String {
     String(decoding: Array(utf8).prefix(count))
   }
 
-  /// The text of UTF-8; what is not valid becomes U+FFFD.
+  /// Decodes UTF-8; what is not valid becomes U+FFFD.
   @inline(never)
   public init(decoding bytes: ArraySlice<UInt8>) { self.init(decoding: bytes, as: UTF8.self) }
 
-  /// The text of UTF-8; what is not valid becomes U+FFFD.
+  /// Decodes UTF-8; what is not valid becomes U+FFFD.
   public init(decoding bytes: [UInt8]) { self.init(decoding: bytes[...]) }
 
-  /// The text of UTF-8 up to the first zero byte; what is not valid becomes U+FFFD.
+  /// Decodes UTF-8 up to the first zero byte; what is not valid becomes U+FFFD.
   @inline(never)
   public init(zeroTerminated bytes: UnsafeRawBufferPointer) {
     let length = bytes.firstIndex(of: 0) ?? bytes.count
     self.init(decoding: UnsafeRawBufferPointer(rebasing: bytes[..<length]), as: UTF8.self)
   }
 
-  /// A number in decimal digits with zeros in front of it.
+  /// A number with zeros before it, so that it has at least so many digits.
   @inline(never)
   public init(_ number: UInt64, digits: Int, radix: UInt64 = 10) {
     var rest = number
@@ -91,8 +91,8 @@ extension String {
 }
 
 extension Int {
-  /// The number that decimal digits spell, with `-` or `+` in front or not; nil for other text and for
-  /// what does not fit.
+  /// Reads decimal digits, with `-` or `+` before them or not; nil for other text and for a number that
+  /// does not fit.
   @inline(never)
   public init?(_ text: String) {
     let bytes = Array(text.utf8)
@@ -117,7 +117,7 @@ extension [String] {
   @inline(never)
   public func sortedByBytes() -> [String] { inOrder { $0.isBefore($1) } }
 
-  /// One text of all, with another between them.
+  /// One text of all, with the separator between them.
   @inline(never)
   public func joined(separator: String = "") -> String {
     var text = ""
@@ -129,7 +129,7 @@ extension [String] {
   }
 }
 
-/// The order of two texts by their bytes: negative, zero or positive, as `memcmp` has it.
+/// The order of two texts by their bytes: negative, zero or positive, as from `memcmp`.
 @inline(never)
 func compareBytes(_ left: String, _ right: String) -> Int {
   var (left, right) = (left, right)

@@ -7,12 +7,12 @@ import Embedded
 ///
 /// Keys and defaults are host-local's. The network's own address, IPv4's broadcast address and the
 /// gateway are never leased. In a /31 or /127 both addresses can be leased (RFC 3021, RFC 6164), and
-/// there is a gateway only where the configuration names one.
+/// there is a gateway only if the configuration names one.
 public struct AddressRange: Equatable, Sendable {
   public let subnet: IPPrefix
   public let first: IPAddress
   public let last: IPAddress
-  /// Mostly in the subnet; nil in a /31 or /127 without a configured one.
+  /// Usually in the subnet; nil in a /31 or /127 without a configured one.
   public let gateway: IPAddress?
 
   /// Reads `subnet`, `rangeStart`, `rangeEnd` and `gateway`.
@@ -92,7 +92,7 @@ public struct AddressRange: Equatable, Sendable {
 }
 
 extension AddressRange: CustomStringConvertible {
-  /// The subnet, and the first and last address where they are not the subnet's.
+  /// The subnet, and the first and last address if they are not the subnet's.
   public var description: String {
     let usable = AddressRange.usable(subnet)
     return usable == first...last ? "\(subnet)" : "\(subnet) (\(first) to \(last))"

@@ -31,7 +31,7 @@ struct AddressSpans: Equatable, Sendable {
 
   subscript(index: Int) -> AddressSpan { spans[index] }
 
-  /// The first span that ends at a value or above it; `count` where there is none.
+  /// The first span that ends at a value or above it; `count` if there is none.
   private func firstIndex(endingAtOrAbove value: UInt128) -> Int {
     var (low, high) = (0, spans.count)
     while low < high {
@@ -41,7 +41,7 @@ struct AddressSpans: Equatable, Sendable {
     return low
   }
 
-  /// The index of the span that a value is in; nil where it is in none.
+  /// The index of the span that a value is in; nil if it is in none.
   func index(of value: UInt128) -> Int? {
     let index = firstIndex(endingAtOrAbove: value)
     return index < spans.count && spans[index].lower <= value ? index : nil

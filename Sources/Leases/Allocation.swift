@@ -12,14 +12,14 @@ public struct Allocation {
   let hostInterface: InterfaceName?
   let pools: Pools
   let requested: [IPAddress]
-  /// The pod of Kubernetes, kept with the lease; nil where the runtime does not name one.
+  /// The pod of Kubernetes, kept with the lease; nil if the runtime does not name one.
   public var pod: PodName?
-  /// The link that the gateway addresses are put on, kept for STATUS; nil where there is none.
+  /// The link that the gateway addresses are put on, kept for STATUS; nil if there is none.
   public var bridge: InterfaceName?
 
   /// - Parameters:
   ///   - namespace: CNI_NETNS, kept with the lease.
-  ///   - hostInterface: the node's end of the pair, kept with the lease; nil where it is not known.
+  ///   - hostInterface: the node's end of the pair, kept with the lease; nil if it is not known.
   ///   - requested: the addresses that are asked for; others are chosen.
   public init(
     _ attachment: Attachment, namespace: String, hostInterface: InterfaceName?, pools: Pools,
@@ -40,7 +40,7 @@ public struct Allocation {
   public func make(
     in store: inout LeaseStore, report: (String) -> Void, willLease: () -> Void = {}
   ) throws(StoreError) -> [ResultIP] {
-    // First of all: a full pool must not hide that the attachment holds an address.
+    // First: a full pool must not hide that the attachment holds an address already.
     let held = try storeFiles { () throws(SystemError) in try store.addresses(of: attachment) }
     guard held.isEmpty else { throw .holds(attachment, held) }
     let requests = try requestsBySet()
@@ -56,7 +56,7 @@ public struct Allocation {
       try store.write(StoreSummary(pools: pools, bridge: bridge))
     }
     willLease()
-    // A requested address is the last one too, as host-local has it.
+    // A requested address also becomes the last one given, as with host-local.
     try store.lease(
       record(of: addresses), given: addresses.enumerated().map { ($0.offset, $0.element) })
     return addresses.map { address in
@@ -75,7 +75,7 @@ public struct Allocation {
     return record
   }
 
-  /// For each range set the address that is asked for; nil where any address does.
+  /// For each range set the address that is asked for; nil if any address will do.
   private func requestsBySet() throws(StoreError) -> [IPAddress?] {
     var requests = [IPAddress?](repeating: nil, count: pools.sets.count)
     for address in requested {
@@ -83,7 +83,7 @@ public struct Allocation {
         throw .unavailable(address, "is in none of the ranges")
       }
       let set = pools.sets[index]
-      guard set.gives(address) else {
+      guard set.canLease(address) else {
         let isGateway = pools.gateways.contains(address)
         throw .unavailable(address, isGateway ? "is the gateway's" : "is excluded")
       }
@@ -111,7 +111,7 @@ extension LeaseStore {
     return address
   }
 
-  /// The next free address of a range set; where there is none, leases that were left behind are freed.
+  /// The next free address of a range set; if there is none, leases that were left behind are freed.
   fileprivate mutating func find(
     in set: RangeSet, _ index: Int, report: (String) -> Void
   ) throws(StoreError) -> IPAddress {
@@ -133,7 +133,7 @@ extension LeaseStore {
   }
 }
 
-/// Runs steps whose failures are the file system's.
+/// Runs steps on the files of the store. This is the one place where their errors become a `StoreError`.
 func storeFiles<Value>(
   _ steps: () throws(SystemError) -> Value
 ) throws(StoreError) -> Value {
@@ -158,6 +158,6 @@ extension Directory {
 
   /// How many addresses of a range set are leased.
   public borrowing func used(of set: RangeSet) throws(SystemError) -> Int {
-    try leased().count { set.gives($0) }
+    try leased().count { set.canLease($0) }
   }
 }

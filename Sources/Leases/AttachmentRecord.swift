@@ -4,27 +4,27 @@ import CNI
 import CNetlink
 import System
 
-/// An attachment's file, `attachments/<container>:<interface>`: a JSON object that leads to the
-/// attachment's addresses, and says what shows whether it still lives.
+/// An attachment's file, `attachments/<container>:<interface>`: a JSON object with the attachment's addresses,
+/// and with what shows whether it still exists.
 public struct AttachmentRecord: Equatable {
   public let attachment: Attachment
   public var addresses: [IPAddress]
-  /// CNI_NETNS; nil where it is not known, as for a lease that host-local made.
+  /// CNI_NETNS; nil if it is not known, as for a lease that host-local made.
   public var namespace: String?
-  /// The node's end of the pair; nil where it is not known.
+  /// The node's end of the pair; nil if it is not known.
   public var hostInterface: InterfaceName?
-  /// The pod of Kubernetes; nil where the runtime does not name one.
+  /// The pod of Kubernetes; nil if the runtime does not name one.
   public var pod: PodName?
-  /// The boot in which the lease was made; nil where it is not known.
+  /// The boot in which the lease was made; nil if it is not known.
   public var bootID: String?
   /// RFC 3339, UTC.
   public var time: String
 
-  /// Thousands of range sets, or a long CNI_NETNS, make a file that is larger than others. What is written must
-  /// be read again: else the attachment could not be deleted.
+  /// Thousands of range sets, or a long CNI_NETNS, make a large file. It must stay readable: otherwise the
+  /// attachment could not be deleted.
   static let sizeLimit = FileDescriptor.sizeLimit
 
-  /// Reads an attachment's file; nil for another content.
+  /// Reads an attachment's file; nil for any other content.
   init?(_ attachment: Attachment, parsing text: [UInt8]) {
     guard let object = (try? JSON(parsing: text))?.object,
       let addresses = object["addresses"]?.array?.compactMap({ $0.string.flatMap { IPAddress($0) } }

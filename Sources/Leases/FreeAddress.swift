@@ -6,14 +6,14 @@ extension RangeSet {
   /// How many addresses are tried one by one before all leases are listed.
   static let probes = 64
 
-  /// The next free address after the last one leased: a freed address rests as long as possible.
+  /// The next free address after the last one leased, so that a freed address is reused as late as possible.
   ///
   /// Usually it is the first address tried. After `probes` taken ones the store is listed once. The cost
   /// grows with the number of leases and ranges, not with the number of addresses.
   /// - Parameters:
   ///   - isTaken: whether an address is leased.
   ///   - leased: the values of all leased addresses of the family, in any order.
-  /// - Returns: nil where none is free.
+  /// - Returns: nil if none is free.
   func firstFree<Failure: Error>(
     after last: IPAddress?, isTaken: (IPAddress) throws(Failure) -> Bool,
     leased: () throws(Failure) -> [UInt128]
@@ -37,7 +37,7 @@ extension RangeSet {
     return IPAddress(family, span.firstMissing(in: taken))
   }
 
-  /// The first of some spans with more addresses than leases.
+  /// The first span with more addresses than leases.
   private func firstWithRoom(_ order: [AddressSpan], _ taken: [UInt128]) -> AddressSpan? {
     let ascending = AddressSpans(merging: order)
     var counts = [UInt128](repeating: 0, count: ascending.count)

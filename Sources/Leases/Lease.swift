@@ -38,7 +38,7 @@ public enum Holder: Equatable, Sendable {
     if case .attachment(let attachment) = self { attachment } else { nil }
   }
 
-  /// nil where the holder is unknown.
+  /// nil if the holder is unknown.
   public var containerID: ContainerID? {
     switch self {
     case .attachment(let attachment): attachment.containerID
@@ -78,7 +78,7 @@ extension Attachment {
 }
 
 extension Directory {
-  /// The lease of an address, in a directory of lease files; nil where there is none. An empty file, as a
+  /// The lease of an address, in a directory of lease files; nil if there is none. An empty file, as a
   /// killed host-local leaves it, is not a lease.
   public borrowing func lease(of address: IPAddress) throws(SystemError) -> Lease? {
     do throws(SystemError) {
@@ -86,12 +86,12 @@ extension Directory {
       return Lease(address: address, holder: Holder(bytes))
     } catch {
       // Somebody put a directory, a link or a socket there to keep the address.
-      guard error.saysNotAFile else { throw error }
+      guard error.isNotAFile else { throw error }
       return Lease(address: address, holder: .unknown("not a file"))
     }
   }
 
-  /// When a lease file was written; empty where there is none any more.
+  /// When a lease file was written; empty if there is none any more.
   public borrowing func timestamp(of name: String) throws(SystemError) -> String {
     try status(of: name).map { Clock.timestamp($0.st_mtim) } ?? ""
   }
@@ -102,7 +102,7 @@ extension Directory {
   /// corresponding C function is `inet_pton`.
   public borrowing func leased() throws(SystemError) -> [IPAddress] {
     var addresses: [IPAddress] = []
-    try eachName { name in
+    try forEachName { name in
       var four = in_addr()
       var sixteen: (UInt64, UInt64) = (0, 0)
       if inet_pton(AF_INET, name, &four) == 1 {
@@ -115,7 +115,7 @@ extension Directory {
     return addresses
   }
 
-  /// Those of some addresses that a holder has.
+  /// The addresses among these that a holder has.
   public borrowing func held(
     by holder: Holder, among addresses: [IPAddress]
   ) throws(SystemError) -> [IPAddress] {
@@ -126,12 +126,12 @@ extension Directory {
     return held
   }
 
-  /// The content of a file, as `read`; nil for what is not a file too: a directory, a link, a socket.
+  /// As `read`, but nil also for what is not a file: a directory, a link, a socket.
   borrowing func readFile(
     _ name: String, limit: Int = Directory.readLimit
   ) throws(SystemError) -> [UInt8]? {
     do throws(SystemError) { return try read(name, limit: limit) } catch {
-      guard error.saysNotAFile else { throw error }
+      guard error.isNotAFile else { throw error }
       return nil
     }
   }
@@ -140,7 +140,7 @@ extension Directory {
 extension SystemError {
   /// Whether opening or reading failed because of a directory, a symbolic link, a socket, or a device
   /// without end.
-  var saysNotAFile: Bool {
+  var isNotAFile: Bool {
     [.isDirectory, .tooManySymbolicLinkLevels, .noSuchAddressOrDevice, .fileTooLarge].contains(
       errno)
   }

@@ -13,7 +13,7 @@ public struct LeaseReader: ~Copyable {
   /// The directory of attachment files; the lease directory, which has none, if it does not exist yet.
   private let attachments: Directory
 
-  /// Opens the store of a network; nil where there is none.
+  /// Opens the store of a network; nil if there is none.
   public init?(_ network: NetworkName, in dataDirectory: String) throws(SystemError) {
     guard let leases = try Directory(network.description, in: dataDirectory, make: false) else {
       return nil
@@ -34,7 +34,7 @@ public struct LeaseReader: ~Copyable {
     return try !leases.leased().isEmpty
   }
 
-  /// What the attachment's file says of a lease; nil where no file does, as for a lease of host-local's.
+  /// What the attachment's file says of a lease; nil if no file does, as for a lease of host-local's.
   public borrowing func record(of lease: Lease) throws(SystemError) -> AttachmentRecord? {
     guard let attachment = lease.holder.attachment,
       let written = try leases.status(of: lease.address.description)?.st_mtim,
@@ -44,11 +44,11 @@ public struct LeaseReader: ~Copyable {
     return record
   }
 
-  /// What an attachment's file says; nil where it is missing or cannot be read.
+  /// What an attachment's file says; nil if it is missing or cannot be read.
   public borrowing func record(of attachment: Attachment) throws(SystemError) -> AttachmentRecord? {
     try attachments.record(of: attachment)
   }
 
-  /// The ranges of the last ADD's configuration; nil where only host-local has leased.
+  /// The ranges of the last ADD's configuration; nil if only host-local has leased.
   public borrowing func pools() throws(SystemError) -> Pools? { try attachments.summary()?.pools }
 }

@@ -7,7 +7,7 @@ import System
 
 /// The leases of one network, locked for as long as this value lives.
 ///
-/// The lease files, in host-local's layout, are the truth: `<dataDir>/<network>/<address>`, and
+/// The lease files, in host-local's layout, are authoritative: `<dataDir>/<network>/<address>`, and
 /// `last_reserved_ip.<range set>` beside them. The attachment files in `attachments/` are the index: they
 /// lead from an attachment to its addresses. They are written before the leases and removed after them:
 /// a lease of ours always has one, wherever a process was killed.
@@ -56,7 +56,7 @@ public struct LeaseStore: ~Copyable {
   }
 
   /// The addresses that an attachment holds. Leases of its container in host-local's oldest form, which
-  /// name no interface, count where it holds no others.
+  /// name no interface, count if it holds no others.
   public mutating func addresses(of attachment: Attachment) throws(SystemError) -> [IPAddress] {
     if state == .incomplete { try? index() }
     if state != .incomplete, let held = try indexed(attachment),
@@ -67,33 +67,33 @@ public struct LeaseStore: ~Copyable {
     return try addressesByReadingAll(of: attachment)
   }
 
-  /// As `addresses`, where the index does not say, as on a full or damaged disk: reads every lease.
+  /// As `addresses`, if the index has no answer, as on a full or damaged disk: reads every lease.
   private mutating func addressesByReadingAll(
     of attachment: Attachment
   ) throws(SystemError) -> [IPAddress] {
     var held: [IPAddress] = []
     var heldByContainer: [IPAddress] = []
-    var hasOldest = false
+    var hasOldForm = false
     for address in try leases.leased() {
       switch try leases.lease(of: address)?.holder {
       case .attachment(attachment): held.append(address)
       case .container(let containerID):
-        hasOldest = true
+        hasOldForm = true
         if containerID == attachment.containerID { heldByContainer.append(address) }
       case .attachment, .unknown, nil: break
       }
     }
-    if state == .completeButOldest, !hasOldest { state = .complete }
+    if state == .completeExceptOldForm, !hasOldForm { state = .complete }
     return held.isEmpty ? heldByContainer : held
   }
 
-  /// The leases that an attachment's file leads to; nil where the file cannot be read.
+  /// The leases that an attachment's file leads to; nil if the file cannot be read.
   borrowing func indexed(_ attachment: Attachment) throws(SystemError) -> [IPAddress]? {
     let text: [UInt8]?
     do throws(SystemError) {
       text = try attachments.read(attachment.fileName, limit: AttachmentRecord.sizeLimit)
     } catch {
-      guard error.saysNotAFile else { throw error }
+      guard error.isNotAFile else { throw error }
       return nil
     }
     guard let text else { return [] }
@@ -101,8 +101,8 @@ public struct LeaseStore: ~Copyable {
     return try leases.held(by: .attachment(attachment), among: record.addresses)
   }
 
-  /// Whether an attachment holds all the leases there are.
-  public mutating func isAlone(_ attachment: Attachment) throws(SystemError) -> Bool {
+  /// Whether an attachment holds all leases of the network.
+  public mutating func holdsAll(_ attachment: Attachment) throws(SystemError) -> Bool {
     try leases.leased().count == addresses(of: attachment).count
   }
 
@@ -111,22 +111,22 @@ public struct LeaseStore: ~Copyable {
   /// Leases addresses, all or none of them.
   /// - Parameter given: the range set of each, whose last leased address it becomes.
   /// - Precondition: the attachment holds none yet.
-  /// - Throws: `taken` where another attachment holds one of them.
+  /// - Throws: `taken` if another attachment holds one of them.
   mutating func lease(
     _ record: AttachmentRecord, given: [(set: Int, address: IPAddress)] = []
   ) throws(StoreError) {
     let taken: (address: IPAddress, holder: Holder)?
     do throws(SystemError) { taken = try claim(record, given) } catch {
-      giveUp(record)
+      undoLease(of: record)
       throw .system(error)
     }
     if let taken {
-      giveUp(record)
+      undoLease(of: record)
       throw .taken(taken.address, by: taken.holder)
     }
   }
 
-  /// - Returns: the first address that another attachment holds; nil where all are claimed.
+  /// - Returns: the first address that another attachment holds; nil if all are claimed.
   private mutating func claim(
     _ record: AttachmentRecord, _ given: [(set: Int, address: IPAddress)]
   ) throws(SystemError) -> (address: IPAddress, holder: Holder)? {
@@ -138,12 +138,12 @@ public struct LeaseStore: ~Copyable {
     }
     try attachments.remove(LeaseStore.newLease)
     for (set, address) in given { try setLastGiven(address, from: set) }
-    try settle()
+    try finishChange()
     return nil
   }
 
   /// Removes what a failed lease has made so far.
-  private mutating func giveUp(_ record: AttachmentRecord) {
+  private mutating func undoLease(of record: AttachmentRecord) {
     for name in [LeaseStore.newLease, LeaseStore.newFile] { _ = try? attachments.remove(name) }
     // If the leases cannot be read, keep the file that leads to them, and leave the store unmarked.
     guard
@@ -152,8 +152,8 @@ public struct LeaseStore: ~Copyable {
     try? free(claimed, of: record.attachment)
   }
 
-  /// Makes the lease file of an address appear whole.
-  /// - Returns: who holds the address; nil where it is claimed.
+  /// Makes the lease file of an address in one step: no reader sees a part of it.
+  /// - Returns: who holds the address; nil if it is claimed.
   private borrowing func claim(_ address: IPAddress) throws(SystemError) -> Holder? {
     let name = address.description
     if try attachments.link(LeaseStore.newLease, as: name, in: leases) { return nil }
@@ -199,11 +199,11 @@ public struct LeaseStore: ~Copyable {
       // Linux reports a read-only file system for missing files too.
       guard addresses.isEmpty, error.errno == .readOnlyFileSystem else { throw error }
     }
-    if hadFile || !addresses.isEmpty { try settle() }
+    if hadFile || !addresses.isEmpty { try finishChange() }
   }
 
   /// Frees one address, of any holder. The holder keeps its other addresses.
-  /// - Returns: who held it; nil where nobody did.
+  /// - Returns: who held it; nil if nobody did.
   public mutating func release(_ address: IPAddress) throws(SystemError) -> Holder? {
     try? index()
     guard let lease = try leases.lease(of: address) else { return nil }
@@ -220,7 +220,7 @@ public struct LeaseStore: ~Copyable {
         try write(record, durable: true)
       }
     }
-    try settle()
+    try finishChange()
     return lease.holder
   }
 
@@ -242,13 +242,13 @@ public struct LeaseStore: ~Copyable {
     if durable { try attachments.sync() }
   }
 
-  /// The name of each file until it is whole. The lock allows one at a time. A killed process may leave
-  /// it; the next one replaces it.
+  /// The name of a file until it is complete. The lock allows one at a time. A killed process may leave one,
+  /// which the next process replaces.
   static let newFile = ".new"
   private static let newLease = ".lease"
 
-  /// Ends a change: writes the store's directory to the disk, and then marks it as ours.
-  borrowing func settle() throws(SystemError) {
+  /// Ends a change: writes the store's directory to the disk, and then marks the index as it is.
+  borrowing func finishChange() throws(SystemError) {
     try leases.sync()
     try leases.mark(state)
   }
@@ -260,7 +260,7 @@ extension Directory {
     try names().compactMap { Attachment(fileName: $0) }
   }
 
-  /// What an attachment's file says; nil where it is missing or cannot be read.
+  /// What an attachment's file says; nil if it is missing or cannot be read.
   public borrowing func record(of attachment: Attachment) throws(SystemError) -> AttachmentRecord? {
     guard let text = try readFile(attachment.fileName, limit: AttachmentRecord.sizeLimit) else {
       return nil
@@ -279,7 +279,7 @@ extension Directory {
     }
   }
 
-  /// The last address leased from a range set; nil where there is none.
+  /// The last address leased from a range set; nil if there is none.
   public borrowing func lastGiven(from set: Int) throws(SystemError) -> IPAddress? {
     guard let text = try read(lastGivenFile(set)) else { return nil }
     return IPAddress(String(decoding: text.filter { $0 > 0x20 }))

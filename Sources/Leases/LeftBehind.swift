@@ -13,7 +13,7 @@ public struct LeftBehind: ~Copyable {
 
   public init() { node = nil }
 
-  /// Why a lease cannot be in use; nil where it may be.
+  /// Why a lease cannot be in use; nil if it may be.
   ///
   /// Either the node has rebooted since, or both the pod's namespace and its interface on the node are gone.
   /// One of the two alone proves nothing, nor does one that is unknown.
@@ -57,32 +57,32 @@ extension Directory {
 extension LeaseStore {
   /// Frees leases that were left behind; none without a complete index.
   /// - Parameters:
-  ///   - holders: whose; nil for everybody's.
+  ///   - holders: whose leases; nil for all.
   ///   - report: gets a sentence for each.
-  /// - Returns: whether there were any.
+  /// - Returns: whether it freed any.
   mutating func reclaim(
     of holders: [Attachment]? = nil, report: (String) -> Void
   ) throws(SystemError) -> Bool {
     // Without a complete index an attachment's file may be outdated.
     guard state != .incomplete else { return false }
-    var isAny = false
+    var hasReclaimed = false
     var among = holders ?? []
     if holders == nil { among = try attachments.attachments() }
     for (record, reason) in try attachments.leftBehind(among: among) {
       let attachment = record.attachment
       try release(attachment) { addresses in
         for address in addresses {
-          isAny = true
+          hasReclaimed = true
           report("reclaims \(address) of \(attachment.title): \(reason)")
         }
       }
     }
-    return isAny
+    return hasReclaimed
   }
 
-  /// Frees the leases of all attachments but the valid ones. Goes on after an error.
+  /// Frees the leases of all attachments but the valid ones. Continues after an error.
   /// - Returns: the errors.
-  public mutating func collect(keeping valid: [Attachment]) -> [SystemError] {
+  public mutating func freeAll(except valid: [Attachment]) -> [SystemError] {
     var errors: [SystemError] = []
     do throws(SystemError) { try index() } catch { errors.append(error) }
     let kept = valid.map { $0.fileName }.sortedByBytes()
@@ -96,7 +96,7 @@ extension LeaseStore {
     return errors
   }
 
-  /// Every attachment that has a file; where the index is incomplete, also every one that has a lease.
+  /// Every attachment that has a file; if the index is incomplete, also every one that has a lease.
   private borrowing func holders() throws(SystemError) -> [Attachment] {
     var holders = try attachments.attachments()
     guard state == .incomplete else { return holders }

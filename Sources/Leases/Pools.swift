@@ -12,7 +12,7 @@ public struct Pools {
   /// `runtimeConfig.ipRanges`, `subnet`, `ranges`; after them the subnets of the cluster file.
   /// Costs n log n for n ranges.
   /// - Parameters:
-  ///   - runtimeConfig: has `ipRanges`, where the runtime asks for ranges.
+  ///   - runtimeConfig: has `ipRanges`, if the runtime asks for ranges.
   ///   - clusterFile: the subnets of the node, and the file they come from.
   /// - Throws: error 7 naming the key.
   public init(
@@ -120,7 +120,7 @@ public struct Pools {
   /// The ranges in the form of a configuration.
   var rangesJSON: JSON { .array(sets.map { .array($0.ranges.map { $0.json }) }) }
 
-  /// `exclude` in the form of a configuration; nil where it is empty.
+  /// `exclude` in the form of a configuration; nil if it is empty.
   var excludeJSON: JSON? {
     excluded.isEmpty ? nil : .array(excluded.map { .string($0.description) })
   }
@@ -137,7 +137,7 @@ private func refuseOverlaps(among lists: [RangeList]) throws(CNIError) {
   var ranges: [(list: Int, range: AddressRange)] = []
   for (index, list) in lists.enumerated() { ranges += list.ranges.map { (index, $0) } }
   let ascending = ranges.inOrder { $0.range.first < $1.range.first }
-  // Of ranges that overlap, two are neighbours in this order.
+  // If any ranges overlap, so do two that are neighbours in this order.
   for (one, other) in zip(ascending, ascending.dropFirst())
   where one.range.subnet.family == other.range.subnet.family && other.range.first <= one.range.last
   {

@@ -33,7 +33,7 @@ public struct RangeSet: Equatable, Sendable {
   public var total: UInt128 { spans.reduce(0) { $0 &+ ($1.span.upper - $1.span.lower) &+ 1 } }
 
   /// Whether an address can be leased.
-  public func gives(_ address: IPAddress) -> Bool {
+  public func canLease(_ address: IPAddress) -> Bool {
     address.family == family && ascending.index(of: address.value) != nil
   }
 
@@ -43,7 +43,7 @@ public struct RangeSet: Equatable, Sendable {
   }
 
   /// The spans in the order in which they are tried: from the address after `last` round to `last`
-  /// itself; from the start where `last` is nil or in no range.
+  /// itself; from the start if `last` is nil or in no range.
   func rotated(after last: IPAddress?) -> [AddressSpan] {
     guard let last, let range = ranges.firstIndex(where: { $0.contains(last) }) else {
       return spans.map { $0.span }

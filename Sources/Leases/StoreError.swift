@@ -33,8 +33,8 @@ extension CNIError {
     case .system(let error):
       self.init(
         error.errno == .wouldBlock ? .tryAgainLater : .io, error.description,
-        details: error.isForAnotherKind
-          ? "something else is in the place of a file of the store, or a link that anybody may have put there: "
+        details: error.isWrongFileType
+          ? "in the place of a file of the store there is something else, or a link that any user can make: "
             + "move it away"
           : "")
     case .holds(let attachment, let addresses):
@@ -60,8 +60,8 @@ extension CNIError {
 }
 
 extension SystemError {
-  /// Whether the failure is that a name leads to something of another kind than the caller's.
-  fileprivate var isForAnotherKind: Bool {
+  /// Whether the call failed because the name leads to a file of another type.
+  fileprivate var isWrongFileType: Bool {
     [
       .isDirectory, .notDirectory, .directoryNotEmpty, .tooManySymbolicLinkLevels,
       .noSuchAddressOrDevice, .fileTooLarge,

@@ -17,20 +17,20 @@ enum IndexState {
   /// Every lease.
   case complete
   /// Every lease but those in host-local's oldest form, which name no interface.
-  case completeButOldest
+  case completeExceptOldForm
 }
 
 extension Directory {
   private static let complete = TimeMark((Boot.id ?? "").utf8)
-  private static let completeButOldest = TimeMark(
+  private static let completeExceptOldForm = TimeMark(
     "\(Boot.id ?? "") with leases that name no interface".utf8)
 
-  /// The state that the mark on a directory of lease files says.
+  /// The state by the mark on a directory of lease files.
   var indexState: IndexState {
     get throws(SystemError) {
       let status = try status(of: ".")
       if Directory.complete.isOn(status) { return .complete }
-      return Directory.completeButOldest.isOn(status) ? .completeButOldest : .incomplete
+      return Directory.completeExceptOldForm.isOn(status) ? .completeExceptOldForm : .incomplete
     }
   }
 
@@ -39,7 +39,7 @@ extension Directory {
     switch state {
     case .incomplete: break
     case .complete: try set(Directory.complete, on: ".")
-    case .completeButOldest: try set(Directory.completeButOldest, on: ".")
+    case .completeExceptOldForm: try set(Directory.completeExceptOldForm, on: ".")
     }
   }
 }
@@ -47,7 +47,7 @@ extension Directory {
 extension LeaseStore {
   /// Completes the index: names every lease in its attachment's file, removes the empty lease files
   /// that a killed host-local left, and the files of attachments without a lease. Costs a look at every
-  /// lease; nothing where the index is complete.
+  /// lease; nothing if the index is complete.
   public mutating func index() throws(SystemError) {
     guard state == .incomplete, !cannotIndex else { return }
     cannotIndex = true
@@ -59,21 +59,21 @@ extension LeaseStore {
       }
       switch lease.holder {
       case .attachment(let attachment): try index(lease, of: attachment)
-      case .container: complete = .completeButOldest
+      case .container: complete = .completeExceptOldForm
       case .unknown: break
       }
     }
-    // First to the disk: a loss of power may bring a removed lease back, and it needs its attachment's file.
+    // To the disk first: a loss of power may bring a removed lease back, and it needs its attachment's file.
     try leases.sync()
     for attachment in try attachments.attachments()
     where try indexed(attachment)?.isEmpty != false {
       try attachments.removeRecord(of: attachment)
     }
     state = complete
-    try settle()
+    try finishChange()
   }
 
-  /// Writes an attachment's file where it does not name a lease.
+  /// Writes an attachment's file if it does not name a lease.
   ///
   /// If a loss of power takes such a file, the first call after the next boot writes it again.
   private borrowing func index(
@@ -95,7 +95,7 @@ extension LeaseStore {
 }
 
 extension Directory {
-  /// What an attachment's file says of a lease; nil where the lease is newer than the file: then another
+  /// What an attachment's file says of a lease; nil if the lease is newer than the file: then another
   /// program made it.
   /// - Parameter written: when the lease was written.
   borrowing func record(

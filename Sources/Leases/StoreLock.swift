@@ -10,7 +10,7 @@ struct StoreLock: ~Copyable {
   private let file: FileDescriptor
 
   /// Waits for the lock.
-  /// - Throws: `wouldBlock` where another process holds it for so many seconds.
+  /// - Throws: `wouldBlock` if another process holds it for so many seconds.
   init(in directory: borrowing Directory, seconds: Int) throws(SystemError) {
     // Without O_NONBLOCK a FIFO of that name would wait for a writer. flock(2) locks it as any file.
     let raw = humanz_openat(

@@ -8,7 +8,7 @@ import System
 /// and STATUS have no other source for it.
 public struct StoreSummary {
   public let pools: Pools
-  /// The link that a chained ADD puts the gateway addresses on; nil where there is none.
+  /// The link that a chained ADD puts the gateway addresses on; nil if there is none.
   public let bridge: InterfaceName?
 
   init(pools: Pools, bridge: InterfaceName?) {
@@ -36,7 +36,7 @@ public struct StoreSummary {
 private let summaryFile = ".pools"
 
 extension Directory {
-  /// The summary in a directory of attachment files; nil where there is none, or it cannot be read.
+  /// The summary in a directory of attachment files; nil if there is none, or it cannot be read.
   public borrowing func summary() throws(SystemError) -> StoreSummary? {
     // Thousands of ranges are more than other files hold.
     guard let text = try readFile(summaryFile, limit: FileDescriptor.sizeLimit) else { return nil }
@@ -45,8 +45,7 @@ extension Directory {
 }
 
 extension LeaseStore {
-  /// Writes the summary. One that says the same already is known by its time mark: then it costs one
-  /// system call.
+  /// Writes the summary. Costs one system call if the file has the same content, which its time mark shows.
   borrowing func write(_ summary: StoreSummary) throws(SystemError) {
     let text = summary.text
     let mark = TimeMark(text)

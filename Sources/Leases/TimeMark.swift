@@ -4,8 +4,7 @@ import Embedded
 import System
 
 /// A content fingerprint kept in the modification time's nanoseconds: shows without reading a file whether
-/// it has a certain content. Another writer leaves the same nanoseconds by chance once in a thousand million
-/// times.
+/// it has a certain content. Another writer leaves the same nanoseconds by chance once in a billion times.
 struct TimeMark: Equatable {
   private let nanoseconds: Int
 

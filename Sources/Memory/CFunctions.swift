@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The C library's functions for memory, on one heap. In a program that is linked statically they take the
-// place of musl's: Package.swift defines `malloc` as `humanz_malloc`, and so on. What each does is said in
-// malloc(3) and posix_memalign(3).
+// place of musl's: Package.swift defines `malloc` as `humanz_malloc`, and so on. See malloc(3) and
+// posix_memalign(3).
 #if HUMANZ_STATIC
   import CNetlink
 
   nonisolated(unsafe) private var heap = Heap()
 
-  /// Swift has no way to go on without memory and would end the process by a signal. This ends it with an answer,
-  /// and allocates nothing for it. What a verb has made by then stays for the runtime's DEL. A call with an
+  /// Swift cannot continue without memory and would end the process by a signal. This ends it with a CNI error,
+  /// for which it allocates nothing. What a verb has made by then is left to the runtime's DEL. A call with an
   /// ordinary configuration asks the kernel for no memory.
   private func orEnd(_ block: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer {
     if let block { return block }
@@ -61,7 +61,7 @@
   }
 
   @_cdecl("humanz_memalign")
-  public func allocateAlignedFormerly(_ alignment: Int, _ size: Int) -> UnsafeMutableRawPointer? {
+  public func allocateAlignedObsolete(_ alignment: Int, _ size: Int) -> UnsafeMutableRawPointer? {
     orEnd(heap.allocate(size, alignment: alignment))
   }
 

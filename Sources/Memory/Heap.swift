@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import CNetlink
 
-/// A heap that does not ask the kernel for memory in the life of a plugin, and that a process can use for years.
+/// A heap for a short plugin call, which needs no memory from the kernel, and for a process that runs for years.
 ///
 /// It cuts blocks off chunks of 1 MiB, whose pages cost nothing before they are written: the first one is a part
-/// of the static program, the others come from the kernel. It keeps a freed
-/// block for the next request of its size class. There are four classes in each power of two: above 128
+/// of the static program, the others come from the kernel. It keeps a freed block for the next request of its
+/// size class. There are four classes in each power of two: above 128
 /// bytes, at most a fifth of a block is unused. Free blocks are neither split nor joined, so a
 /// process holds at most the sum of what each class needed at its peak. A block above 128 KiB is a mapping
 /// of its own, which the kernel gets back.
@@ -14,7 +14,7 @@ import CNetlink
 struct Heap: ~Copyable {
   /// Bytes of address space that the heap has mapped now.
   private(set) var mappedBytes = 0
-  /// The part of the newest chunk that no block was cut off yet. Its address is 8 more than a multiple of 16.
+  /// The unused part of the newest chunk. Its address is 8 more than a multiple of 16.
   private var rest = UnsafeMutableRawPointer(bitPattern: 0)
   private var restBytes = 0
   /// The first free block of each size class, whose first word is the address of the next one. The array

@@ -17,7 +17,7 @@ struct Chain: Equatable, Sendable {
   let priority: Int32
   /// The link whose packets it sees; for the family `netdev` only.
   var device: InterfaceName?
-  /// NF_ACCEPT or NF_DROP: what becomes of a packet that no rule has decided on.
+  /// NF_ACCEPT or NF_DROP: for a packet on which no rule has decided.
   var policy = UInt32(NF_ACCEPT)
 
   /// As nft(8) names it.
@@ -25,7 +25,7 @@ struct Chain: Equatable, Sendable {
 }
 
 extension Request {
-  /// Makes a table, unless it is there.
+  /// Makes a table, unless it exists.
   ///
   /// Equivalent to: `nft add table inet humanz`. Message: NFT_MSG_NEWTABLE.
   static func addTable(_ family: TableFamily) -> Request {
@@ -49,7 +49,7 @@ extension Request {
     return request
   }
 
-  /// Makes a base chain, unless it is there.
+  /// Makes a base chain, unless it exists.
   ///
   /// Equivalent to: `nft add chain inet humanz NAME { type nat hook postrouting priority srcnat; }`.
   /// Message: NFT_MSG_NEWCHAIN.
@@ -96,7 +96,7 @@ extension Request {
 }
 
 extension Socket where Family == NetfilterFamily {
-  /// All base chains of the families we know; none where the kernel lacks nf_tables.
+  /// All base chains of the families we know; none if the kernel lacks nf_tables.
   ///
   /// Equivalent to: `nft list chains`. Message: NFT_MSG_GETCHAIN with NLM_F_DUMP.
   @inline(never)
@@ -120,8 +120,8 @@ extension Socket where Family == NetfilterFamily {
     }
   }
 
-  /// Deletes a chain of ours with its rules and then, if no other is left, the table. A chain that is
-  /// not there is no error: a kernel removes one with its link, and leaves the table.
+  /// Deletes a chain of ours with its rules and then, if no other is left, the table. A
+  /// missing chain is not an error: a kernel removes one with its link, and leaves the table.
   @inline(never)
   borrowing func remove(chain name: String, _ family: TableFamily) throws(NetlinkError) {
     do throws(NetlinkError) { try commit([.deleteChain(family, name)]) } catch {
@@ -135,7 +135,7 @@ extension Socket where Family == NetfilterFamily {
   @inline(never)
   borrowing func removeEmptyTable(_ family: TableFamily) throws(NetlinkError) {
     for _ in 0..<2 {
-      guard try uses(of: family) == 0 else { return }
+      guard try chainCount(of: family) == 0 else { return }
       do throws(NetlinkError) { return try commit([.deleteEmptyTable(family)]) } catch {
         // If another process has just made a chain, the kernel refuses, and the table stays.
         guard error.errno == .busy || error.isMissing else { throw error }
@@ -143,8 +143,8 @@ extension Socket where Family == NetfilterFamily {
     }
   }
 
-  /// How many chains our table has; nil where there is no table.
-  private borrowing func uses(of family: TableFamily) throws(NetlinkError) -> UInt32? {
+  /// How many chains our table has; nil if there is no table.
+  private borrowing func chainCount(of family: TableFamily) throws(NetlinkError) -> UInt32? {
     do throws(NetlinkError) {
       return try get(.table("read", NFT_MSG_GETTABLE, 0, family, tableName)) { message in
         message.attributes(after: nfgenmsg.self).first(NFTA_TABLE_USE)?.bigEndianUInt32
@@ -199,8 +199,8 @@ extension Chain {
 }
 
 extension NetlinkError {
-  /// Whether the kernel was built without what the attempt needs. nfnetlink answers a question to a
-  /// part that it lacks with a bare EINVAL.
+  /// Whether the kernel was built without what the attempt needs. nfnetlink answers a request for
+  /// a subsystem that it lacks with EINVAL and no text.
   var isUnsupported: Bool {
     switch errno.rawValue {
     case EOPNOTSUPP, EPROTONOSUPPORT, EAFNOSUPPORT: true

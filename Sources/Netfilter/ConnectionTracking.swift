@@ -7,34 +7,34 @@ import Netlink
 /// The kernel's table of tracked connections, for addresses that get a new owner.
 public enum ConnectionTracking {
   /// Deletes every connection from or to an address, translated ones included: the kernel would match
-  /// packets of the address's next owner to them. Does nothing where no connections are tracked.
+  /// packets of the address's next owner to them. Does nothing if no connections are tracked.
   ///
   /// Since Linux 6.11 the kernel deletes by IPv4 address in one step. Older kernels list connections, and
   /// walk the whole table for each request, 10 ms on a large node; since Linux 5.8 they list those of one
   /// IPv4 address. The kernel's filter for IPv6 addresses leaves out the connections it should list, so
   /// all IPv6 connections are listed, once for all addresses, and none is kept in memory.
   /// - Parameters:
-  ///   - few: up to this number of connections are listed without a filter.
-  ///   - asksFirst: whether to list connections as older kernels need it, on any kernel.
+  ///   - unfiltered: up to this number of connections are listed without a filter.
+  ///   - alwaysLists: whether to list connections, as older kernels need it, on any kernel.
   ///
   /// Equivalent to: `conntrack -D --orig-src ADDRESS` and `conntrack -D --reply-src ADDRESS`.
-  /// Messages: IPCTNL_MSG_CT_DELETE with CTA_FILTER; IPCTNL_MSG_CT_GET with NLM_F_DUMP and, where there
+  /// Messages: IPCTNL_MSG_CT_DELETE with CTA_FILTER; IPCTNL_MSG_CT_GET with NLM_F_DUMP and, if there
   /// are many, CTA_FILTER (from kernels before 5.8 all come); then IPCTNL_MSG_CT_DELETE for each.
   public static func forget(
-    _ addresses: [IPAddress], few: Int = 4096, asksFirst: Bool = false
+    _ addresses: [IPAddress], unfiltered: Int = 4096, alwaysLists: Bool = false
   ) throws(NetlinkError) {
     guard !addresses.isEmpty,
       let count = Sysctl.read("net/netfilter/nf_conntrack_count").flatMap({ Int($0) }), count > 0
     else { return }
     let socket = try NetfilterSocket()
     var addresses = addresses
-    if !asksFirst, try deletesByFilter(addresses.filter { $0.family == .v4 }, socket) {
+    if !alwaysLists, try deletesByFilter(addresses.filter { $0.family == .v4 }, socket) {
       addresses.removeAll { $0.family == .v4 }
       if addresses.isEmpty { return }
     }
     do throws(NetlinkError) {
-      for question in questions(about: addresses, areMany: count > few) {
-        try forget(addresses, askingFor: question, socket)
+      for list in lists(of: addresses, areFiltered: count > unfiltered) {
+        try forget(addresses, among: list, socket)
       }
     } catch {
       // Without nf_conntrack_netlink connections are tracked but cannot be listed.
@@ -45,10 +45,10 @@ public enum ConnectionTracking {
   private static var tuples: [ctattr_type] { [CTA_TUPLE_ORIG, CTA_TUPLE_REPLY] }
 
   @inline(never)
-  private static func questions(about addresses: [IPAddress], areMany: Bool) -> [Request] {
+  private static func lists(of addresses: [IPAddress], areFiltered: Bool) -> [Request] {
     let v4 = addresses.filter { $0.family == .v4 }
     let hasV6 = v4.count < addresses.count
-    if !areMany {
+    if !areFiltered {
       return [.getConnections(v4.isEmpty ? .v6 : hasV6 ? nil : .v4)]
     }
     let filtered = v4.flatMap { address in
@@ -69,12 +69,12 @@ public enum ConnectionTracking {
   }
 
   private static func forget(
-    _ addresses: [IPAddress], askingFor request: Request, _ socket: borrowing NetfilterSocket
+    _ addresses: [IPAddress], among list: Request, _ socket: borrowing NetfilterSocket
   ) throws(NetlinkError) {
     let bytes = addresses.map { $0.bytes }
     var requests: [Request] = []
-    try socket.forEach(of: request) { message in
-      guard TrackedConnection.sources(of: message, areAmong: bytes),
+    try socket.forEach(of: list) { message in
+      guard TrackedConnection.hasSource(message, among: bytes),
         let connection = TrackedConnection(message)
       else { return }
       requests.append(.deleteConnection(connection))
@@ -85,12 +85,12 @@ public enum ConnectionTracking {
   }
 }
 
-/// What names a connection to the kernel.
+/// What identifies a connection to the kernel.
 struct TrackedConnection {
   let family: UInt8
   /// CTA_TUPLE_ORIG.
   let original: [UInt8]
-  /// CTA_ZONE, where it is in one.
+  /// CTA_ZONE, if it is in one.
   let zone: [UInt8]?
   /// CTA_ID: another connection with the same addresses and ports has another.
   let id: [UInt8]?
@@ -108,9 +108,9 @@ struct TrackedConnection {
     id = attributes.first(CTA_ID)?.bytes
   }
 
-  /// Whether the sender of one of the directions is among addresses, which are given as bytes: a table
-  /// may have a million connections, and most are somebody else's.
-  static func sources(of message: Message, areAmong addresses: [[UInt8]]) -> Bool {
+  /// Whether the sender of one of the directions is among addresses. They are given as bytes, so that the
+  /// sender need not be decoded: a table may have a million connections, most of them of other addresses.
+  static func hasSource(_ message: Message, among addresses: [[UInt8]]) -> Bool {
     for attribute in message.attributes(after: nfgenmsg.self) {
       guard CTA_TUPLE_ORIG ~= attribute.type || CTA_TUPLE_REPLY ~= attribute.type,
         let ip = attribute.nested.first(CTA_TUPLE_IP)?.nested,
@@ -132,7 +132,7 @@ extension Request {
       "list connections", connections: IPCTNL_MSG_CT_GET, family?.number ?? UInt8(AF_UNSPEC))
   }
 
-  /// Those that an IPv4 address sends in, in one of the directions; from old kernels also others.
+  /// The connections in one of whose directions an IPv4 address is the source. Old kernels list others too.
   static func getConnections(from address: IPAddress, in tuple: ctattr_type) -> Request {
     var request = Request(
       "list connections of \(address)", connections: IPCTNL_MSG_CT_GET, address.family.number)
@@ -140,7 +140,7 @@ extension Request {
     return request
   }
 
-  /// Those that an IPv4 address sends in, in one of the directions.
+  /// Deletes the connections in one of whose directions an IPv4 address is the source.
   static func deleteConnections(from address: IPAddress, in tuple: ctattr_type) -> Request {
     var request = Request(
       "delete connections of \(address)", connections: IPCTNL_MSG_CT_DELETE, address.family.number)

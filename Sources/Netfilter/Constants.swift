@@ -2,17 +2,17 @@
 import CNetlink
 import Netlink
 
-/// Everything of ours in nf_tables is in tables of this name.
+/// The name of all tables of the suite in nf_tables.
 let tableName = "humanz"
 
 /// The families of nf_tables tables that the suite knows.
 struct TableFamily: Equatable, Sendable {
   /// NFPROTO_INET and the like.
   let number: UInt8
-  /// As nft(8) has it.
+  /// As nft(8) names it.
   let name: String
 
-  /// NFPROTO_UNSPEC: to ask for those of all.
+  /// NFPROTO_UNSPEC: for a request about all families.
   static let all = TableFamily(number: UInt8(NFPROTO_UNSPEC), name: "all")
   static let inet = TableFamily(number: UInt8(NFPROTO_INET), name: "inet")
   static let netdev = TableFamily(number: UInt8(NFPROTO_NETDEV), name: "netdev")
@@ -31,7 +31,7 @@ extension Request {
       attempt, NFNL_SUBSYS_NFTABLES << 8 | Int32(message.rawValue), flags: flags, header: header)
   }
 
-  /// Netfilter has its integers in network byte order.
+  /// Adds an integer in network byte order, as netfilter has them.
   mutating func put(_ type: some KernelConstant, bigEndian value: UInt32) {
     put(type, Netlink.bigEndian(value))
   }

@@ -5,12 +5,12 @@ import Netlink
 
 /// One step of a rule. A step loads a value into the first register; the next step uses it.
 enum Expression: Equatable, Sendable {
-  /// Loads something about the packet that is not in it.
+  /// Loads metadata of the packet, such as its protocol.
   case meta(nft_meta_keys)
   /// Loads bytes of the packet.
   case payload(nft_payload_bases, offset: UInt32, length: UInt32)
-  /// Loads bytes of the packet into the registers after the first so many bytes, a multiple of 4.
-  case payloadBehind(UInt32, nft_payload_bases, offset: UInt32, length: UInt32)
+  /// As `payload`, into the registers behind the bytes that are loaded already, a multiple of 4.
+  case payloadAppended(to: UInt32, nft_payload_bases, offset: UInt32, length: UInt32)
   /// Ends the rule unless what was loaded is in a set.
   case lookup(set: String)
   /// Keeps the bits that the mask has.
@@ -25,7 +25,7 @@ enum Expression: Equatable, Sendable {
   private var name: String {
     switch self {
     case .meta: "meta"
-    case .payload, .payloadBehind: "payload"
+    case .payload, .payloadAppended: "payload"
     case .lookup: "lookup"
     case .mask: "bitwise"
     case .compare: "cmp"
@@ -50,8 +50,8 @@ enum Expression: Equatable, Sendable {
       data.put(NFTA_META_DREG, bigEndian: register)
     case .payload(let base, let offset, let length):
       Expression.putPayload(into: &data, base, offset, length, register)
-    case .payloadBehind(let count, let base, let offset, let length):
-      // A register of 16 bytes is four of 4 bytes; the kernel names the larger one where it can.
+    case .payloadAppended(let count, let base, let offset, let length):
+      // A register of 16 bytes is four of 4 bytes; the kernel names the larger one if it can.
       let next =
         count % 16 == 0
         ? register + count / 16 : UInt32(NFT_REG32_00.rawValue) + count / 4
@@ -98,12 +98,12 @@ enum Direction {
 }
 
 extension [Expression] {
-  /// The packet is of the family; needed in `inet` tables.
+  /// Matches packets of a family; needed in `inet` tables.
   static func family(_ family: IPAddress.Family) -> [Expression] {
     [.meta(NFT_META_NFPROTO), .compare(NFT_CMP_EQ, [family.number])]
   }
 
-  /// The address is in the prefix, or is not. No expressions for the prefix of all addresses.
+  /// Matches packets whose address is in the prefix, or is not. Empty for the prefix of all addresses.
   static func address(
     _ direction: Direction, in prefix: IPPrefix, _ isInside: Bool = true
   ) -> [Expression] {
@@ -117,7 +117,7 @@ extension [Expression] {
       }
     let operation = isInside ? NFT_CMP_EQ : NFT_CMP_NEQ
     if prefix.length == 0 { return [] }
-    // Whole bytes are compared alone, as nft does, which then prints the prefix.
+    // A prefix of whole bytes is compared without a mask, as nft does it: nft then prints the prefix.
     if prefix.length % 8 == 0 {
       let length = prefix.length / 8
       return [
@@ -133,7 +133,7 @@ extension [Expression] {
     ]
   }
 
-  /// The frame is an Ethernet frame, and its source hardware address is another.
+  /// Matches Ethernet frames with another source address.
   static func sourceIsNot(_ mac: MACAddress) -> [Expression] {
     let ethernet = Swift.withUnsafeBytes(of: UInt16(ARPHRD_ETHER)) { [UInt8]($0) }
     return [

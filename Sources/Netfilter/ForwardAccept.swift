@@ -9,7 +9,7 @@ import Netlink
 ///
 /// An accepting rule in a table of ours would not help: a packet must pass every chain at the forward
 /// hook. So the rules go into the chains that drop by policy (as Docker leaves `FORWARD`), behind all
-/// other rules, which are still applied. A comment says whose they are. In the tables of iptables-nft
+/// other rules, which are still applied. A comment names the network. In the tables of iptables-nft
 /// they look as if iptables had made them; for chains of iptables-legacy see `LegacyForward`.
 public struct ForwardAccept: Sendable {
   private let network: String
@@ -53,12 +53,12 @@ public struct ForwardAccept: Sendable {
     try apply(.remove, socket)
   }
 
-  /// The names of the chains that drop the network's packets, for a person.
+  /// The names of the chains that drop the network's packets, for messages.
   public func droppingChains(
     _ socket: borrowing NetfilterSocket
   ) throws(NetlinkError) -> [String] {
     var names: [String] = []
-    for chain in try chainsToChange(socket) { names.append(chain.sentenceName) }
+    for chain in try chainsToChange(socket) { names.append(chain.messageName) }
     for family in [IPAddress.Family.v4, .v6] {
       let chain = try LegacyForward(family, comment: comment)
       if !chain.missing(for: prefixes).isEmpty { names.append(chain.description) }
@@ -67,13 +67,13 @@ public struct ForwardAccept: Sendable {
   }
 
   /// Those of `droppingChains` that cannot be changed: a table that belongs to another process, or a
-  /// chain of iptables-legacy where that program is not installed.
+  /// chain of iptables-legacy if that program is not installed.
   public func unchangeableChains(
     _ socket: borrowing NetfilterSocket
   ) throws(NetlinkError) -> [String] {
     var names: [String] = []
     for chain in try chainsToChange(socket) {
-      if try socket.hasOwner(chain) { names.append(chain.sentenceName) }
+      if try socket.hasOwner(chain) { names.append(chain.messageName) }
     }
     for family in [IPAddress.Family.v4, .v6] {
       let chain = try LegacyForward(family, comment: comment)
@@ -132,7 +132,7 @@ public struct ForwardAccept: Sendable {
     return chains
   }
 
-  /// The rules that a chain of nf_tables lacks, and those it must lose.
+  /// The requests that add the rules that a chain of nf_tables lacks, or remove the network's.
   @inline(never)
   private func requests(
     _ goal: Goal, _ chain: Chain, _ socket: borrowing NetfilterSocket
@@ -143,13 +143,13 @@ public struct ForwardAccept: Sendable {
       return installed.filter { $0.comment == comment }.map { .deleteRule($0, of: chain) }
     }
     return rules(in: chain).filter { rule in
-      !installed.contains { rule.isInstalled(as: $0) || isOthers($0) && rule.matches($0) }
+      !installed.contains { rule.isInstalled(as: $0) || isForeign($0) && rule.matches($0) }
     }.map { .addRule($0, to: chain) }
   }
 
-  /// Whether a rule is not the suite's. (A rule of another of our networks goes with that network.)
+  /// Whether a rule is not the suite's. (Another network's rule does not count: it is removed with that network.)
   @inline(never)
-  private func isOthers(_ rule: InstalledRule) -> Bool {
+  private func isForeign(_ rule: InstalledRule) -> Bool {
     rule.comment.map { !$0.begins(with: ForwardAccept.commentPrefix) } ?? true
   }
 
@@ -172,10 +172,10 @@ public struct ForwardAccept: Sendable {
 extension Chain {
   var drops: Bool { policy == UInt32(NF_DROP) }
 
-  /// As `ForwardAccept` and `ForwardChain` name it, for a person.
-  var sentenceName: String { "nftables chain \(description)" }
+  /// The chain as messages name it.
+  var messageName: String { "nftables chain \(description)" }
 
-  /// Whether it is somebody else's filter at the forward hook.
+  /// Whether it is another program's filter at the forward hook.
   var isForeignForward: Bool {
     family != .netdev && type == "filter" && hook == NF_INET_FORWARD.rawValue && table != tableName
   }

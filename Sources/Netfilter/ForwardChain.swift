@@ -16,7 +16,7 @@ public struct ForwardChain {
     case dropRest
   }
 
-  /// For a person.
+  /// For messages.
   public let name: String
   public let families: [IPAddress.Family]
   /// Whether the policy is to drop.
@@ -29,11 +29,11 @@ public struct ForwardChain {
   ) throws(NetlinkError) -> [ForwardChain] {
     var chains: [ForwardChain] = []
     for chain in try socket.baseChains() where chain.isForeignForward {
-      let rules = try socket.rules(of: chain, withOthers: true)
+      let rules = try socket.rules(of: chain, wholeTable: true)
       var walk = RuleWalk(rules: rules.map { RuleWalk.Rule(chain: $0.chain, effect: $0.effect) })
       chains.append(
         ForwardChain(
-          name: chain.sentenceName,
+          name: chain.messageName,
           families: [.v4, .v6].filter { chain.family.carries($0) }, drops: chain.drops,
           rules: walk.rules(of: chain.name)))
     }
@@ -49,8 +49,7 @@ public struct ForwardChain {
   }
 }
 
-/// The way of a packet of a new connection through the chains of a table, by the rules that have no
-/// condition.
+/// Follows a packet of a new connection through the chains of a table, by the rules that have no condition.
 struct RuleWalk {
   /// What a rule does to such a packet.
   enum Effect: Equatable {
@@ -58,7 +57,7 @@ struct RuleWalk {
     /// It has a condition, and may let the packet pass.
     case unknown
     case accept, drop, `return`
-    case jump(String, comesBack: Bool)
+    case jump(String, returns: Bool)
   }
 
   struct Rule {
@@ -68,7 +67,7 @@ struct RuleWalk {
 
   let rules: [Rule]
   private var mayPass = false
-  /// The chains that were entered. One that a packet has come through decides nothing the second time.
+  /// The chains that were entered. A chain that did not decide the first time does not decide later.
   private var entered: [String] = []
 
   init(rules: [Rule]) { self.rules = rules }
@@ -78,7 +77,7 @@ struct RuleWalk {
     return mayPass ? .dropRest : .dropAll
   }
 
-  /// nil where the packet comes to the end of the chain.
+  /// nil if the packet gets to the end of the chain.
   private mutating func isDropped(by chain: String) -> Bool? {
     if entered.contains(chain) { return nil }
     entered.append(chain)
@@ -89,9 +88,9 @@ struct RuleWalk {
       case .accept: return false
       case .drop: return true
       case .return: return nil
-      case .jump(let target, let comesBack):
+      case .jump(let target, let returns):
         if let isDropped = isDropped(by: target) { return isDropped }
-        if !comesBack { return nil }
+        if !returns { return nil }
       }
     }
     return nil
@@ -191,8 +190,8 @@ extension InstalledRule {
     case NF_DROP: return .drop
     case NF_ACCEPT: return .accept
     case NFT_RETURN.rawValue: return .return
-    case NFT_JUMP.rawValue: return .jump(chain, comesBack: true)
-    case NFT_GOTO.rawValue: return .jump(chain, comesBack: false)
+    case NFT_JUMP.rawValue: return .jump(chain, returns: true)
+    case NFT_GOTO.rawValue: return .jump(chain, returns: false)
     case NFT_CONTINUE.rawValue: return .nothing
     default: return .unknown
     }
@@ -202,7 +201,7 @@ extension InstalledRule {
 // MARK: - iptables-legacy
 
 extension LegacyChain {
-  /// The rules of the whole table. A chain is called by the place of its first rule, as a jump has it.
+  /// The rules of the whole table. The name of a chain here is the offset of its first rule, as in a jump.
   @inline(never)
   var allRules: [RuleWalk.Rule] {
     var rules: [RuleWalk.Rule] = []
@@ -211,11 +210,11 @@ extension LegacyChain {
     while let (target, next) = LegacyChain.offsets(of: rest, family), next > 0 {
       let place = rest.startIndex - table.startIndex
       if place == forward { chain = "\(place)" }
-      // The rule that stands for the policy is none.
+      // The entry with the policy is not a rule.
       if place == policy { chain = "" }
       let entry = rest.prefix(next)
       let (name, data) = LegacyChain.part(entry, at: target)
-      // The head of a chain that is not built in.
+      // The head of a user-defined chain.
       if name == "ERROR" { chain = "\(place + next)" }
       let effect = effect(of: entry, before: target, name.isEmpty ? verdict(data) : .target(name))
       rules.append(RuleWalk.Rule(chain: chain, effect: effect))
@@ -234,12 +233,12 @@ extension LegacyChain {
   private func verdict(_ data: Entry) -> RuleWalk.Effect {
     guard data.count >= 4 else { return .nothing }
     let verdict = data.withUnsafeBytes { $0.loadUnaligned(as: Int32.self) }
-    // What is no jump is a verdict of netfilter, negative and less one.
+    // A verdict of netfilter is stored as its negative less one; other numbers are jumps.
     switch -1 - verdict {
     case NF_DROP: return .drop
     case NF_ACCEPT: return .accept
     case NF_REPEAT: return .return
-    case let other: return other < 0 ? .jump("\(verdict)", comesBack: true) : .unknown
+    case let other: return other < 0 ? .jump("\(verdict)", returns: true) : .unknown
     }
   }
 
@@ -250,7 +249,7 @@ extension LegacyChain {
     var size = family == .v4 ? MemoryLayout<ipt_entry>.size : MemoryLayout<ip6t_entry>.size
     guard entry.count >= size else { return .unknown }
     entry.withUnsafeBytes { bytes in
-      // What a rule without conditions has here is zero, but for the flag.
+      // In a rule without conditions all of this is zero, except for the flag.
       if family == .v4 {
         var head = bytes.loadUnaligned(as: ipt_entry.self).ip
         isGoto = head.flags == UInt8(IPT_F_GOTO)
@@ -275,7 +274,7 @@ extension LegacyChain {
       size += Int(step)
     }
     var verdict = verdict
-    if isGoto, case .jump(let chain, _) = verdict { verdict = .jump(chain, comesBack: false) }
+    if isGoto, case .jump(let chain, _) = verdict { verdict = .jump(chain, returns: false) }
     return verdict.under(condition: isConditional, isOld: isOld)
   }
 }

@@ -5,7 +5,7 @@ import Embedded
 import Netlink
 import System
 
-/// The FORWARD chain of iptables-legacy: a table apart from nf_tables, which exists only where that
+/// The FORWARD chain of iptables-legacy. Its table is separate from nf_tables, and exists only if that
 /// program was run in the network namespace. It is read through getsockopt(2), as the program does
 /// itself, and changed by the program.
 struct LegacyForward: CustomStringConvertible {
@@ -17,9 +17,7 @@ struct LegacyForward: CustomStringConvertible {
 
   private let family: IPAddress.Family
   private let comment: String
-  /// Whether there is such a table.
-  let isThere: Bool
-  /// Whether the chain's policy is to drop; false where there is no such table.
+  /// Whether the chain's policy is to drop; false if there is no such table.
   let drops: Bool
   /// The rules with the comment.
   let accepts: [Accept]
@@ -29,7 +27,6 @@ struct LegacyForward: CustomStringConvertible {
     self.family = family
     self.comment = comment
     let chain = try LegacyChain(family)
-    isThere = chain != nil
     drops = chain?.drops ?? false
     accepts = chain?.accepts(comment: comment, family) ?? []
   }
@@ -80,10 +77,10 @@ struct LegacyChain {
   let family: IPAddress.Family
   /// All rules of the table.
   let table: ArraySlice<UInt8>
-  /// Where the chain's first rule begins in it, and the rule that stands for the policy.
+  /// The offsets in it of the chain's first rule and of the entry with the policy.
   let (forward, policy): (Int, Int)
 
-  /// nil where there is no such table. Asking the kernel for a table makes it, so only a table that is
+  /// nil if there is no such table. Asking the kernel for a table makes it, so only a table that is
   /// listed is asked for.
   init?(_ family: IPAddress.Family) throws(NetlinkError) {
     guard try LegacyTables(family: family).has("filter") else { return nil }
@@ -92,7 +89,7 @@ struct LegacyChain {
     let descriptor = socket(domain, humanz_sock_raw | humanz_sock_cloexec, Int32(IPPROTO_RAW))
     guard descriptor >= 0 else { throw NetlinkError(attempt: attempt, errno: .last) }
     let socket = FileDescriptor(descriptor)
-    // The kernel answers EAGAIN where the table changes between the two questions.
+    // The kernel answers EAGAIN if the table changes between the two questions.
     for _ in 0..<1000 {
       do throws(Errno) {
         try self.init(family, socket)
@@ -101,7 +98,8 @@ struct LegacyChain {
         if error != .wouldBlock { throw NetlinkError(attempt: attempt, errno: error) }
       }
     }
-    throw NetlinkError(attempt: attempt, errno: .wouldBlock, text: "it changes too often")
+    throw NetlinkError(
+      attempt: attempt, errno: .wouldBlock, text: "it changed during each of 1000 tries")
   }
 
   private init(
@@ -132,7 +130,7 @@ struct LegacyChain {
   /// Reads a table's rules, as IPT_SO_GET_ENTRIES gives them.
   /// - Parameters:
   ///   - forward: where the chain's first rule begins, `hook_entry` of IPT_SO_GET_INFO.
-  ///   - policy: where the rule that stands for the chain's policy begins, `underflow`. It ends the chain.
+  ///   - policy: where the entry with the chain's policy begins, `underflow`. It ends the chain.
   init(_ table: ArraySlice<UInt8>, forward: Int, policy: Int, _ family: IPAddress.Family) {
     var rules: [Entry] = []
     var rest = table.dropFirst(forward)
@@ -151,12 +149,12 @@ struct LegacyChain {
 
   /// The rules with a comment that accept a prefix.
   func accepts(comment: String, _ family: IPAddress.Family) -> [LegacyForward.Accept] {
-    // The match `comment` has its text in the rule, a zero before and behind it.
+    // In the rule the text of the match `comment` is between two zeros.
     let text = [0] + Array(comment.utf8) + [0]
     return rules.filter { $0.has(text) }.compactMap { LegacyForward.Accept($0, family) }
   }
 
-  /// Where a rule's target begins and where the next rule does; nil where the bytes are too few.
+  /// Where a rule's target begins and where the next rule does; nil if the bytes are too few.
   static func offsets(
     of entry: Entry, _ family: IPAddress.Family
   ) -> (target: Int, next: Int)? {
@@ -172,8 +170,7 @@ struct LegacyChain {
     }
   }
 
-  /// Whether the rule that stands for a chain's policy drops: a verdict is the negative of NF_DROP
-  /// less one.
+  /// Whether the entry with a chain's policy drops: a verdict is stored as its negative less one.
   private static func drops(_ policy: Entry, _ family: IPAddress.Family) -> Bool {
     guard let target = offsets(of: policy, family)?.target else { return false }
     let verdict = policy.dropFirst(target + MemoryLayout<xt_entry_target>.size)
@@ -187,7 +184,7 @@ struct LegacyChain {
 }
 
 extension LegacyForward.Accept {
-  /// Reads what `ipt_ip` or `ip6t_ip6` begins with: source, destination, and the masks of both.
+  /// Reads the start of `ipt_ip` or `ip6t_ip6`: source, destination, and the masks of both.
   fileprivate init?(_ entry: LegacyChain.Entry, _ family: IPAddress.Family) {
     let size = family.bits / 8
     func field(_ index: Int) -> IPAddress? {

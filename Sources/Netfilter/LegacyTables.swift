@@ -5,20 +5,20 @@ import Embedded
 import Netlink
 import System
 
-/// One family's tables of iptables-legacy: apart from nf_tables, and there only where that program was run
-/// in the network namespace. The program changes them.
+/// One family's tables of iptables-legacy. They are separate from nf_tables, and exist only if that program was
+/// run in the network namespace. The program changes them.
 struct LegacyTables {
   let family: IPAddress.Family
 
   var program: String { family == .v4 ? "iptables-legacy" : "ip6tables-legacy" }
 
-  /// The chain FORWARD, for a person.
+  /// The chain FORWARD, for messages.
   var forward: String { "\(program) chain FORWARD" }
 
   /// Whether the program is installed.
   var canBeChanged: Bool { executablePath(of: program) != nil }
 
-  /// Whether there is such a table. Asking for one by the program, or the kernel, makes it.
+  /// Whether the table exists. Listing it by the program, or a request to the kernel, would make it.
   func has(_ table: String) throws(NetlinkError) -> Bool {
     let path = "/proc/thread-self/net/\(family == .v4 ? "ip" : "ip6")_tables_names"
     do throws(SystemError) {

@@ -17,7 +17,7 @@ import Netlink
 ///       }
 ///     }
 ///
-/// Where the exceptions are too many for one rule, each has a rule that accepts, before the one that
+/// If there are too many exceptions for one rule, each gets a rule that accepts, before the one that
 /// masquerades.
 public struct Masquerade: Sendable {
   private let chain: Chain
@@ -54,7 +54,7 @@ public struct Masquerade: Sendable {
 
   /// - Parameters:
   ///   - inside: the prefixes that the pods' addresses are in.
-  ///   - except: the destinations that see the pods' own addresses. Groups always do.
+  ///   - except: the destinations that are not masqueraded. Multicast groups never are.
   public init(network: String, inside: [IPPrefix], except: [IPPrefix]) {
     chain = Masquerade.chain(of: network)
     groups = inside.map { inside in
@@ -74,7 +74,7 @@ public struct Masquerade: Sendable {
       hook: NF_INET_POST_ROUTING.rawValue, priority: NF_IP_PRI_NAT_SRC.rawValue)
   }
 
-  /// Whether nothing has to be done: one request.
+  /// Whether all rules are in place. Costs one request.
   public func isInstalled(_ socket: borrowing NetfilterSocket) throws(NetlinkError) -> Bool {
     let installed = try socket.rules(of: chain)
     return groups.allSatisfy { $0.isInstalled(among: installed) }
@@ -99,17 +99,17 @@ public struct Masquerade: Sendable {
   }
 
   /// Whether a network has a chain. The kernel needs some 10 ms to refuse the removal of one that is missing.
-  public static func isThere(
+  public static func exists(
     network: String, _ socket: borrowing NetfilterSocket
   ) throws(NetlinkError) -> Bool {
     try socket.has(chain: chain(of: network).name, .inet)
   }
 
-  /// Removes a network's chain if it is there, and otherwise the empty table that a killed removal leaves.
+  /// Removes a network's chain if it exists, and otherwise the empty table that a killed removal leaves.
   public static func removeIfPresent(
     network: String, _ socket: borrowing NetfilterSocket
   ) throws(NetlinkError) {
-    if try isThere(network: network, socket) {
+    if try exists(network: network, socket) {
       try remove(network: network, socket)
     } else {
       try removeEmptyTable(socket)

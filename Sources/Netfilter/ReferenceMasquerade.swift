@@ -5,7 +5,7 @@ import Embedded
 import Netlink
 
 /// The masquerade that the reference `bridge` makes for one attachment, by iptables-nft, iptables-legacy or
-/// nftables: what is left of it when the attachment is deleted by another plugin.
+/// nftables. It is left behind if another plugin deletes the attachment.
 ///
 ///     table ip nat {
 ///       chain POSTROUTING {
@@ -20,18 +20,18 @@ public struct ReferenceMasquerade: Sendable {
   private let iptablesComment: String
   /// As iptables-legacy lists it.
   private let quotedComment: String
-  /// How a rule's comment ends; nil where it does not tell attachments apart.
+  /// How a rule's comment ends; nil if it does not identify the attachment.
   private let nftablesComment: String?
 
   public init(network: String, container: String, interface: String) {
     iptablesComment = "name: \"\(network)\" id: \"\(container)\""
     quotedComment = "name: \\\"\(network)\\\" id: \\\"\(container)\\\""
-    // Before this it has 33 bytes of hashes. The reference cuts it off at 128, and with less than 12 bytes of
-    // the container's ID it could be another's.
+    // The comment begins with 33 bytes of hashes, and the reference cuts it off at 128 bytes. With less than 12
+    // bytes of the container's ID it could be another attachment's.
     let place = ", net: \(network), if: \(interface), id: "
     let end = Array((place + container).utf8).prefix(128 - 33)
-    let tells = end.count >= place.utf8.count + min(12, container.utf8.count)
-    nftablesComment = tells ? String(decoding: end) : nil
+    let isUnique = end.count >= place.utf8.count + min(12, container.utf8.count)
+    nftablesComment = isUnique ? String(decoding: end) : nil
   }
 
   /// Removes the rules, and the chains of iptables that they jump to.
@@ -68,14 +68,14 @@ public struct ReferenceMasquerade: Sendable {
   }
 
   /// Removes the rules from the tables of iptables-legacy, by one call of that program's: all or none.
-  /// Nothing is removed where the program is not installed.
+  /// Nothing is removed if the program is not installed.
   @inline(never)
   private func removeLegacy(_ family: IPAddress.Family) throws(NetlinkError) {
     let tables = LegacyTables(family: family)
     guard tables.canBeChanged, try tables.has("nat") else { return }
     let attempt = "remove the reference plugin's rules"
     let listed = try tables.run(attempt, ["-t", "nat", "-S", "POSTROUTING"])
-    // The line of a rule is an `-A`; the same words after `-D` delete it. Last comes the chain.
+    // A rule is listed as `-A …`, with its target last; the same words after `-D` delete it.
     var commands = ""
     for line in String(decoding: listed).fields(separatedBy: "\n") {
       guard let target = line.words.last,
@@ -113,7 +113,7 @@ extension InstalledRule {
     }
   }
 
-  /// What `read` finds in the first expression of a name in which it finds anything.
+  /// The first value that `read` finds in an expression of a name.
   private func data(of name: String, _ read: (Attributes) -> String?) -> String? {
     expressions.withUnsafeBytes { bytes in
       for element in Attributes(bytes) where element.nested.first(NFTA_EXPR_NAME)?.string == name {

@@ -5,7 +5,7 @@ import Embedded
 import Netlink
 import System
 
-/// A rule of ours, found again by its comment.
+/// A rule of ours, identified by its comment.
 struct Rule: Sendable {
   /// At most 253 bytes. nft(8) prints it behind the rule.
   let comment: String
@@ -71,11 +71,11 @@ extension Request {
     return request
   }
 
-  static func getRules(of chain: Chain, withOthers: Bool = false) -> Request {
+  static func getRules(of chain: Chain, wholeTable: Bool = false) -> Request {
     var request = Request(
       "list rules of nftables chain \(chain.description)", NFT_MSG_GETRULE, family: chain.family)
     request.put(NFTA_RULE_TABLE, chain.table)
-    if !withOthers { request.put(NFTA_RULE_CHAIN, chain.name) }
+    if !wholeTable { request.put(NFTA_RULE_CHAIN, chain.name) }
     return request
   }
 
@@ -85,17 +85,17 @@ extension Request {
 }
 
 extension Socket where Family == NetfilterFamily {
-  /// The rules of a chain; none where the chain, or nf_tables, is not there.
+  /// The rules of a chain; none if the chain, or nf_tables, is not there.
   ///
   /// Equivalent to: `nft --handle list chain inet humanz CHAIN`. Message: NFT_MSG_GETRULE with
   /// NLM_F_DUMP, which the kernel answers with that chain's alone.
-  /// - Parameter withOthers: whether to list those of the table's other chains too.
+  /// - Parameter wholeTable: whether to list the rules of the table's other chains too.
   @inline(never)
   borrowing func rules(
-    of chain: Chain, withOthers: Bool = false
+    of chain: Chain, wholeTable: Bool = false
   ) throws(NetlinkError) -> [InstalledRule] {
     do throws(NetlinkError) {
-      return try dump(.getRules(of: chain, withOthers: withOthers), InstalledRule.init)
+      return try dump(.getRules(of: chain, wholeTable: wholeTable), InstalledRule.init)
     } catch {
       if error.isMissing || error.isUnsupported { return [] }
       throw error
@@ -103,7 +103,7 @@ extension Socket where Family == NetfilterFamily {
   }
 
   /// Reads the ruleset and changes it. Starts again if another process changed it in between.
-  /// - Parameter requests: reads the ruleset and says what to change.
+  /// - Parameter requests: reads the ruleset and returns the changes.
   @inline(never)
   borrowing func update(
     _ requests: (borrowing NetfilterSocket) throws(NetlinkError) -> [Request]
@@ -120,7 +120,7 @@ extension Socket where Family == NetfilterFamily {
     }
   }
 
-  /// The number of the ruleset's present state.
+  /// The current generation of the ruleset: each change gives it another number.
   ///
   /// Message: NFT_MSG_GETGEN.
   private borrowing func generation() throws(NetlinkError) -> UInt32? {
@@ -170,16 +170,16 @@ extension Rule {
     for expression in expressions { expression.put(into: &request) }
     return request.bytes.withUnsafeBytes { asked in
       other.expressions.withUnsafeBytes { found in
-        isList(
+        haveSameSteps(
           Attributes(asked, from: MemoryLayout<nlmsghdr>.size + MemoryLayout<nfgenmsg>.size),
-          as: Attributes(found))
+          Attributes(found))
       }
     }
   }
 }
 
 /// Whether both have the same expressions in the same order.
-private func isList(_ asked: Attributes, as found: Attributes) -> Bool {
+private func haveSameSteps(_ asked: Attributes, _ found: Attributes) -> Bool {
   var found = found
   for element in asked {
     guard let other = nextStep(&found), contains(other.nested, element.nested) else { return false }
@@ -195,7 +195,7 @@ private func nextStep(_ expressions: inout Attributes) -> Attribute? {
   return nil
 }
 
-/// Whether all that was asked for is there: a kernel says more about an expression than it was told.
+/// Whether all that was asked for is there. A kernel reports more attributes of an expression than it was given.
 private func contains(_ found: Attributes, _ asked: Attributes) -> Bool {
   asked.allSatisfy { attribute in
     guard let other = found.first(attribute.type) else { return false }

@@ -5,7 +5,7 @@ import Embedded
 import Netlink
 
 extension Request {
-  /// Makes a set whose keys are addresses side by side, and whose elements are ranges of them.
+  /// Makes a set whose keys are concatenated addresses, and whose elements are ranges of them.
   ///
   /// Equivalent to: `nft add set inet humanz NAME { type ipv4_addr . ipv4_addr; flags interval; }`.
   /// Message: NFT_MSG_NEWSET, with NFTA_SET_DESC_CONCAT (since Linux 5.6).
@@ -17,13 +17,13 @@ extension Request {
     request.put(NFTA_SET_NAME, name)
     request.put(
       NFTA_SET_FLAGS, bigEndian: NFT_SET_INTERVAL.rawValue | NFT_SET_CONCAT.rawValue)
-    // nft(8)'s numbers of the types, by which it prints the elements: 6 bits each.
+    // nft(8)'s numbers of the types, 6 bits each: it needs them to print the elements.
     request.put(
       NFTA_SET_KEY_TYPE,
       bigEndian: fields.reduce(0) { $0 << 6 | ($1 == .v4 ? 7 : 8) })
     request.put(
       NFTA_SET_KEY_LEN, bigEndian: fields.reduce(0) { $0 + UInt32($1.bits / 8) })
-    // Names the set within a transaction; ours are told apart by their names.
+    // Identifies the set within a transaction. It need not be unique: ours have different names.
     request.put(NFTA_SET_ID, bigEndian: 1)
     request.nest(NFTA_SET_DESC) { description in
       description.nest(NFTA_SET_DESC_CONCAT) { concatenation in

@@ -20,7 +20,7 @@ public struct SourceCheck: Sendable {
   private let rule: Rule
 
   /// - Parameters:
-  ///   - port: the node's end of the pair; it must be there when the check is installed.
+  ///   - port: the node's end of the pair; it must exist when the check is installed.
   ///   - mac: the pod's.
   ///   - comment: names the attachment, at most 253 bytes.
   public init(port: InterfaceName, mac: MACAddress, comment: String) {
@@ -30,7 +30,7 @@ public struct SourceCheck: Sendable {
     rule = Rule(comment: comment, expressions: .sourceIsNot(mac) + [.verdict(NF_DROP)])
   }
 
-  /// Whether nothing has to be done: one request.
+  /// Whether chain and rule are in place. Costs one request.
   public func isInstalled(_ socket: borrowing NetfilterSocket) throws(NetlinkError) -> Bool {
     let installed = try socket.rules(of: chain)
     return installed.count == 1 && rule.isInstalled(as: installed[0])
@@ -57,7 +57,7 @@ public struct SourceCheck: Sendable {
     try socket.remove(chain: "\(port)", .netdev)
   }
 
-  /// Removes what the chains of ports that are gone have left: a kernel before 6.16 leaves the table.
+  /// Removes the table if no chain is left in it: kernels before 6.16 remove only the chain of a deleted port.
   public static func removeEmptyTable(
     _ socket: borrowing NetfilterSocket
   ) throws(NetlinkError) {

@@ -7,7 +7,7 @@ import Netlink
 /// Accepts packets of an overlay only from its peers, and from each only those of its own pods.
 ///
 /// The kernel's VXLAN device takes a packet from anybody, with any network identifier. So the packets
-/// are looked at before they get to the device: the outer source and the inner source must be a pair in
+/// are checked before they get to the device: the outer source and the inner source must be a pair in
 /// a set. The inner header lies behind UDP's 8 bytes and VXLAN-GPE's 8.
 ///
 /// A pod must not write such packets itself: masqueraded, they would come from its node. So a node does not
@@ -30,8 +30,8 @@ import Netlink
 ///       }
 ///     }
 ///
-/// A set has one kind of pairs. A rule's comment has a fingerprint of its set, so that one question
-/// tells whether thousands of peers are right.
+/// A set has pairs of one outer and one inner family. A rule's comment has a fingerprint of its set, so that
+/// one request tells whether the pairs of thousands of peers are right.
 public struct TunnelCheck: Sendable {
   /// Who may send what.
   public struct Source: Equatable, Sendable {
@@ -48,7 +48,7 @@ public struct TunnelCheck: Sendable {
 
   private let network: String
   private let sets: [PairSet]
-  /// Drops what no set has.
+  /// Drops packets whose pair is in no set.
   private let dropping: Rule
 
   /// - Parameters:
@@ -70,9 +70,9 @@ public struct TunnelCheck: Sendable {
       comment: "strangers \(port)", expressions: .udp(to: port) + [.verdict(NF_DROP)])
   }
 
-  /// What comes to the node.
+  /// For packets to the node.
   private static var peersChain: Chain { chain("overlay", NF_INET_LOCAL_IN) }
-  /// What the node forwards.
+  /// For packets that the node forwards.
   private static var podsChain: Chain { chain("overlay-pods", NF_INET_FORWARD) }
 
   private static func chain(_ name: String, _ hook: nf_inet_hooks) -> Chain {
@@ -85,10 +85,10 @@ public struct TunnelCheck: Sendable {
   private static func installed(
     _ socket: borrowing NetfilterSocket
   ) throws(NetlinkError) -> [InstalledRule] {
-    try socket.rules(of: peersChain, withOthers: true)
+    try socket.rules(of: peersChain, wholeTable: true)
   }
 
-  /// Whether nothing has to be done: one request.
+  /// Whether all rules are in place. Costs one request.
   public func isInstalled(_ socket: borrowing NetfilterSocket) throws(NetlinkError) -> Bool {
     let installed = try TunnelCheck.installed(socket)
     var others = 0
@@ -104,7 +104,7 @@ public struct TunnelCheck: Sendable {
   }
 
   /// Makes the sets and the rules, in place of the network's earlier ones, in one step. Does nothing
-  /// where nothing has to be done.
+  /// if all are in place.
   ///
   /// Equivalent to: `nft -f` with the table above.
   public func install(_ socket: borrowing NetfilterSocket) throws(NetlinkError) {
@@ -134,7 +134,7 @@ public struct TunnelCheck: Sendable {
     for rule in installed {
       guard let set = rule.overlaySet(of: network) else { continue }
       rules.append(.deleteRule(rule, of: peersChain))
-      // The set's only rule there.
+      // A set has only one rule in this chain: it is deleted once.
       if rule.chain.isSame(as: peersChain.name) { sets.append(.deleteSet(set)) }
     }
     return rules + sets
@@ -205,19 +205,19 @@ private final class PairSet: Sendable {
       expressions: start + [
         .payload(
           NFT_PAYLOAD_NETWORK_HEADER, offset: outer == .v4 ? 12 : 8, length: outer.byteCount),
-        .payloadBehind(
-          outer.byteCount, NFT_PAYLOAD_TRANSPORT_HEADER, offset: inner == .v4 ? 28 : 24,
+        .payloadAppended(
+          to: outer.byteCount, NFT_PAYLOAD_TRANSPORT_HEADER, offset: inner == .v4 ? 28 : 24,
           length: inner.byteCount),
         .lookup(set: name), .verdict(NF_ACCEPT),
       ])
     refusing = Rule(comment: comment, expressions: start + [.verdict(NF_DROP)])
   }
 
-  /// What makes the set and fills it.
+  /// The requests that make the set and fill it.
   @inline(never)
   var requests: [Request] {
     var requests = [Request.addSet(name, fields: fields)]
-    // An attribute, as the list of elements is one, has at most 64 KiB.
+    // The list of elements is one attribute, which has at most 64 KiB.
     var start = 0
     while start < pairs.count {
       let end = min(start + 256, pairs.count)
@@ -258,7 +258,8 @@ extension InstalledRule {
   }
 }
 
-/// A hash of 64 bits, of what is added in its order: murmur's finalizer for each half of a number.
+/// A hash of 64 bits, which depends on the order of what is added: MurmurHash's finalizer for each half of a
+/// number.
 private struct Fingerprint {
   private var value: UInt64 = 0xcbf2_9ce4_8422_2325
 

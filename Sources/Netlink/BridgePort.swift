@@ -4,7 +4,7 @@ import Embedded
 
 /// The settings of a bridge's port. nil: left unchanged in a request, unknown in an answer.
 public struct BridgePort: Equatable, Sendable {
-  /// Whether a frame may leave through the port it came in by.
+  /// Whether a frame may leave through the port by which it came in.
   public var hairpin: Bool?
   /// Whether the port exchanges frames only with ports that are not isolated, and with the bridge itself.
   public var isolated: Bool?

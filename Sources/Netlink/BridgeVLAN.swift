@@ -34,11 +34,11 @@ extension Request {
     return request
   }
 
-  /// Has frames that a bridge forwards pass the node's iptables, ip6tables and nftables rules for packets,
-  /// whatever the node's own settings for all bridges are.
+  /// Makes the frames that a bridge forwards pass the node's iptables, ip6tables and nftables rules for packets,
+  /// whatever the sysctls `net.bridge.bridge-nf-call-*` say.
   ///
   /// Equivalent to: `ip link set dev cni0 type bridge nf_call_iptables 1 nf_call_ip6tables 1`. Message:
-  /// RTM_NEWLINK. A kernel without the module br_netfilter takes it and does nothing.
+  /// RTM_NEWLINK. A kernel without the module br_netfilter accepts it and does nothing.
   public static func callNetfilter(bridge: LinkReference) -> Request {
     var request = Request(
       "set nf_call_iptables of bridge \(bridge)", RTM_NEWLINK, link: bridge, header: ifinfomsg())
@@ -102,7 +102,7 @@ extension Request {
 }
 
 extension Socket where Family == RouteFamily {
-  /// The VLANs of a bridge or one of its ports, in the ranges that the kernel forms.
+  /// The VLANs of a bridge or one of its ports, in ranges as the kernel reports them.
   ///
   /// Equivalent to: `bridge -compressvlans vlan show dev veth0`. Message: RTM_GETLINK of AF_BRIDGE
   /// with NLM_F_DUMP.

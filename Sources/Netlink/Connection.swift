@@ -4,9 +4,9 @@ import System
 
 /// A netlink socket of any family: sends messages in datagrams and matches the answers.
 ///
-/// The kernel carries out a message before `sendmsg` returns, so all answers are waiting by then: nothing
-/// here blocks. What was left over by a call that failed is not taken for the next one's answer: each message
-/// has a sequence number of its own.
+/// The kernel carries out a message before `sendmsg` returns, so all answers are in the queue by then and nothing
+/// here blocks. Each message has its own sequence number: an answer that a failed call has left in the queue is
+/// not mistaken for the answer to the next one.
 public struct Connection: ~Copyable {
   private let socket: OpaquePointer
   private let buffer: UnsafeMutableRawBufferPointer
@@ -45,8 +45,8 @@ public struct Connection: ~Copyable {
     nextSequence.deallocate()
   }
 
-  /// Has the kernel refuse messages of other senders. Who may set up a network may send some to the sockets in
-  /// it, and faster than they are read.
+  /// Makes the kernel refuse messages of other senders. A process with CAP_NET_ADMIN in the network namespace
+  /// could otherwise send messages to this socket, and faster than they are read.
   ///
   /// The corresponding C function is `connect`.
   borrowing func connectToKernel() throws(NetlinkError) {
@@ -73,8 +73,8 @@ public struct Connection: ~Copyable {
     return failures
   }
 
-  /// Sends some of the requests in one datagram and reads the answers. Only one asks for an
-  /// acknowledgement: errors are answered without.
+  /// Sends some of the requests in one datagram and reads the answers. Only the request `last` asks for an
+  /// acknowledgement: the kernel reports errors of all.
   borrowing func exchange(
     _ requests: [Request], _ range: Range<Int>, acknowledging last: Int
   ) throws(NetlinkError) -> [Failure] {
@@ -119,23 +119,24 @@ public struct Connection: ~Copyable {
   /// - Returns: the messages of the answer.
   borrowing func dump(_ request: Request) throws(NetlinkError) -> [UInt8] {
     var answer: [UInt8] = []
-    try dump(request, again: { answer = [] }, { answer.append($0) })
+    try dump(request, willRepeat: { answer = [] }, { answer.append($0) })
     return answer
   }
 
-  /// As `dump`, without holding the answer: gives each message as it comes.
-  /// - Parameter again: is called where the objects changed, before they are asked for again.
+  /// As `dump`, but passes on each message as it comes instead of storing the answer.
+  /// - Parameter willRepeat: is called before the dump is repeated because the objects changed.
   borrowing func dump(
-    _ request: Request, again: () -> Void, _ take: (Message) -> Void
+    _ request: Request, willRepeat: () -> Void, _ take: (Message) -> Void
   ) throws(NetlinkError) {
     for _ in 0..<100 {
       if try ask(request, flags: NLM_F_DUMP, take) { return }
-      again()
+      willRepeat()
     }
-    throw NetlinkError(attempt: request.attempt, errno: .wouldBlock, text: "it changes too often")
+    throw NetlinkError(
+      attempt: request.attempt, errno: .wouldBlock, text: "it changed during each of 100 tries")
   }
 
-  /// - Returns: whether the answer is whole.
+  /// - Returns: whether the answer is complete.
   private borrowing func ask(
     _ request: Request, flags: Int32, _ take: (Message) -> Void
   ) throws(NetlinkError) -> Bool {
@@ -144,13 +145,13 @@ public struct Connection: ~Copyable {
     append(request, to: &datagram, flags: flags)
     try send(datagram, request.attempt)
 
-    var isWhole = true
+    var isComplete = true
     var isDone = false
     var failure: NetlinkError?
     while !isDone {
       let received = try receive(request.attempt)
       for message in messages(of: received) where message.sequence == sequence {
-        if Int32(message.flags) & NLM_F_DUMP_INTR != 0 { isWhole = false }
+        if Int32(message.flags) & NLM_F_DUMP_INTR != 0 { isComplete = false }
         switch Int32(message.type) {
         case NLMSG_ERROR, NLMSG_DONE:
           failure = message.failure(of: request.attempt)
@@ -160,19 +161,19 @@ public struct Connection: ~Copyable {
           isDone = isDone || flags & NLM_F_DUMP == 0
         }
       }
-      if received == .overrun { isWhole = false }
+      if received == .overrun { isComplete = false }
       if received == .nothing {
-        isWhole = false
+        isComplete = false
         isDone = true
       }
     }
     if let failure { throw failure }
-    return isWhole
+    return isComplete
   }
 }
 
 extension [UInt8] {
-  /// Appends a message, filled to a multiple of four.
+  /// Appends a message, padded to a multiple of four bytes.
   fileprivate mutating func append(_ message: Message) {
     self += message.bytes
     while count % Int(NLMSG_ALIGNTO) != 0 { append(0) }
@@ -220,14 +221,14 @@ extension Connection {
     }
   }
 
-  /// Reads a datagram that is waiting into the buffer.
+  /// Reads a datagram from the queue into the buffer.
   private borrowing func receive(_ attempt: String) throws(NetlinkError) -> Received {
     do throws(Errno) {
       return .datagram(
         try valueOrErrno { received() })
     } catch {
       if error == .noBufferSpace { return .overrun }
-      // What is waiting must not be taken for the next call's answer.
+      // Empty the queue: the next call must not read these answers.
       while received() >= 0 {}
       if error == .wouldBlock { return .nothing }
       throw NetlinkError(attempt: attempt, errno: error)
@@ -239,7 +240,7 @@ extension Connection {
     humanz_receive_from_kernel(mnl_socket_get_fd(socket), buffer.baseAddress, buffer.count)
   }
 
-  /// The messages in the buffer, until it is received into again.
+  /// The messages in the buffer, valid until the next `receive`.
   private borrowing func messages(of received: Received) -> Messages {
     var count = 0
     if case .datagram(let size) = received { count = size }

@@ -2,17 +2,17 @@
 import CNetlink
 import System
 
-/// A netlink socket on which the kernel tells that one link is gone.
+/// A netlink socket on which the kernel reports the deletion of one link.
 ///
-/// The kernel takes all links that one message deletes out of their namespaces before it tells of the first
-/// one. So when a veth link is reported as gone, its peer is gone too, and so are the other links of its
+/// The kernel takes all links that one message deletes out of their namespaces before it reports the
+/// first one. So when a veth link is reported as gone, its peer is gone too, and so are the other links of its
 /// group. Source: `unregister_netdevice_many` in the kernel's net/core/dev.c (`unlist_netdevice` for each
 /// link, then RTM_DELLINK for each); before Linux 5.17 `rollback_registered_many`.
 public struct DeletedLinkSocket: ~Copyable {
   private let socket: FileDescriptor
 
-  /// Opens a socket in the calling thread's network namespace. From now on the deletion of the link is
-  /// noticed.
+  /// Opens a socket in the calling thread's network namespace. From now on it receives the
+  /// report.
   ///
   /// Equivalent to: `ip monitor link dev LINK`. Messages: RTM_DELLINK of RTNLGRP_LINK.
   public init(of link: LinkIndex) throws(NetlinkError) {
@@ -22,7 +22,7 @@ public struct DeletedLinkSocket: ~Copyable {
     let raw = CNetlink.socket(AF_NETLINK, flags, NETLINK_ROUTE)
     guard raw >= 0 else { throw .last(attempt) }
     let socket = FileDescriptor(raw)
-    // Before the socket subscribes: so every message that arrives is the one it waits for.
+    // Before the socket subscribes: then every message that arrives is the report.
     guard attachFilter(of: link, to: raw) else { throw .last(attempt) }
     guard humanz_bind_netlink(raw, UInt32(RTMGRP_LINK)) == 0 else { throw .last(attempt) }
     self.socket = socket
@@ -30,9 +30,9 @@ public struct DeletedLinkSocket: ~Copyable {
 
   public var rawValue: Int32 { socket.rawValue }
 
-  /// Whether the kernel has told that the link is gone. It does not wait.
-  /// - Throws: "No buffer space available" where the kernel could not deliver a message, which may have
-  ///   been this one: ask for the link.
+  /// Whether the kernel has reported the deletion. It does not wait.
+  /// - Throws: "No buffer space available" if the kernel could not deliver a message. It may have been the
+  ///   report: look for the link.
   public borrowing func hasMessage() throws(NetlinkError) -> Bool {
     do throws(Errno) {
       var byte: UInt8 = 0

@@ -27,7 +27,7 @@ public struct InterfaceAddress: Equatable, Sendable {
 }
 
 extension Request {
-  /// Puts an address on a link; an existing one stays.
+  /// Adds an address to a link. It is not an error if the link has it.
   ///
   /// Equivalent to: `ip address replace 10.1.2.3/24 broadcast + dev LINK`, for IPv6 with `nodad`.
   /// Message: RTM_NEWADDR.
@@ -35,7 +35,7 @@ extension Request {
     Request("set", RTM_NEWADDR, flags: NLM_F_CREATE | NLM_F_REPLACE, address)
   }
 
-  /// Takes an address off a link.
+  /// Removes an address from a link.
   ///
   /// Equivalent to: `ip address delete 10.1.2.3/24 dev LINK`. Message: RTM_DELADDR.
   public static func deleteAddress(_ address: InterfaceAddress) -> Request {

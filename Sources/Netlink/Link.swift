@@ -24,7 +24,7 @@ public struct Link: Equatable, Sendable {
   public var alias: String?
   /// The other end of a pair, or the parent of a VLAN link: its index in its own namespace.
   public var peerIndex: LinkIndex?
-  /// The other end's network namespace, as a number of this one; nil where both are in this one.
+  /// This namespace's ID for the namespace of the other end; nil if that is in this one. See IFLA_LINK_NETNSID.
   public var peerNamespaceID: Int32?
   /// Its settings as a bridge's port.
   public var port: BridgePort?
@@ -32,17 +32,17 @@ public struct Link: Equatable, Sendable {
   public var group: UInt32 = 0
   /// Of a `vlan` link.
   public var vlanID: UInt16?
-  /// Of a bridge; nil where the kernel has no VLAN filtering.
+  /// Of a bridge; nil if the kernel has no VLAN filtering.
   public var filtersVLANs: Bool?
-  /// Of a bridge: whether what it forwards passes the rules for IPv4 and IPv6 packets, whatever the node's
-  /// settings for all bridges are.
+  /// Of a bridge: whether the frames that it forwards pass the rules for IPv4 and IPv6 packets. See
+  /// `Request.callNetfilter`.
   public var callsNetfilter = false
   /// Of a `vxlan` link.
   public var vxlan: VXLAN?
 }
 
 extension Socket where Family == RouteFamily {
-  /// The link with a name; nil where there is none.
+  /// The link with a name; nil if there is none.
   ///
   /// Equivalent to: `ip -details link show dev NAME`. Message: RTM_GETLINK.
   @inline(never)
@@ -50,7 +50,7 @@ extension Socket where Family == RouteFamily {
     try link(.name(name))
   }
 
-  /// The link with an index; nil where there is none.
+  /// The link with an index; nil if there is none.
   ///
   /// Message: RTM_GETLINK.
   @inline(never)
@@ -58,7 +58,7 @@ extension Socket where Family == RouteFamily {
     try link(.index(index))
   }
 
-  /// The link; nil where there is none.
+  /// The link; nil if there is none.
   ///
   /// Message: RTM_GETLINK.
   @inline(never)

@@ -8,7 +8,7 @@ public enum LinkReference: Equatable, Sendable, CustomStringConvertible {
   case index(LinkIndex)
   case name(InterfaceName)
 
-  /// The name, or the index where the name is not known.
+  /// The name, or the index if the name is not known.
   public var description: String {
     switch self {
     case .index(let index): "number \(index)"

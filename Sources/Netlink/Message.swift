@@ -24,7 +24,7 @@ public struct Message {
     UnsafeRawBufferPointer(rebasing: bytes[MemoryLayout<nlmsghdr>.size...])
   }
 
-  /// The header of the message's family; nil where the message is too short for it.
+  /// The header of the message's family; nil if the message is too short for it.
   public func header<Header: BitwiseCopyable>(_: Header.Type) -> Header? {
     guard payload.count >= MemoryLayout<Header>.size else { return nil }
     return payload.loadUnaligned(as: Header.self)
@@ -63,7 +63,7 @@ struct Messages: Sequence, IteratorProtocol {
     guard let start = rest.baseAddress?.assumingMemoryBound(to: nlmsghdr.self),
       mnl_nlmsg_ok(start, Int32(rest.count))
     else { return nil }
-    // libmnl takes a length of 2 GiB and more for a negative one.
+    // libmnl reads a length of 2 GiB or more as a negative one.
     let length = Int(start.pointee.nlmsg_len)
     guard length <= rest.count else { return nil }
     let message = Message(UnsafeRawBufferPointer(rebasing: rest[..<length]))
@@ -100,7 +100,7 @@ public struct Attributes: Sequence, IteratorProtocol {
   private func first(number: UInt32) -> Attribute? { first { $0.type == number } }
 }
 
-/// One attribute of a message. Its values are nil where the payload is too short.
+/// One attribute of a message. Its values are nil if the payload is too short.
 public struct Attribute {
   /// Without NLA_F_NESTED and NLA_F_NET_BYTEORDER.
   public let type: UInt16

@@ -8,7 +8,7 @@ public struct Neighbour: Equatable, Sendable {
   public var address: IPAddress
   /// The link's.
   public var index: LinkIndex
-  /// nil while it is being resolved, or where no host answered.
+  /// nil while it is being resolved, or if no host answered.
   public var mac: MACAddress?
   /// Set by an administrator; it does not expire.
   public var isPermanent: Bool
@@ -140,7 +140,7 @@ extension ForwardingEntry {
 }
 
 extension Attributes {
-  /// NDA_LLADDR, where it has six bytes.
+  /// NDA_LLADDR, if it has six bytes.
   fileprivate var mac: MACAddress? {
     guard let address = first(NDA_LLADDR), address.payload.count == 6 else { return nil }
     return MACAddress(bytes: address.bytes)

@@ -9,18 +9,18 @@ public struct NetworkNamespace: ~Copyable {
   private let path: String
 
   /// Opens the namespace at a path such as `/run/netns/NAME` or `/proc/PID/ns/net`.
-  /// - Throws: an error with `isMissing` where nothing is at the path; another error where it is not a
+  /// - Throws: an error with `isMissing` if nothing is at the path; another error if it is not a
   ///   network namespace.
   public init(path: String) throws(NetlinkError) {
-    try self.init(opening: path, isKnown: false)
+    try self.init(opening: path, checksType: true)
   }
 
-  private init(opening path: String, isKnown: Bool) throws(NetlinkError) {
+  private init(opening path: String, checksType: Bool) throws(NetlinkError) {
     let attempt = "open network namespace \(path)"
     // O_NONBLOCK: the path may lead to a pipe without a writer.
     let descriptor = path.withCString { humanz_open($0, O_RDONLY | O_NONBLOCK, 0) }
     guard descriptor >= 0 else { throw .last(attempt) }
-    if !isKnown {
+    if checksType {
       do throws(NetlinkError) { try requireNetworkNamespace(descriptor, attempt) } catch {
         close(descriptor)
         throw error
@@ -32,25 +32,25 @@ public struct NetworkNamespace: ~Copyable {
 
   deinit { close(fileDescriptor) }
 
-  /// Locks the namespace's file for as long as it is open, against others that do. The corresponding C
+  /// Locks the namespace's file until it is closed. Another process that locks it waits. The corresponding C
   /// function is `flock`.
   public borrowing func lock(seconds: Int) throws(Errno) {
     try flockFile(fileDescriptor, seconds: seconds)
   }
 
   /// The network namespace of the calling thread.
-  public static func callers() throws(NetlinkError) -> NetworkNamespace {
-    try NetworkNamespace(opening: "/proc/thread-self/ns/net", isKnown: true)
+  public static func current() throws(NetlinkError) -> NetworkNamespace {
+    try NetworkNamespace(opening: "/proc/thread-self/ns/net", checksType: false)
   }
 
   /// Whether the calling thread is in this namespace.
-  public var isCallers: Bool {
+  public var isCurrent: Bool {
     var own = stat()
-    var callers = stat()
-    guard fstat(fileDescriptor, &own) == 0, stat("/proc/thread-self/ns/net", &callers) == 0 else {
+    var current = stat()
+    guard fstat(fileDescriptor, &own) == 0, stat("/proc/thread-self/ns/net", &current) == 0 else {
       return false
     }
-    return own.st_dev == callers.st_dev && own.st_ino == callers.st_ino
+    return own.st_dev == current.st_dev && own.st_ino == current.st_ino
   }
 
   /// Opens a socket to this namespace, which can be used from any namespace.
@@ -62,53 +62,53 @@ public struct NetworkNamespace: ~Copyable {
 
   /// Runs `body` with the calling thread inside the namespace: for opening sockets, and for
   /// `/proc/sys/net`, which belongs to the reading thread's namespace.
-  /// - Throws: also where the thread cannot return. From then on no socket can be opened: it would belong to
+  /// - Throws: also if the thread cannot return. From then on no socket can be opened: it would belong to
   ///   the wrong namespace.
   ///
   /// Equivalent to: `nsenter --net=PATH ...`. The corresponding C function is `setns`.
   public borrowing func run<Value: ~Copyable>(
     _ body: () throws(NetlinkError) -> Value
   ) throws(NetlinkError) -> Value {
-    let callers = try NetworkNamespace.callers()
-    Trap.leavesNamespace(callers.fileDescriptor)
+    let own = try NetworkNamespace.current()
+    Trap.leavesNamespace(own.fileDescriptor)
     guard setns(fileDescriptor, CLONE_NEWNET) == 0 else {
       let error = NetlinkError.last("enter network namespace \(path)")
       Trap.leavesNamespace(-1)
       throw error
     }
-    return try callers.afterReturn(from: body)
+    return try own.runAndReturn(body)
   }
 
-  /// As `run`, inside a new network namespace. It is removed when the last thing that `body` opened in
-  /// it is closed.
+  /// As `run`, inside a new network namespace. It is removed when the last file or socket that `body`
+  /// opened in it is closed.
   ///
   /// Equivalent to: `unshare --net ...`. The corresponding C function is `unshare`.
   public static func runInNew<Value: ~Copyable>(
     _ body: () throws(NetlinkError) -> Value
   ) throws(NetlinkError) -> Value {
-    let callers = try NetworkNamespace.callers()
-    Trap.leavesNamespace(callers.fileDescriptor)
+    let own = try NetworkNamespace.current()
+    Trap.leavesNamespace(own.fileDescriptor)
     guard unshare(CLONE_NEWNET) == 0 else { throw .last("make a network namespace") }
-    return try callers.afterReturn(from: body)
+    return try own.runAndReturn(body)
   }
 
   /// Runs `body`, then moves the calling thread back into this namespace.
-  private borrowing func afterReturn<Value: ~Copyable>(
-    from body: () throws(NetlinkError) -> Value
+  private borrowing func runAndReturn<Value: ~Copyable>(
+    _ body: () throws(NetlinkError) -> Value
   ) throws(NetlinkError) -> Value {
     let result: Value
     do throws(NetlinkError) { result = try body() } catch {
-      try returnTo()
+      try enterAgain()
       throw error
     }
-    try returnTo()
+    try enterAgain()
     return result
   }
 
-  /// The kernel may be short of memory for a moment. A thread that cannot come back can still use what it has
-  /// open, to undo and to report; it opens no socket and changes no setting: they would be the other
-  /// namespace's.
-  private borrowing func returnTo() throws(NetlinkError) {
+  /// Tries for a second: the kernel may be out of memory for a moment. A thread that cannot return can still use
+  /// its open sockets, to undo and to report. It opens no other one and sets no sysctl: they would be those of
+  /// the wrong namespace.
+  private borrowing func enterAgain() throws(NetlinkError) {
     for _ in 0..<100 {
       if setns(fileDescriptor, CLONE_NEWNET) == 0 {
         Trap.leavesNamespace(-1)
@@ -117,16 +117,16 @@ public struct NetworkNamespace: ~Copyable {
       usleep(10_000)
     }
     let error = NetlinkError.last("return to the network namespace \(path)")
-    NetworkNamespace.lost = error
+    NetworkNamespace.returnFailure = error
     throw error
   }
 
-  /// Why the thread is in another namespace than the one it belongs to; nil where it is not.
-  nonisolated(unsafe) private static var lost: NetlinkError?
+  /// Why the thread could not return to its own namespace; nil if it is there.
+  nonisolated(unsafe) private static var returnFailure: NetlinkError?
 
-  /// - Throws: where the thread is in another namespace than the one it belongs to.
+  /// - Throws: if the thread could not return to its own namespace.
   static func requireOwn() throws(NetlinkError) {
-    if let lost { throw lost }
+    if let returnFailure { throw returnFailure }
   }
 }
 
@@ -147,8 +147,8 @@ private func requireNetworkNamespace(
 }
 
 extension Socket where Family == RouteFamily {
-  /// The number that this socket's namespace has for another one, as `Link.peerNamespaceID` has it; nil where
-  /// no link has made one necessary.
+  /// The ID that this socket's namespace has for another one, as in `Link.peerNamespaceID`; nil if the kernel
+  /// has not assigned one.
   ///
   /// Equivalent to: `ip netns list-id`. Message: RTM_GETNSID.
   @inline(never)
@@ -164,7 +164,7 @@ extension Socket where Family == RouteFamily {
 
 extension Request {
   static func getNamespaceID(_ descriptor: Int32) -> Request {
-    var request = Request("read a network namespace's number", RTM_GETNSID, header: rtgenmsg())
+    var request = Request("read a network namespace's ID", RTM_GETNSID, header: rtgenmsg())
     request.put(NETNSA_FD, descriptor)
     return request
   }

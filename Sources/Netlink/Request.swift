@@ -80,8 +80,7 @@ extension Request {
     withUnsafeBytes(of: value) { put(number: type.number, raw: $0) }
   }
 
-  // These are called from hundreds of places with constants of a dozen types: one function each, whatever
-  // the constant's type.
+  // One function each for the constants of all types: the generic ones above are called from hundreds of places.
 
   @inline(never)
   private mutating func put(number: UInt32, _ bytes: [UInt8]) {
@@ -107,7 +106,7 @@ extension Request {
   public mutating func nest(_ type: some KernelConstant, _ body: (inout Request) -> Void) {
     let start = begin(nest: type.number)
     body(&self)
-    measure(from: start)
+    setLength(at: start)
   }
 
   /// Begins a nest.
@@ -123,17 +122,17 @@ extension Request {
   /// Adds a structure that begins with its own length, followed by its attributes, as RTA_MULTIPATH has
   /// for each next hop.
   public mutating func put<Header: BitwiseCopyable>(
-    measured header: Header, _ body: (inout Request) -> Void
+    lengthPrefixed header: Header, _ body: (inout Request) -> Void
   ) {
     let start = bytes.count
     put(header: header)
     body(&self)
-    measure(from: start)
+    setLength(at: start)
   }
 
-  /// Writes a length at `start`: that of everything from there on, as `mnl_attr_nest_end` does.
+  /// Writes at `start` the length of everything from there on, as `mnl_attr_nest_end` does.
   @inline(never)
-  private mutating func measure(from start: Int) {
+  private mutating func setLength(at start: Int) {
     let length = bytes.count - start
     precondition(length <= Int(UInt16.max), "an attribute's length has 16 bits")
     storage.withUnsafeMutableBytes {
@@ -163,7 +162,7 @@ extension Request {
     }) { reserve(raw.count + 64) }
   }
 
-  /// Makes room for `count` bytes more.
+  /// Makes room for `count` more bytes.
   private mutating func reserve(_ count: Int) {
     let missing = bytes.count + count - storage.count
     if missing > 0 {

@@ -2,7 +2,7 @@
 import CNetlink
 import System
 
-/// Hears of each change to the links, addresses and routes of the network namespace it was made in.
+/// Notifications of each change to the links, addresses and routes of the network namespace in which it was made.
 ///
 /// Equivalent to: `ip monitor link address route`. Messages: RTM_NEWLINK and the like, from the
 /// multicast groups of rtnetlink(7).
@@ -33,19 +33,19 @@ public struct RouteNotifications: ~Copyable {
   /// For poll(2).
   public var descriptor: Int32 { mnl_socket_get_fd(socket) }
 
-  /// Takes in what has arrived.
-  /// - Returns: whether anything has, or the kernel had to drop notifications.
+  /// Reads all notifications that have arrived.
+  /// - Returns: whether there were any, or the kernel had to drop some.
   public borrowing func drain() -> Bool {
     var buffer = [UInt8](repeating: 0, count: 16384)
-    var isAny = false
+    var hasChanges = false
     while true {
       let count = mnl_socket_recvfrom(socket, &buffer, buffer.count)
       if count < 0 {
         let error = Errno.last
         // ENOSPC: a notification longer than the buffer.
-        guard [.interrupted, .noBufferSpace, .noSpace].contains(error) else { return isAny }
+        guard [.interrupted, .noBufferSpace, .noSpace].contains(error) else { return hasChanges }
       }
-      isAny = true
+      hasChanges = true
     }
   }
 }

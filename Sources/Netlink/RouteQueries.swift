@@ -26,7 +26,7 @@ extension Socket where Family == RouteFamily {
     }
   }
 
-  /// The route that the kernel would choose for a packet to an address; nil where it has none. Its
+  /// The route that the kernel would choose for a packet to an address; nil if it has none. Its
   /// destination is the address alone.
   ///
   /// Equivalent to: `ip route get ADDRESS`. Message: RTM_GETROUTE.

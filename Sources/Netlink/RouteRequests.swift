@@ -4,7 +4,7 @@ import CNetlink
 import Embedded
 
 extension Request {
-  /// Makes a route. It replaces a route to the same destination with the same metric in one step.
+  /// Makes a route, or replaces the one to the same destination with the same metric, in one step.
   ///
   /// Equivalent to: `ip route replace 10.2.0.0/24 via 192.0.2.2 proto 72`. Message: RTM_NEWROUTE.
   public static func replaceRoute(_ route: Route) -> Request {
@@ -18,8 +18,8 @@ extension Request {
     newRoute("add", NLM_F_CREATE | NLM_F_EXCL, route)
   }
 
-  /// Removes a route. Kind, protocol, table and next hops must be the route's, and metric and scope too
-  /// where they are given.
+  /// Removes a route. Kind, protocol, table and next hops must be the route's, and so must metric
+  /// and scope if they are given.
   ///
   /// Equivalent to: `ip route delete 10.2.0.0/24 via 192.0.2.2 proto 72`. Message: RTM_DELROUTE.
   public static func deleteRoute(_ route: Route) -> Request {
@@ -74,7 +74,7 @@ extension Request {
           let header = rtnexthop(
             rtnh_len: 0, rtnh_flags: hop.onLink ? UInt8(RTNH_F_ONLINK) : 0,
             rtnh_hops: UInt8(clamping: hop.weight - 1), rtnh_ifindex: hop.device?.rawValue ?? 0)
-          hops.put(measured: header) { $0.put(nextHop: hop, family) }
+          hops.put(lengthPrefixed: header) { $0.put(nextHop: hop, family) }
         }
       }
     }

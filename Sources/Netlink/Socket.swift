@@ -20,7 +20,7 @@ public enum NetfilterFamily: NetlinkFamily {
 public typealias RouteSocket = Socket<RouteFamily>
 public typealias NetfilterSocket = Socket<NetfilterFamily>
 
-/// A netlink socket, typed by its family. It speaks to the network namespace in which it was opened, also
+/// A netlink socket, typed by its family. It belongs to the network namespace in which it was opened, also
 /// after its thread has entered another. It closes itself.
 public struct Socket<Family: NetlinkFamily>: ~Copyable {
   private let connection: Connection
@@ -30,7 +30,7 @@ public struct Socket<Family: NetlinkFamily>: ~Copyable {
     connection = try Connection(family: Family.number)
   }
 
-  /// For a socket in a network that others set up too, as a pod's. See `Connection.connectToKernel`.
+  /// For a socket in a pod's network namespace. See `Connection.connectToKernel`.
   borrowing func connectToKernel() throws(NetlinkError) {
     try connection.connectToKernel()
   }
@@ -58,7 +58,7 @@ public struct Socket<Family: NetlinkFamily>: ~Copyable {
   }
 
   /// Asks for one object.
-  /// - Parameter read: makes a value of a message; nil for a message that does not have one.
+  /// - Parameter read: reads a value from a message; nil for a message without one.
   /// - Returns: nil if no message of the answer had a value.
   public borrowing func get<Value>(
     _ request: Request, _ read: (Message) -> Value?
@@ -68,7 +68,7 @@ public struct Socket<Family: NetlinkFamily>: ~Copyable {
   }
 
   /// Asks for all objects of a kind. The dump is repeated if the objects changed meanwhile.
-  /// - Parameter read: makes a value of a message; nil leaves it out.
+  /// - Parameter read: reads a value from a message; nil for a message to leave out.
   public borrowing func dump<Value>(
     _ request: Request, _ read: (Message) -> Value?
   ) throws(NetlinkError) -> [Value] {
@@ -81,13 +81,13 @@ public struct Socket<Family: NetlinkFamily>: ~Copyable {
   public borrowing func forEach(
     of request: Request, _ body: (Message) -> Void
   ) throws(NetlinkError) {
-    try connection.dump(request, again: {}, body)
+    try connection.dump(request, willRepeat: {}, body)
   }
 }
 
 /// One request of several that the kernel refused.
 public struct Failure {
-  /// Which of the requests, counted from zero.
+  /// The index of the request.
   public let index: Int
   public let error: NetlinkError
 }

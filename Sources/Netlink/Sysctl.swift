@@ -6,7 +6,7 @@ import System
 /// The kernel's settings under `/proc/sys`. Those under `net` belong to the calling thread's network
 /// namespace. See sysctl(8).
 public enum Sysctl {
-  /// The value of a key such as `net/ipv4/ip_forward`, without the newline; nil where there is no such
+  /// The value of a key such as `net/ipv4/ip_forward`, without the newline; nil if there is no such
   /// key. Slashes separate the parts of the key, so that an interface's name may have dots.
   ///
   /// Equivalent to: `sysctl -n net/ipv4/ip_forward`.

@@ -3,15 +3,15 @@ import Addresses
 import CNetlink
 import Embedded
 
-/// A VXLAN link whose tunnels are those of the routes over it (`external`), and which carries IP packets
-/// without an Ethernet header (`gpe`). See draft-ietf-nvo3-vxlan-gpe.
+/// A VXLAN link for which each route names the other end of the tunnel (`external`), and which carries IP
+/// packets without an Ethernet header (`gpe`). See draft-ietf-nvo3-vxlan-gpe.
 ///
-/// Without Ethernet there is no hardware address to know of a peer: a route is all that a peer needs.
+/// Without Ethernet a peer has no hardware address to look up: one route for each peer is enough.
 public struct VXLAN: Equatable, Sendable {
   /// IANA's UDP port for VXLAN-GPE.
   public static let defaultPort: UInt16 = 4790
 
-  /// Of UDP.
+  /// The UDP port.
   public var port: UInt16
   public var isExternal: Bool
   public var isGPE: Bool
@@ -22,7 +22,7 @@ public struct VXLAN: Equatable, Sendable {
     self.isGPE = isGPE
   }
 
-  /// How many bytes a packet grows by: the outer IP header, UDP's and VXLAN's.
+  /// The size of the headers that a packet gets, in bytes: outer IP, UDP and VXLAN.
   public static func overhead(over family: IPAddress.Family) -> UInt32 {
     (family == .v4 ? 20 : 40) + 8 + 8
   }

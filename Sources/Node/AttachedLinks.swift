@@ -7,7 +7,7 @@ extension Kernel {
   /// Whether any attachment to a network has its host interface here.
   /// - Parameters:
   ///   - bridge: counts only the ports of this bridge.
-  ///   - others: do not count.
+  ///   - others: links that do not count.
   public borrowing func hasAttachments(
     to network: NetworkName, bridge: LinkIndex? = nil, besides others: [Link] = []
   ) throws(CNIError) -> Bool {
@@ -26,7 +26,7 @@ extension Link {
 }
 
 extension Node {
-  /// The node's end of an attachment's pair; nil where it is missing, or where the link of its name is
+  /// The node's end of an attachment's pair; nil if it is missing, or if the link of its name is
   /// another attachment's.
   public borrowing func port(_ host: HostInterface) throws(CNIError) -> Link? {
     guard let link = try kernel.link(host.name), link.alias == nil || link.alias == host.alias

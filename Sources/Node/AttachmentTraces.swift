@@ -11,13 +11,13 @@ public struct AttachmentTraces {
   private let attachment: Attachment
   private let network: NetworkName
   private let macs: [MACAddress]
-  /// What prevResult names, or the network leases to the attachment.
+  /// The addresses in prevResult, or else those that the network leases to the attachment.
   fileprivate var addresses: [IPAddress]
-  /// What the pod has given itself. A pod may claim whatever address it likes.
+  /// The addresses of the pod's interface, if prevResult has none. The pod can set any address on it.
   private let claimed: [IPAddress]
 
   /// For DEL: the addresses from prevResult. Without it, see `findLeased`.
-  /// - Parameter mac: of the pod's interface, where the configuration asks for one.
+  /// - Parameter mac: of the pod's interface, if the configuration asks for one.
   public init(
     of attachment: Attachment, on network: NetworkName, _ result: CNIResult?, sandbox: String?,
     mac: MACAddress? = nil
@@ -40,7 +40,7 @@ public struct AttachmentTraces {
     self.macs = macs
   }
 
-  /// For GC, which knows the attachment's name alone.
+  /// For GC, which knows only the attachment's name.
   public init(of attachment: Attachment, on network: NetworkName) {
     self.init(of: attachment, on: network, nil, sandbox: nil)
   }
@@ -53,8 +53,8 @@ public struct AttachmentTraces {
   }
 
   /// Finds the addresses without prevResult, before the leases are freed: those of the namespace, and those
-  /// that the node has seen with the pod's MAC address, which is derived from the attachment's name. Of these
-  /// only what the network leases to the attachment counts.
+  /// that the node has seen with the pod's MAC address, which is derived from the attachment's name. Only those
+  /// count that the network leases to the attachment.
   public mutating func findLeased(_ leases: LeaseFolder, among neighbours: [Neighbour]) {
     guard addresses.isEmpty else { return }
     for address in claimed + neighbours.filter({ owns($0) }).map({ $0.address })
@@ -96,7 +96,7 @@ extension CNIResult {
 }
 
 extension Pod {
-  /// The addresses of an interface; none where it is gone.
+  /// The addresses of an interface; none if it is gone.
   fileprivate borrowing func addresses(of interface: InterfaceName) -> [IPAddress] {
     guard let link = try? kernel.link(interface),
       let addresses = try? kernel.addresses(of: link.index)

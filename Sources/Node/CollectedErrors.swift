@@ -8,7 +8,7 @@ public struct CollectedErrors {
   public init() {}
 
   /// Runs a step and keeps its error.
-  /// - Returns: what the step returned; nil where it failed.
+  /// - Returns: what the step returned; nil if it failed.
   @discardableResult
   public mutating func collect<Value>(_ step: () throws(CNIError) -> Value) -> Value? {
     do throws(CNIError) { return try step() } catch {

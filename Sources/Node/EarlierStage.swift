@@ -8,14 +8,14 @@ import Netlink
 public struct EarlierStage {
   /// The pod's interface.
   public let interface: Link
-  /// Its index in prevResult's `interfaces`; nil where it is not listed there.
+  /// Its index in prevResult's `interfaces`; nil if it is not listed there.
   public let index: Int?
   /// The node's end of its pair; nil for an interface without a pair, or with its other end elsewhere.
   public let port: Link?
-  /// The bridge its pair leads to; nil for an interface that is on none, as a macvlan's.
+  /// The bridge its pair leads to; nil for an interface that is on none, as that of macvlan.
   public let bridge: Link?
 
-  /// - Throws: error 3 where the pod has no interface of that name.
+  /// - Throws: error 3 if the pod has no interface of that name.
   public init(
     _ result: CNIResult, _ attachment: Attachment, pod: borrowing Pod, node: borrowing Node
   ) throws(CNIError) {
@@ -39,7 +39,7 @@ public struct EarlierStage {
     return nil
   }
 
-  /// The link for the pod's gateway, which is made where it is missing; nil for an interface on no bridge.
+  /// The link for the pod's gateway, which is made if it is missing; nil for an interface on no bridge.
   public func makeGatewayLink(
     for network: NetworkName, on node: borrowing Node, undo: inout Undo
   ) throws(CNIError) -> GatewayLink? {
@@ -49,11 +49,11 @@ public struct EarlierStage {
   }
 
   /// The link of the pod's gateway; nil for an interface on no bridge.
-  /// - Throws: error 102 where it is missing.
+  /// - Throws: error 102 if it is missing.
   public func gatewayLink(on node: borrowing Node) throws(CNIError) -> GatewayLink? {
     guard let bridge else { return nil }
     let vlan = try vlan(on: bridge, node)
-    if let place = try GatewayLink.find(on: bridge, vlan: vlan, of: node) { return place }
+    if let link = try GatewayLink.find(on: bridge, vlan: vlan, of: node) { return link }
     throw CNIError(
       .checkFailed,
       "the gateway's link \(try GatewayLink.name(on: bridge.name, vlan: vlan)) is missing")
@@ -68,7 +68,7 @@ public struct EarlierStage {
 extension Pod {
   /// The node's link that is an interface's peer: each is the other's by index and by namespace. The index
   /// alone is not enough: the peer may be in a third namespace, and another pod's port have its index.
-  /// - Returns: nil where the interface is no veth link, or its peer is elsewhere.
+  /// - Returns: nil if the interface is no veth link, or its peer is elsewhere.
   public borrowing func port(
     of interface: Link, _ attachment: Attachment, on node: borrowing Node
   ) throws(CNIError) -> Link? {
@@ -78,16 +78,16 @@ extension Pod {
     if let owner = port.alias.flatMap({ HostInterface.owner(alias: $0) }) {
       return owner.attachment == attachment ? port : nil
     }
-    guard let id = port.peerNamespaceID else { return namespace.isCallers ? port : nil }
+    guard let id = port.peerNamespaceID else { return namespace.isCurrent ? port : nil }
     return try node.kernel.id(of: namespace) == id ? port : nil
   }
 }
 
 extension CNIResult {
   /// Lists a gateway's link that is not the bridge, unless it is listed.
-  public mutating func list(_ place: GatewayLink, version: ProtocolVersion) {
-    let link = place.link
-    if link.index == place.bridge.index
+  public mutating func list(_ gateway: GatewayLink, version: ProtocolVersion) {
+    let link = gateway.link
+    if link.index == gateway.bridge.index
       || interfaces.contains(where: { $0.sandbox == nil && $0.name == link.name.description })
     {
       return

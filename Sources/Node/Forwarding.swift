@@ -5,7 +5,7 @@ import CNetlink
 import Embedded
 import Netlink
 
-/// Whether the node passes packets on between its links.
+/// IP forwarding on the node.
 public enum Forwarding {
   private static func key(_ family: IPAddress.Family) -> String {
     family == .v4 ? "net/ipv4/ip_forward" : "net/ipv6/conf/all/forwarding"
@@ -20,7 +20,7 @@ public enum Forwarding {
     isOn(family) || access("/proc/sys/\(key(family))", W_OK) == 0
   }
 
-  /// Turns forwarding on for a family; does nothing where it is on.
+  /// Turns forwarding on for a family; does nothing if it is on.
   /// Equivalent to: `sysctl -w net.ipv4.ip_forward=1`, `sysctl -w net.ipv6.conf.all.forwarding=1`.
   public static func enable(
     _ family: IPAddress.Family, on node: borrowing Node

@@ -5,14 +5,14 @@ import CNetlink
 import Embedded
 import Netlink
 
-/// The node's own address in a pod subnet, on the bridge, through which the pods reach the world.
+/// The node's own address in a pod subnet, on the bridge, through which the pods reach other networks.
 public struct Gateway: Equatable {
   /// The gateway's address with the subnet's prefix length.
   public let prefix: IPPrefix
 
   public init(_ prefix: IPPrefix) { self.prefix = prefix }
 
-  /// Whether a bridge cannot have an address beside the gateway's.
+  /// Whether a link cannot have another address beside the gateway's.
   fileprivate func excludes(_ other: IPPrefix, alone: Bool) -> Bool {
     prefix.overlaps(other) || alone && prefix.family == .v4 && other.family == .v4
   }
@@ -44,13 +44,13 @@ extension Node {
   /// - Parameter alone: whether any other IPv4 address of the link is an error, in any subnet, as for the
   ///   reference `bridge`.
   /// - Parameter undo: gets the requests that restore the addresses, before they are changed.
-  /// - Throws: error 7 where another link has an address of the subnet, 101 for another gateway.
+  /// - Throws: error 7 if another link has an address of the subnet, 101 for another gateway.
   public borrowing func setGateways(
-    _ gateways: [Gateway], on place: GatewayLink, force: Bool = false, alone: Bool = false,
+    _ gateways: [Gateway], on gatewayLink: GatewayLink, force: Bool = false, alone: Bool = false,
     undo: ([Request]) -> Void
   ) throws(CNIError) {
     guard !gateways.isEmpty else { return }
-    let link = place.link
+    let link = gatewayLink.link
     let present = try kernel.addresses(of: link.index)
     let missing = gateways.filter { gateway in !present.contains { $0.prefix == gateway.prefix } }
     if missing.isEmpty { return }
@@ -59,7 +59,7 @@ extension Node {
       guard let gateway = missing.first(where: { $0.excludes(other.prefix, alone: alone) }) else {
         continue
       }
-      guard force else { throw gateway.isExcluded(by: other.prefix, on: link.name) }
+      guard force else { throw gateway.conflict(with: other.prefix, on: link.name) }
       others.append(other)
     }
     try refuseSubnetsInUse(by: missing, besides: link.index)
@@ -78,40 +78,41 @@ extension Node {
     undo(restore)
     // Another ADD may replace the same addresses at the same time.
     try kernel.performIfPresent(removals)
-    if let mac = place.bridge.mac {
-      // Another one first: in Linux 5.10 a bridge without ports that is given the address it has takes no
-      // frames for it.
+    if let mac = gatewayLink.bridge.mac {
+      // Another address first: in Linux 5.10 a bridge without ports to which its own address is set again
+      // ignores frames to that address.
       var other = mac.bytes
       other[5] ^= 1
-      let bridge = LinkReference.index(place.bridge.index)
+      let bridge = LinkReference.index(gatewayLink.bridge.index)
       batch.insert(.changeLink(bridge, LinkChange(mac: mac)), at: 0)
       batch.insert(.changeLink(bridge, LinkChange(mac: MACAddress(bytes: other))), at: 0)
     }
     do throws(CNIError) {
-      // First: an ADD that is killed after the gateway is there is not repeated.
+      // First: if an ADD is killed after this, later ones find the gateway address and skip this step.
       if missing.contains(where: { $0.prefix.family == .v6 }) {
         try Forwarding.keepLearnedRoutes(on: self)
       }
       try kernel.perform(batch)
     } catch {
-      throw Gateway.explanation(of: missing, on: link) ?? error
+      throw Gateway.errorWithoutIPv6(for: missing, on: link) ?? error
     }
   }
 
   /// CHECK of gateway addresses.
   /// - Throws: error 102 naming the one that is missing.
-  public borrowing func check(_ gateways: [Gateway], on place: GatewayLink) throws(CNIError) {
-    let present = try kernel.addresses(of: place.link.index)
+  public borrowing func check(_ gateways: [Gateway], on gatewayLink: GatewayLink) throws(CNIError) {
+    let present = try kernel.addresses(of: gatewayLink.link.index)
     for gateway in gateways where !present.contains(where: { $0.prefix == gateway.prefix }) {
       throw CNIError(
-        .checkFailed, "the gateway address \(gateway.prefix) is missing from \(place.link.name)")
+        .checkFailed,
+        "the gateway address \(gateway.prefix) is missing from \(gatewayLink.link.name)")
     }
   }
 }
 
 extension Gateway {
-  /// The error for a node on which IPv6 is off, with the remedy; nil where IPv6 is on.
-  fileprivate static func explanation(of gateways: [Gateway], on link: Link) -> CNIError? {
+  /// The error for a node on which IPv6 is off, with the remedy; nil if IPv6 is on.
+  fileprivate static func errorWithoutIPv6(for gateways: [Gateway], on link: Link) -> CNIError? {
     guard let gateway = gateways.first(where: { $0.prefix.family == .v6 }),
       !Node.hasIPv6 || Sysctl.read("net/ipv6/conf/\(link.name)/disable_ipv6") == "1"
     else { return nil }

@@ -15,22 +15,23 @@ public final class GatewayLink {
     self.bridge = bridge
   }
 
-  /// The name of the link, as the reference `bridge` has it.
-  /// - Throws: error 7 where it is too long for a link's.
+  /// The name of the link, as the reference `bridge` names it.
+  /// - Throws: error 7 if it is too long.
   public static func name(
     on bridge: InterfaceName, vlan: UInt16?
   ) throws(CNIError) -> InterfaceName {
     guard let vlan else { return bridge }
     guard let name = InterfaceName("\(bridge).\(vlan)") else {
       throw CNIError(
-        .invalidConfiguration, "keys \"bridge\" and \"vlan\": \(bridge).\(vlan) is no link's name",
-        details: "a link's name has at most 15 bytes")
+        .invalidConfiguration,
+        "keys \"bridge\" and \"vlan\": \(bridge).\(vlan) is not a valid link name",
+        details: "a link name has at most 15 bytes")
     }
     return name
   }
 
-  /// The link; nil where it is missing.
-  /// - Throws: error 101 where the link of that name is another kind of link.
+  /// The link; nil if it is missing.
+  /// - Throws: error 101 if the link of that name is another kind of link.
   public static func find(
     on bridge: Link, vlan: UInt16?, of node: borrowing Node
   ) throws(CNIError) -> GatewayLink? {
@@ -45,7 +46,7 @@ public final class GatewayLink {
     return GatewayLink(link, of: bridge)
   }
 
-  /// The link, which is made where it is missing.
+  /// The link, which is made if it is missing.
   ///
   /// Equivalent to: `bridge vlan add dev BRIDGE vid VLAN self`, `ip link add link BRIDGE name BRIDGE.VLAN
   /// type vlan id VLAN`, `ip link set BRIDGE.VLAN up`.
@@ -74,7 +75,7 @@ public final class GatewayLink {
     return made
   }
 
-  /// The VLAN that a port's untagged frames belong to; nil where the bridge's own address is in it.
+  /// The VLAN that a port's untagged frames belong to; nil if the bridge's own address is in it.
   static func vlan(
     of port: Link, on bridge: Link, _ node: borrowing Node
   ) throws(CNIError) -> UInt16? {
@@ -103,7 +104,7 @@ extension Node {
           hasSettings = false
         }
       }
-      // A link that is too narrow for IPv6 has none.
+      // A link whose MTU is too small for IPv6 has no such settings.
       if !hasSettings { return }
     }
     try? Sysctl.write("net/ipv6/conf/\(name)/accept_dad", "0")

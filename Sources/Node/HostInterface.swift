@@ -9,9 +9,9 @@ import Netlink
 public struct HostInterface: Equatable {
   /// `veth` and 11 hexadecimal digits from a hash of container ID and interface name.
   public let name: InterfaceName
-  /// `humanz:NETWORK:CONTAINER:INTERFACE`, whole.
+  /// `humanz:NETWORK:CONTAINER:INTERFACE`
   public let alias: String
-  /// Where the MAC addresses of both ends come from: the same attachment gets the same ones again.
+  /// The MAC addresses of both ends derive from it, so the same attachment gets the same ones again.
   private let hash: UInt64
 
   public init(of attachment: Attachment, on network: NetworkName) {
@@ -30,13 +30,13 @@ public struct HostInterface: Equatable {
   /// What the aliases of all attachments to a network begin with.
   public static func aliasPrefix(of network: NetworkName) -> String { "humanz:\(network):" }
 
-  /// The attachment an alias names on a network; nil where the alias is not ours or another network's.
+  /// The attachment an alias names on a network; nil if the alias is not ours or another network's.
   public static func attachment(alias: String, on network: NetworkName) -> Attachment? {
     guard let owner = owner(alias: alias), owner.network == network else { return nil }
     return owner.attachment
   }
 
-  /// The network and the attachment that an alias names; nil where it is not one of ours.
+  /// The network and the attachment that an alias names; nil if it is not one of ours.
   public static func owner(
     alias: String
   ) -> (network: NetworkName, attachment: Attachment)? {
@@ -50,6 +50,6 @@ public struct HostInterface: Equatable {
   /// The MAC address of the node's end.
   public var mac: MACAddress { .local(hash) }
 
-  /// The MAC address of the pod's end where the configuration asks for none.
+  /// The MAC address of the pod's end if the configuration asks for none.
   public var podMAC: MACAddress { .local(~hash) }
 }

@@ -16,14 +16,14 @@ public struct IPAMDelegate {
   private let invocation: Invocation
 
   /// The environment variable that names the node's end of the pair that the caller is about to make.
-  /// IPAM plugins of others ignore it.
+  /// Other IPAM plugins ignore it.
   public static let hostInterfaceVariable = "HUMANZ_HOST_INTERFACE"
 
   /// The environment variable that tells a delegate that it is one. It stops a plugin that names itself as
   /// its delegate, directly or through another plugin, from starting itself without end.
   private static let delegateVariable = "HUMANZ_DELEGATE"
 
-  /// nil where the configuration delegates nothing.
+  /// nil if the configuration delegates nothing.
   /// - Throws: error 7 for an invalid `ipam` section, and in a plugin that is itself called as the delegate.
   public init?(_ invocation: Invocation) throws(CNIError) {
     guard let type = try invocation.configuration.ipam?.string("type") else { return nil }
@@ -38,8 +38,8 @@ public struct IPAMDelegate {
 
   /// Asks for addresses. A failed ADD is followed by a DEL. The delegate is told the name of the node's
   /// end of the pair, which it may keep with the lease: see `hostInterfaceVariable`.
-  /// - Parameter undo: gets the DEL for what comes after.
-  /// - Throws: the delegate's error; error 103 where it gave no address.
+  /// - Parameter undo: gets the DEL, for a failure of a later step.
+  /// - Throws: the delegate's error; error 103 if it gave no address.
   public func add(for attachment: Attachment, undo: inout Undo) throws(CNIError) -> CNIResult {
     let host = HostInterface(of: attachment, on: invocation.configuration.name)
     undo.push(.call { _, _ in try? del() })
@@ -78,7 +78,7 @@ public struct IPAMDelegate {
 
   public func gc() throws(CNIError) { _ = try run(.gc) }
 
-  /// - Throws: the delegate's error; 50 where the delegate is missing.
+  /// - Throws: the delegate's error; 50 if the delegate is missing.
   public func status() throws(CNIError) {
     do throws(CNIError) { _ = try PluginExecutable(type) } catch {
       throw CNIError(.notAvailable, error.message, details: error.details)

@@ -5,26 +5,26 @@ import Netlink
 import System
 
 extension CNIError {
-  /// What the kernel refused becomes error 100.
+  /// A request that the kernel refused becomes error 100.
   @inline(never)
   public init(_ error: NetlinkError) {
     self.init(
       .kernel, error.description,
       details: error.errno == .notPermitted
-        ? "the plugin needs CAP_NET_ADMIN and CAP_SYS_ADMIN on the node: root's, in no user namespace of its own, "
-          + "and without a seccomp filter"
+        ? "the plugin needs CAP_NET_ADMIN and CAP_SYS_ADMIN in the node's user namespace, and no seccomp filter "
+          + "that stops it"
         : "")
   }
 }
 
-/// Runs steps that speak to the kernel. This is the one place where its errors become CNI errors.
+/// Runs steps with requests to the kernel. This is the one place where its errors become CNI errors.
 public func kernelSteps<Value>(
   _ body: () throws(NetlinkError) -> Value
 ) throws(CNIError) -> Value {
   do { return try body() } catch { throw CNIError(error) }
 }
 
-/// Runs steps that speak to nf_tables or connection tracking of the calling thread's network namespace.
+/// Runs steps on nf_tables or connection tracking of the calling thread's network namespace.
 @inline(never)
 public func netfilterSteps(
   _ body: (borrowing NetfilterSocket) throws(NetlinkError) -> Void
@@ -34,28 +34,28 @@ public func netfilterSteps(
 
 /// The links, addresses, routes and neighbours of one network namespace, over rtnetlink.
 ///
-/// Every method throws error 100 with the kernel's own words where the kernel refuses. See `Socket` for
+/// Every method throws error 100 with the kernel's message if the kernel refuses. See `Socket` for
 /// the messages and the `ip` commands that do the same.
 public struct Kernel: ~Copyable {
   private let socket: RouteSocket
 
-  /// Speaks for the calling thread's network namespace.
+  /// Opens a socket of the calling thread's network namespace.
   init() throws(CNIError) {
     do { socket = try RouteSocket() } catch { throw CNIError(error) }
   }
 
-  /// Speaks for another network namespace.
+  /// Opens a socket of another network namespace.
   init(of namespace: borrowing NetworkNamespace) throws(CNIError) {
     do { socket = try namespace.openRouteSocket() } catch { throw CNIError(error) }
   }
 
-  /// The link of a name; nil where there is none.
+  /// The link of a name; nil if there is none.
   @inline(never)
   public borrowing func link(_ name: InterfaceName) throws(CNIError) -> Link? {
     do { return try socket.link(named: name) } catch { throw CNIError(error) }
   }
 
-  /// The link of an index; nil where there is none.
+  /// The link of an index; nil if there is none.
   @inline(never)
   public borrowing func link(at index: LinkIndex) throws(CNIError) -> Link? {
     do { return try socket.link(index: index) } catch { throw CNIError(error) }
@@ -109,7 +109,7 @@ public struct Kernel: ~Copyable {
     do { return try socket.bridgeVLANs(index: index) } catch { throw CNIError(error) }
   }
 
-  /// This namespace's number for another one; nil where it has none.
+  /// This namespace's ID for another one; nil if it has none.
   @inline(never)
   public borrowing func id(of namespace: borrowing NetworkNamespace) throws(CNIError) -> Int32? {
     do { return try socket.id(of: namespace) } catch { throw CNIError(error) }

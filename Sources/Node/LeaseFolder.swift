@@ -4,8 +4,8 @@ import CNI
 import Embedded
 import System
 
-/// Where the IPAM plugin of a network keeps its leases, as far as other stages need it: one file an address,
-/// as host-local and humanz-ipam have it.
+/// Where the IPAM plugin of a network keeps its leases, as far as other stages need it: one file for each
+/// address, as host-local and humanz-ipam do.
 public struct LeaseFolder {
   /// The default of humanz-ipam. It is on tmpfs, so a reboot frees the leases.
   public static let ours = "/run/humanz/ipam"
@@ -14,7 +14,7 @@ public struct LeaseFolder {
 
   private let path: String
 
-  /// The folder that an `ipam` section names, or the default of its plugin; humanz-ipam's own where the
+  /// The folder that an `ipam` section names, or the default of its plugin; humanz-ipam's own if the
   /// configuration has no such section.
   public init(_ configuration: NetworkConfiguration) {
     let ipam = try? configuration.keys.keys("ipam")

@@ -17,7 +17,7 @@ public struct LinkDeletion: ~Copyable {
   private let link: LinkIndex?
   private let request: Request
   private let worker: Worker?
-  /// What failed before the deletion was asked for.
+  /// The error of a step before the deletion.
   private let error: CNIError?
 
   /// Nothing to delete.
@@ -64,7 +64,7 @@ public struct LinkDeletion: ~Copyable {
     self.error = error
   }
 
-  /// The number of a group that has none of these links, and that no other process chooses.
+  /// A random group number: none of these links has it, and no other process chooses it.
   public static func privateGroup(besides links: [Link]) -> UInt32 {
     while true {
       var group: UInt32 = 0
@@ -76,7 +76,7 @@ public struct LinkDeletion: ~Copyable {
   }
 
   /// Waits until the links are gone from every namespace. Their names are free then.
-  /// - Throws: error 100 where the kernel refuses; a missing link is not an error.
+  /// - Throws: error 100 if the kernel refuses; a missing link is not an error.
   public borrowing func wait(_ kernel: borrowing Kernel) throws(CNIError) {
     if let link { try wait(for: link, kernel) }
     if let error { throw error }
@@ -98,7 +98,7 @@ public struct LinkDeletion: ~Copyable {
   }
 }
 
-/// The child that sends the message, and the two ways to hear of its success.
+/// The child that sends the message, and the two ways to learn of its end.
 private struct Worker: ~Copyable {
   private let socket: DeletedLinkSocket
   private let child: ChildProcess
@@ -109,11 +109,11 @@ private struct Worker: ~Copyable {
     case linkIsGone
     case refused(NetlinkError)
     case ended
-    /// Nothing was heard, or something was lost.
+    /// No report has come in time, or one was lost.
     case unknown
   }
 
-  /// nil where this process has to do it itself.
+  /// nil if this process has to do it itself.
   init?(deleting link: LinkIndex, _ request: Request) {
     var ends: [Int32] = [-1, -1]
     guard let socket = try? DeletedLinkSocket(of: link), pipe2(&ends, O_CLOEXEC) == 0 else {

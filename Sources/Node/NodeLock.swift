@@ -22,9 +22,9 @@ public struct NodeLock: ~Copyable {
 
   private let file: FileDescriptor
 
-  /// - Throws: error 11 where another process holds it for 10 s, 5 where its file cannot be opened.
+  /// - Throws: error 11 if another process holds it for 10 s, 5 if its file cannot be opened.
   public init(_ mode: Mode) throws(CNIError) {
-    // As the lease store makes it, whichever comes first.
+    // With the mode that the lease store gives it: either may be the first to make it.
     mkdir(NodeLock.folder, 0o700)
     let file = try NodeLock.openFile()
     do throws(Errno) {

@@ -14,11 +14,11 @@ public struct Pod: ~Copyable {
 
   /// Opens the namespace. The plugin's own is refused, because every step would change the node, unless
   /// CNI_NETNS_OVERRIDE is `1` or `true` (as in the Go library).
-  /// - Throws: error 3 where there is no namespace at the path, 4 for the plugin's own.
+  /// - Throws: error 3 if there is no namespace at the path, 4 for the plugin's own.
   public init(path: String) throws(CNIError) {
     let namespace = try Pod.open(path)
     let override = environmentVariable("CNI_NETNS_OVERRIDE")
-    guard !namespace.isCallers || override == "1" || override == "true" else {
+    guard !namespace.isCurrent || override == "1" || override == "true" else {
       throw CNIError(
         .invalidEnvironment, "CNI_NETNS \(path) is the plugin's own network namespace",
         details: "CNI_NETNS_OVERRIDE=1 permits this")
@@ -31,7 +31,7 @@ public struct Pod: ~Copyable {
   private static func open(_ path: String) throws(CNIError) -> NetworkNamespace {
     do throws(NetlinkError) { return try NetworkNamespace(path: path) } catch {
       switch error.errno {
-      // No namespace, or none any more. After another error there may be one.
+      // There is no namespace. After any other error there may be one.
       case _ where error.isMissing: break
       case .invalidArgument, .tooManySymbolicLinkLevels, .fileNameTooLong: break
       default: throw CNIError(error)
@@ -40,7 +40,7 @@ public struct Pod: ~Copyable {
     }
   }
 
-  /// Opens the namespace for a DEL; nil where there is none any more, or it is the plugin's own.
+  /// Opens the namespace for a DEL; nil if there is none any more, or it is the plugin's own.
   public static func ifPresent(_ path: String?) throws(CNIError) -> Pod? {
     guard let path else { return nil }
     do throws(CNIError) { return try Pod(path: path) } catch {
@@ -51,9 +51,9 @@ public struct Pod: ~Copyable {
     }
   }
 
-  /// Locks the namespace for as long as this process runs, so that of two ADDs at once the second one finds
-  /// what the first one made, and takes back nothing of it. The corresponding C function is `flock`.
-  /// - Throws: error 11 where another process holds it for 10 s.
+  /// Locks the namespace until this process ends, so that the second of two ADDs at once finds what the first
+  /// one made, and does not undo it. The corresponding C function is `flock`.
+  /// - Throws: error 11 if another process holds it for 10 s.
   public borrowing func lock() throws(CNIError) {
     do throws(Errno) { try namespace.lock(seconds: 10) } catch {
       guard error == .wouldBlock else { throw CNIError(SystemError("lock \(path)", error)) }
@@ -64,7 +64,7 @@ public struct Pod: ~Copyable {
   }
 
   /// The pod's interface.
-  /// - Throws: error 3 where it is missing.
+  /// - Throws: error 3 if it is missing.
   @inline(never)
   public borrowing func interface(_ name: InterfaceName) throws(CNIError) -> Link {
     guard let link = try kernel.link(name) else {

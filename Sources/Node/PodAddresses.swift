@@ -34,10 +34,10 @@ extension Pod {
     if addresses.contains(where: { $0.address.family == .v6 }) { keepIPv6(of: interface) }
   }
 
-  /// Turns IPv6 on for the loopback and an interface, where it is off.
+  /// Turns IPv6 on for the loopback and an interface, if it is off.
   /// Equivalent to: `sysctl -w net.ipv6.conf.INTERFACE.disable_ipv6=0`.
   /// - Returns: whether it was off.
-  /// - Throws: error 100 where the kernel has no IPv6.
+  /// - Throws: error 100 if the kernel has no IPv6.
   private borrowing func turnOnIPv6(of interface: Link) throws(CNIError) -> Bool {
     guard Node.hasIPv6 else {
       throw CNIError(
@@ -71,7 +71,7 @@ extension Pod {
 
   /// Waits until duplicate address detection has answered for the interface's IPv6 addresses, about
   /// a second or two (RFC 4862 section 5.4).
-  /// - Throws: error 101 for an address that another has, 11 where there is no answer in 10 s.
+  /// - Throws: error 101 for an address that another has, 11 if there is no answer in 10 s.
   public borrowing func waitForDuplicateDetection(on interface: Link) throws(CNIError) {
     for _ in 0..<500 {
       let addresses = try kernel.addresses(of: interface.index, family: .v6)
@@ -87,9 +87,9 @@ extension Pod {
       .tryAgainLater, "duplicate address detection on \(interface.name) in \(path) does not end")
   }
 
-  /// The kernel's form of a result's route: without a gateway of its own it takes that of its
-  /// family's address, and without one of those, or with the scope of a link, the destination is on
-  /// the link. Values that the kernel ignores or limits are given as the kernel stores them.
+  /// The kernel's form of a result's route. A route without a gateway gets the gateway of the address of its
+  /// family. If there is none, or the route has link scope, its destination is on the link. Values that the
+  /// kernel ignores or limits are given as the kernel stores them.
   /// Source: specification section 5, "routes"; for the largest values net/ipv4/metrics.c.
   public static func route(
     _ route: ResultRoute, through interface: Link, addresses: [ResultIP]

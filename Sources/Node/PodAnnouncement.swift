@@ -12,13 +12,13 @@ extension Pod {
   /// With `arp_notify` and `ndisc_notify` the kernel announces a link's addresses when its MAC address is set,
   /// also to the same value. (A packet socket would do too, but the kernel takes 10 ms to close one.)
   /// Equivalent to: `arping -c 1 -U -I INTERFACE ADDRESS`; for IPv6 `ndsend ADDRESS INTERFACE`.
-  /// - Parameter port: the node's end of the pair, where that is known.
+  /// - Parameter port: the node's end of the pair, if that is known.
   public borrowing func announce(
     _ addresses: [ResultIP], on interface: Link, port: InterfaceName?, of node: borrowing Node
   ) {
     guard let mac = interface.mac else { return }
     // The link sends nothing, and the bridge passes on nothing, until the kernel has noticed the
-    // carrier: within a millisecond. A bridge's first port is what gives the bridge its own.
+    // carrier: within a millisecond. A bridge gets its own from its first port.
     kernel.waitForCarrier(of: interface.name)
     if let port, let bridge = node.kernel.waitForCarrier(of: port)?.master,
       let bridge = try? node.kernel.link(at: bridge)
@@ -34,7 +34,7 @@ extension Pod {
 }
 
 extension Kernel {
-  /// - Returns: the link; nil where it has no carrier in 25 ms.
+  /// - Returns: the link; nil if it has no carrier in 25 ms.
   @discardableResult
   fileprivate borrowing func waitForCarrier(of name: InterfaceName) -> Link? {
     for _ in 0..<250 {

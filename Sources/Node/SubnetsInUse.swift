@@ -19,7 +19,7 @@ extension Node {
     for family in Gateway.families(of: gateways) {
       for other in try kernel.addresses(family: family) where other.index != bridge {
         if let gateway = gateways.first(where: { $0.prefix.contains(other.prefix.address) }) {
-          throw try inUse(gateway, by: other)
+          throw try subnetInUse(gateway, by: other)
         }
       }
     }
@@ -40,18 +40,18 @@ extension Node {
         if !force, let other = onBridge.first(where: { gateway.prefix.overlaps($0) }),
           !gateways.contains(Gateway(other))
         {
-          throw gateway.isExcluded(by: other, on: bridge)
+          throw gateway.conflict(with: other, on: bridge)
         }
         if let other = present.first(where: {
           $0.index != index && gateway.prefix.contains($0.prefix.address)
         }) {
-          throw try inUse(gateway, by: other)
+          throw try subnetInUse(gateway, by: other)
         }
       }
     }
   }
 
-  private borrowing func inUse(
+  private borrowing func subnetInUse(
     _ gateway: Gateway, by other: InterfaceAddress
   ) throws(CNIError) -> CNIError {
     let link = try kernel.link(at: other.index)?.name.description ?? "link number \(other.index)"
@@ -68,8 +68,8 @@ extension Gateway {
     [.v4, .v6].filter { family in gateways.contains { $0.prefix.family == family } }
   }
 
-  /// The error that the bridge has another address in the gateway's subnet.
-  func isExcluded(by other: IPPrefix, on bridge: InterfaceName) -> CNIError {
+  /// The error for a bridge that has another address in the gateway's subnet.
+  func conflict(with other: IPPrefix, on bridge: InterfaceName) -> CNIError {
     CNIError(
       .exists, "the bridge \(bridge) has the address \(other) already",
       details: "the configuration's gateway is \(prefix); \"forceAddress\" replaces the address")

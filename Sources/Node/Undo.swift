@@ -4,9 +4,9 @@ import CNI
 import Netlink
 import System
 
-/// The steps that take back what a failed ADD made, each registered beside the step that it reverses.
+/// The steps that undo what a failed ADD made, each registered beside the step that it reverses.
 ///
-/// A step back cannot fail: an error is already being reported.
+/// The errors of these steps are ignored: another error is already being reported.
 public struct Undo: ~Copyable {
   /// The reverse of one step of an ADD.
   public enum Step {
@@ -32,7 +32,7 @@ public struct Undo: ~Copyable {
 
   private let steps = Steps()
 
-  /// - Parameter path: the path of the pod's namespace; with it the steps are taken back after a trap too.
+  /// - Parameter path: the path of the pod's namespace; with it the steps are also run after a trap.
   public init(pod path: String? = nil) {
     guard let path else { return }
     Trap.push { [steps] in
@@ -44,7 +44,7 @@ public struct Undo: ~Copyable {
   /// Registers the reverse of a step, before or right after the step is made.
   public mutating func push(_ step: Step) { steps.list.append(step) }
 
-  /// Takes the steps back, the last one first.
+  /// Runs the steps, the last one first.
   public consuming func run(node: borrowing Kernel, pod: borrowing Kernel) {
     steps.run(node, pod)
   }

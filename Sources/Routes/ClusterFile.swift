@@ -30,7 +30,7 @@ public struct ClusterFile: Equatable {
 
   /// The node's own name in the cluster.
   public let node: String?
-  /// The node's own pod subnets: one a family, or none that is known yet.
+  /// The node's own pod subnets: one for each family; empty while none is known.
   public let subnets: [IPPrefix]
   public let peers: [Peer]
 
@@ -45,7 +45,7 @@ public struct ClusterFile: Equatable {
 
 extension ClusterFile {
   /// Reads the file at a path; a link in its place is not followed.
-  /// - Throws: error 11 where it is not there yet, 5 where it cannot be read, 6 where it is not JSON,
+  /// - Throws: error 11 if it does not exist yet, 5 if it cannot be read, 6 if it is not JSON,
   ///   7 naming a key.
   public init(path: String) throws(CNIError) {
     let text: [UInt8]
@@ -60,7 +60,7 @@ extension ClusterFile {
   }
 
   /// Reads the content of the file at a path.
-  /// - Throws: error 6 where it is not JSON, 7 naming a key.
+  /// - Throws: error 6 if it is not JSON, 7 naming a key.
   init(parsing text: [UInt8], path: String) throws(CNIError) {
     let json: JSON
     do throws(JSONError) { json = try JSON(parsing: text) } catch {
@@ -101,7 +101,7 @@ extension ClusterFile {
 }
 
 extension ClusterFile.Peer {
-  /// nil where the object is not a peer. There may be thousands: no error is prepared for each.
+  /// nil if the object is not a peer. There may be thousands: no error is prepared for each.
   fileprivate init?(_ object: JSONObject) {
     guard let subnet = object["subnet"]?.string.flatMap({ IPPrefix($0) }), subnet.isNetwork,
       let texts = object["via"]?.array
@@ -118,7 +118,7 @@ extension ClusterFile.Peer {
 
 extension ClusterFile {
   /// Replaces the file at a path, 0600, in one step: a reader finds the old file or the new one, whole.
-  /// Its folder is made, 0755, where only that is missing.
+  /// Its folder is made, 0755, if only that is missing.
   /// - Throws: error 5; the old file stays.
   public func write(to path: String) throws(CNIError) {
     mkdir(Directory.parts(of: path).folder, 0o755)

@@ -2,8 +2,8 @@
 import Addresses
 import Embedded
 
-/// Which of the cluster's pod subnets get routes. Another node's entry in Kubernetes must not take
-/// over routes of this one: a subnet must not be anybody else's.
+/// Which of the cluster's pod subnets get routes. Another node's entry in Kubernetes must not divert
+/// traffic of this one: a subnet must not overlap with another's.
 public struct ClusterSubnets {
   /// This node's own pod subnets.
   private let own: [IPPrefix]
@@ -18,29 +18,29 @@ public struct ClusterSubnets {
 
   /// The peers that get a route, by subnet. Where subnets overlap, one with the length of this node's own
   /// subnet goes first, and then the first one in `peers`.
-  /// - Parameter complaints: gets a sentence for each peer that is left out.
+  /// - Parameter problems: gets a sentence for each peer that is left out.
   public func usable(
-    _ peers: [ClusterFile.Peer], _ complaints: inout [String]
+    _ peers: [ClusterFile.Peer], _ problems: inout [String]
   ) -> [ClusterFile.Peer] {
     var kept: [ClusterFile.Peer] = []
     let sorted = peers.inOrder { $0.subnet < $1.subnet }
     for isUsual in [true, false] {
       for peer in sorted where hasUsualLength(peer.subnet) == isUsual {
         if let problem = problem(of: peer.subnet) {
-          complaints.append("\(peer.name) has the pod subnet \(peer.subnet)\(problem)")
+          problems.append("\(peer.name) has the pod subnet \(peer.subnet)\(problem)")
           continue
         }
-        let place = place(of: peer.subnet, in: kept)
-        let neighbours = kept[max(place - 1, 0)..<min(place + 1, kept.count)]
+        let index = insertionIndex(of: peer.subnet, in: kept)
+        let neighbours = kept[max(index - 1, 0)..<min(index + 1, kept.count)]
         guard let other = neighbours.first(where: { $0.subnet.overlaps(peer.subnet) }) else {
-          kept.insert(peer, at: place)
+          kept.insert(peer, at: index)
           continue
         }
         let relation =
           other.subnet == peer.subnet
           ? " that \(other.name) has already"
           : ", which overlaps with \(other.subnet) of \(other.name)"
-        complaints.append("\(peer.name) has the pod subnet \(peer.subnet)\(relation)")
+        problems.append("\(peer.name) has the pod subnet \(peer.subnet)\(relation)")
       }
     }
     return kept
@@ -51,7 +51,7 @@ public struct ClusterSubnets {
     own.contains { $0.family == subnet.family && $0.length == subnet.length }
   }
 
-  /// What is wrong with a subnet by itself, as the rest of a sentence; nil where it is right.
+  /// What is wrong with a subnet by itself, as the rest of a sentence; nil if it is right.
   private func problem(of subnet: IPPrefix) -> String? {
     if own.contains(where: { $0.overlaps(subnet) }) { return " of this node" }
     if let reserved = reserved.first(where: { $0.overlaps(subnet) }) {
@@ -77,8 +77,8 @@ public struct ClusterSubnets {
     ].compactMap { IPPrefix($0) }
   }
 
-  /// Where a subnet belongs among peers that are in order.
-  private func place(of subnet: IPPrefix, in peers: [ClusterFile.Peer]) -> Int {
+  /// The index at which a subnet is inserted into peers that are in order.
+  private func insertionIndex(of subnet: IPPrefix, in peers: [ClusterFile.Peer]) -> Int {
     var (low, high) = (0, peers.count)
     while low < high {
       let middle = (low + high) / 2

@@ -39,7 +39,7 @@ public struct NetworkRules {
   /// Adds the missing rules. If none is missing, it sends nothing and starts no process.
   ///
   /// All or nothing under the lock: another ADD that finds one rule and misses another waits here.
-  /// - Throws: error 100 where a firewall that drops the network's packets rejects our rules.
+  /// - Throws: error 100 if a firewall that drops the network's packets rejects our rules.
   public func install() throws(CNIError) {
     guard forward != nil || masquerade != nil else { return }
     do throws(NetlinkError) {
@@ -83,18 +83,18 @@ public struct NetworkRules {
   }
 
   /// What is missing, a sentence for each.
-  public func complaints() throws(CNIError) -> [String] {
+  public func problems() throws(CNIError) -> [String] {
     guard forward != nil || masquerade != nil else { return [] }
     do throws(NetlinkError) {
       let socket = try NetfilterSocket()
-      var complaints =
+      var problems =
         try forward?.droppingChains(socket).map {
           "\($0) drops the network \(name) by its policy"
         } ?? []
       if let masquerade, try !masquerade.isInstalled(socket) {
-        complaints.append("the masquerade of the network \(name) is missing or changed")
+        problems.append("the masquerade of the network \(name) is missing or changed")
       }
-      return complaints
+      return problems
     } catch {
       throw CNIError(error)
     }

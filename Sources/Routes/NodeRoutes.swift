@@ -7,10 +7,10 @@ import Node
 
 /// The node's routes to its peers: those it should have, compared with those it has.
 ///
-/// The kernel's main table is read once a family, whatever the number of peers, and gone through once
-/// beside the peers. Nothing is sent where everything is right.
+/// The kernel's main table is read once for each family, whatever the number of peers, and compared with the peers
+/// in one pass. Nothing is sent if everything is right.
 public struct NodeRoutes {
-  /// By subnet, the rest of a network among them.
+  /// In the order of their subnets, among them the rest of each network: see `Peer`.
   private let peers: [Peer]
   /// Peers that get no route, and why.
   private let refused: [PeerList.Refusal]
@@ -19,7 +19,7 @@ public struct NodeRoutes {
   private let network: [IPPrefix]
   /// The links that peers name, if they exist.
   private let devices: [Link]
-  /// nil where no peer is reached through an overlay.
+  /// nil if no peer is reached through an overlay.
   private let tunnels: Tunnels?
 
   public init(_ routed: RoutedNetwork, _ node: borrowing Node) throws(CNIError) {
@@ -29,7 +29,7 @@ public struct NodeRoutes {
   }
 
   /// - Parameters:
-  ///   - unreachable: the prefixes whose rest answers unreachable.
+  ///   - unreachable: the prefixes that get an unreachable route for what no peer has.
   ///   - network: within these prefixes a route of ours that no peer needs is stale.
   ///   - routed: the network, whose overlay reaches peers that are on no segment of this node.
   public init(
@@ -64,12 +64,13 @@ public struct NodeRoutes {
   }
 
   /// What is wrong, a sentence for each problem.
-  /// - Parameter healable: whether to include what the next ADD repairs.
-  public func complaints(
-    healable: Bool = true, on node: borrowing Node
+  /// - Parameter includingRepairable: whether to include what the next ADD repairs.
+  public func problems(
+    includingRepairable: Bool = true, on node: borrowing Node
   ) throws(CNIError) -> [String] {
-    let routes = try findings(on: node).filter { healable || $0.repair == nil }.map { $0.message }
-    guard healable, let tunnels else { return routes }
+    let routes = try findings(on: node).filter { includingRepairable || $0.repair == nil }
+      .map { $0.message }
+    guard includingRepairable, let tunnels else { return routes }
     return try tunnels.problems() + routes
   }
 
@@ -78,26 +79,26 @@ public struct NodeRoutes {
   /// Equivalent to: `ip route replace … proto 72`, `ip route delete …` for the stale ones.
   /// - Returns: a sentence for each route that cannot be made.
   public func repair(on node: borrowing Node) -> [String] {
-    var complaints: [String] = []
+    var problems: [String] = []
     var repairs: [Request] = []
-    do throws(CNIError) { try tunnels?.repair(on: node) } catch { complaints.append(error.message) }
+    do throws(CNIError) { try tunnels?.repair(on: node) } catch { problems.append(error.message) }
     do throws(CNIError) {
       for finding in try findings(on: node) {
         if let repair = finding.repair {
           repairs.append(repair)
         } else {
-          complaints.append(finding.message)
+          problems.append(finding.message)
         }
       }
       // Another ADD may do the same at the same time. A stale route may be gone already.
       for failure in try node.kernel.failures(performing: repairs)
       where !failure.error.exists && !failure.error.isMissing {
-        complaints.append(failure.error.description)
+        problems.append(failure.error.description)
       }
     } catch {
-      complaints.append(error.message)
+      problems.append(error.message)
     }
-    return complaints
+    return problems
   }
 }
 
@@ -126,11 +127,11 @@ extension NodeRoutes {
       while next < routes.count, routes[next].destination == peer.subnet { next += 1 }
       compare(peer, routes[first..<next], all, &findings)
     }
-    return try withoutOwn(findings, on: node)
+    return try withoutThisNode(findings, on: node)
   }
 
   /// A conflist may name every node, this one too: a peer with an address of this node is this node.
-  private func withoutOwn(
+  private func withoutThisNode(
     _ findings: [Finding], on node: borrowing Node
   ) throws(CNIError) -> [Finding] {
     func isSuspect(_ finding: Finding) -> Bool {
@@ -165,12 +166,12 @@ extension NodeRoutes {
       Finding(.conflicting, peer, peer.route(), "\(peer) has the subnet of \(first)"))
   }
 
-  /// - Parameter there: the routes to the destination, by metric.
+  /// - Parameter present: the routes to the destination, by metric.
   private func compare(
-    _ peer: Peer, _ there: ArraySlice<Route>, _ all: Bool, _ findings: inout [Finding]
+    _ peer: Peer, _ present: ArraySlice<Route>, _ all: Bool, _ findings: inout [Finding]
   ) {
     guard let wanted = wantedRoute(to: peer, &findings) else { return }
-    let mine = there.first { $0.isOurs }
+    let ours = present.first { $0.isOurs }
     // A prefix of this node's own pods must not lead to a peer.
     if let own = table.linkPrefix(around: peer.subnet), !peer.isRest,
       own.nextHops.first?.device != wanted.link
@@ -179,16 +180,16 @@ extension NodeRoutes {
         Finding(
           .refused, peer, wanted.route,
           "\(peer): its subnet is inside of \(own.destination), which is on a link of this node"))
-      if let mine { findings.append(stale(mine)) }
+      if let ours { findings.append(stale(ours)) }
       return
     }
-    // A route by hand or of a daemon that differs from ours only in its protocol is right.
-    let right = (mine ?? there.first { $0.serves(as: wanted.route) })
-      .flatMap { $0.serves(as: wanted.route) ? $0 : nil }
-    if right != nil, there.count == 1, !all { return }
-    // Where the whole network is on a link of the node, there is no rest of it.
-    let other = there.first { !$0.isOurs && !$0.serves(as: wanted.route) }
-    if let other, !peer.isRest || !other.isKernels {
+    // A route that an administrator or a daemon made is right if only its protocol differs from ours.
+    let right = (ours ?? present.first { $0.isEquivalent(to: wanted.route) })
+      .flatMap { $0.isEquivalent(to: wanted.route) ? $0 : nil }
+    if right != nil, present.count == 1, !all { return }
+    // If the whole network is on a link of the node, it has no rest.
+    let other = present.first { !$0.isOurs && !$0.isEquivalent(to: wanted.route) }
+    if let other, !peer.isRest || !other.isFromKernel {
       findings.append(
         Finding(
           .conflicting, peer, other,
@@ -196,14 +197,14 @@ extension NodeRoutes {
     }
     if let right {
       if all { findings.append(Finding(.installed, peer, right)) }
-    } else if let mine {
+    } else if let ours {
       // The kernel replaces the first of several with the same metric, which may be somebody else's.
-      let isAlone = !there.contains { !$0.isOurs && $0.metric == mine.metric }
+      let isAlone = !present.contains { !$0.isOurs && $0.metric == ours.metric }
       findings.append(
         Finding(
-          .different, peer, mine, "\(peer): its route is another: \(mine)",
+          .different, peer, ours, "\(peer): its route is different: \(ours)",
           repair: isAlone ? .replaceRoute(wanted.route) : nil))
-    } else if !there.contains(where: { $0.metric == wanted.route.metric }) {
+    } else if !present.contains(where: { $0.metric == wanted.route.metric }) {
       findings.append(
         Finding(
           .missing, peer, wanted.route, "\(peer): its route is missing",
@@ -211,7 +212,7 @@ extension NodeRoutes {
     }
   }
 
-  /// The route that a peer needs, and the link it leads over; nil where no next hop can be reached: an
+  /// The route that a peer needs, and the link it leads over; nil if no next hop can be reached: an
   /// old route of ours then stays.
   @inline(never)
   private func wantedRoute(
@@ -233,7 +234,7 @@ extension NodeRoutes {
         unreachable.append(address)
       }
     }
-    if let tunnels, tunnels.serve(peer, isOnLink: !reachable.isEmpty) {
+    if let tunnels, tunnels.carries(peer, isOnLink: !reachable.isEmpty) {
       return tunnelRoute(to: peer, tunnels, &findings)
     }
     if !unreachable.isEmpty {

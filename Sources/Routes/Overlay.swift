@@ -7,7 +7,7 @@ import Netfilter
 import Netlink
 import Node
 
-/// How a node reaches peers through routers that know nothing of pods: the keys `overlay`, `overlayPort`,
+/// How a node reaches peers through routers that have no routes to pods: the keys `overlay`, `overlayPort`,
 /// `overlayId` and `overlaySource`.
 ///
 /// One VXLAN device serves a node. A peer is one route, which names the peer's address.
@@ -68,17 +68,17 @@ public struct Overlay {
       })
   }
 
-  /// Removes what a network without attachments has of the overlay, and the device with the last
-  /// network.
+  /// Removes the rules that a network without attachments has for the overlay, and with the last network the
+  /// device.
   public static func remove(of network: NetworkName, _ node: borrowing Node) throws(CNIError) {
     let lock = try NodeLock(.exclusive)
     var isUnused = false
     try netfilterSteps { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
       isUnused = try TunnelCheck.remove(network: network.description, socket)
     }
-    // While links are being deleted, the kernel answers a question about one only after that, and this at once.
+    // The sysctl first: while links are being deleted, the kernel answers a request about a link only afterwards.
     if isUnused, Sysctl.read("net/ipv4/conf/\(device)/forwarding") != nil,
-      try node.kernel.link(device)?.vxlan?.isOverlays == true
+      try node.kernel.link(device)?.vxlan?.isOverlayDevice == true
     {
       try node.kernel.performIfPresent([.deleteLink(.name(device))])
     }
@@ -88,12 +88,12 @@ public struct Overlay {
 
 extension VXLAN {
   /// Whether it has the form of the overlay's device.
-  fileprivate var isOverlays: Bool { isExternal && isGPE }
+  fileprivate var isOverlayDevice: Bool { isExternal && isGPE }
 }
 
 /// The overlay's device as it is and as it should be.
 struct OverlayDevice {
-  /// nil where there is none.
+  /// nil if there is none.
   var link: Link?
   let vxlan: VXLAN
   /// As large as the largest packet of a route over it.
@@ -119,7 +119,7 @@ struct OverlayDevice {
   }
 
   /// Makes the device or changes it. A device of another port is replaced; a link of another kind is
-  /// somebody else's.
+  /// an error.
   /// Equivalent to: `ip link add humanz-vx type vxlan external gpe dstport 4790`, `ip link set … up`,
   /// `sysctl -w net.ipv4.ip_forward_use_pmtu=1`.
   @inline(never)
@@ -127,8 +127,8 @@ struct OverlayDevice {
     let name = Overlay.device
     var isNew = link == nil
     if let link, link.vxlan != vxlan {
-      guard link.vxlan?.isOverlays == true else {
-        throw CNIError(.exists, "the link \(name) is none of ours: the overlay needs its name")
+      guard link.vxlan?.isOverlayDevice == true else {
+        throw CNIError(.exists, "the link \(name) is not ours, and the overlay needs its name")
       }
       try node.kernel.performIfPresent([.deleteLink(.index(link.index))])
       isNew = true

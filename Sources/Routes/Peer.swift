@@ -8,7 +8,7 @@ import Node
 /// Another node: its pod subnet and its addresses. Without addresses it stands for the part of the
 /// network that no node has.
 public final class Peer {
-  /// For messages; nil where the configuration gives none.
+  /// For messages; nil if the configuration gives none.
   public let name: String?
   public let subnet: IPPrefix
   /// The node's addresses; several make a multipath route.
@@ -50,7 +50,7 @@ public final class Peer {
 
   public var isRest: Bool { via.isEmpty }
 
-  /// A peer as the cluster file has it.
+  /// A peer from the cluster file.
   public init(_ peer: ClusterFile.Peer) {
     name = peer.name
     subnet = peer.subnet
@@ -64,7 +64,7 @@ public final class Peer {
 public struct PeerList {
   public struct Refusal {
     public let peer: Peer
-    /// A sentence for a person.
+    /// A sentence for messages.
     public let reason: String
   }
 
@@ -74,7 +74,7 @@ public struct PeerList {
   public init(_ peers: [Peer]) { self.peers = peers }
 
   /// The peers of a network; those outside of it get no route.
-  /// - Parameter network: empty where the configuration names none.
+  /// - Parameter network: empty if the configuration names none.
   public init(_ peers: [Peer], within network: [IPPrefix]) {
     self.peers = []
     for peer in peers {

@@ -5,33 +5,33 @@ import Netlink
 // What comparing a route with the wanted one gives; `NodeRoutes.findings` compares them all.
 
 extension NodeRoutes {
-  /// How a destination's route stands.
+  /// The state of a destination's route.
   public enum State {
     case installed, missing
     /// Ours, but with another next hop, kind or MTU.
     case different
     /// A next hop is on no link of the node.
     case notOnLink
-    /// Somebody else's route has the destination. It stays.
+    /// Another program's route has the destination. It stays.
     case conflicting
     /// The peer gets no route: its subnet is outside of the network, or this node's.
     case refused
     /// Ours, and no peer needs it any more.
     case stale
-    /// Somebody else's, within the network.
+    /// Another program's, within the network.
     case foreign
   }
 
-  /// A destination and how its route stands.
+  /// A destination and the state of its route.
   public final class Finding {
     public let state: State
     /// nil for a route that no peer needs.
     public let peer: Peer?
     /// The kernel's route, or the missing one.
     public let route: Route
-    /// A sentence for a person; empty where the route is right.
+    /// A sentence for messages; empty if the route is right.
     public let message: String
-    /// The request that repairs it; nil where we cannot or must not repair it.
+    /// The request that repairs it; nil if we cannot or must not repair it.
     let repair: Request?
 
     public init(
@@ -75,12 +75,12 @@ extension Peer {
 extension Route {
   var isOurs: Bool { proto == Route.humanz }
 
-  /// Whether it is a link's own, which comes and goes with an address.
-  var isKernels: Bool { proto == Route.kernel }
+  /// Whether the kernel made it for an address of a link, with which it comes and goes.
+  var isFromKernel: Bool { proto == Route.kernel }
 
   /// Whether it sends packets as a route to a peer does. Protocol and metric do not count.
   @inline(never)
-  func serves(as wanted: Route) -> Bool {
+  func isEquivalent(to wanted: Route) -> Bool {
     guard kind == wanted.kind, mtu == wanted.mtu, nextHops.count == wanted.nextHops.count,
       wanted.source == nil || source == wanted.source
     else { return false }

@@ -4,8 +4,7 @@ import CNI
 import Embedded
 import Netlink
 
-/// The routes of a node's main table, sorted: what leads to an address is found without looking at
-/// them all.
+/// The routes of a node's main table, sorted: the route to an address is found by binary search.
 struct RouteTable {
   /// By destination, an enclosing one before what it encloses, and by metric.
   let routes: [Route]
@@ -32,7 +31,7 @@ struct RouteTable {
     self.enclosing = enclosing
   }
 
-  /// The link that an address is on, by the best route to it or by the best one over a device; nil where
+  /// The link that an address is on, by the best route to it or by the best one over a device; nil if
   /// that route leads to a router or nowhere.
   func link(of address: IPAddress, over device: LinkIndex?) -> LinkIndex? {
     let route = nearest(to: address) { route in
@@ -42,7 +41,7 @@ struct RouteTable {
     return device ?? link
   }
 
-  /// The route by which packets to an address leave the node, a tunnel's own aside.
+  /// The route by which packets to an address leave the node, apart from routes through a tunnel.
   @inline(never)
   func outerRoute(to address: IPAddress) -> Route? {
     nearest(to: address) { route in
@@ -58,7 +57,7 @@ struct RouteTable {
     }
   }
 
-  /// The best route with the longest destination around an address that `isMatch` takes.
+  /// The best route with the longest destination around an address that `isMatch` accepts.
   @inline(never)
   private func nearest(to address: IPAddress, _ isMatch: (Route) -> Bool) -> Route? {
     var index = lastIndex(upTo: address)

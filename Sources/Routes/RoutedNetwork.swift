@@ -8,15 +8,15 @@ import Node
 /// The keys of a network that say what the node needs for all of its pods: routes and firewall rules.
 public struct RoutedNetwork {
   public let name: NetworkName
-  /// The cluster's pod network: one prefix a family or more.
+  /// The cluster's pod network: one or more prefixes for each family.
   public let network: [IPPrefix]
   /// The other nodes that the configuration names.
   private let staticPeers: [Peer]
-  /// The file that names the other nodes; nil where the configuration does.
+  /// The file that names the other nodes; nil if the configuration does.
   public let clusterFile: String?
   /// nil: a peer that is on no segment of this node gets no route.
   public let overlay: Overlay?
-  /// Whether the rest of `network` answers unreachable instead of leaving by the default route.
+  /// Whether the rest of `network` is unreachable instead of following the default route.
   public let unreachable: Bool
   /// Whether the node's firewalls get rules that accept the network's forwarded packets.
   public let forward: Bool
@@ -66,7 +66,7 @@ public struct RoutedNetwork {
   }
 
   /// The other nodes. The cluster file is read here: neither DEL nor GC need it.
-  /// - Throws: error 11 where there is no cluster file yet, 6 or 7 for a file that is not one.
+  /// - Throws: error 11 if there is no cluster file yet, 6 or 7 for a file that is not one.
   public func peers() throws(CNIError) -> PeerList {
     guard let clusterFile else { return PeerList(staticPeers) }
     return PeerList(try ClusterFile(path: clusterFile).peers.map { Peer($0) }, within: network)

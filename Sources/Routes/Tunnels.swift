@@ -6,8 +6,7 @@ import Netfilter
 import Netlink
 import Node
 
-/// What a node has of an overlay: its device, the check of what peers send, and the form of a peer's
-/// route.
+/// A node's part of an overlay: the device, the check of what peers send, and the routes to peers.
 final class Tunnels {
   private let overlay: Overlay
   private let check: TunnelCheck
@@ -19,10 +18,10 @@ final class Tunnels {
   /// The links over which peers are reached.
   private var uplinks: [Link] = []
   private var followsPathMTU = OverlayDevice.followsPathMTU
-  /// Whether the check and the device are there; where not, the peers' old routes stay.
+  /// Whether the check and the device are in place; if not, the peers' old routes stay.
   private(set) var isUsable = true
 
-  /// - Returns: nil where no peer is reached through the overlay.
+  /// - Returns: nil if no peer is reached through the overlay.
   init?(
     _ overlay: Overlay, of routed: RoutedNetwork, to peers: [Peer], by table: RouteTable,
     _ node: borrowing Node
@@ -31,7 +30,7 @@ final class Tunnels {
     var mtu = Tunnels.leastMTU
     var isNeeded = false
     for peer in peers
-    where Tunnels.serve(
+    where Tunnels.carries(
       peer, overlay, isOnLink: peer.via.contains { table.link(of: $0, over: nil) != nil })
     {
       isNeeded = true
@@ -61,19 +60,19 @@ final class Tunnels {
   // MARK: - Routes
 
   /// Whether a peer is reached through the overlay.
-  func serve(_ peer: Peer, isOnLink: Bool) -> Bool {
-    Tunnels.serve(peer, overlay, isOnLink: isOnLink)
+  func carries(_ peer: Peer, isOnLink: Bool) -> Bool {
+    Tunnels.carries(peer, overlay, isOnLink: isOnLink)
   }
 
   @inline(never)
-  private static func serve(_ peer: Peer, _ overlay: Overlay, isOnLink: Bool) -> Bool {
+  private static func carries(_ peer: Peer, _ overlay: Overlay, isOnLink: Bool) -> Bool {
     // A peer that names a link is reached over that link.
     if peer.isRest || peer.device != nil { return false }
     return overlay.mode == .always || !isOnLink
       || peer.via.contains { $0.family != peer.subnet.family }
   }
 
-  /// A peer's route through the overlay, and the uplink that it leads over; nil where no address of the
+  /// A peer's route through the overlay, and the uplink that it leads over; nil if no address of the
   /// peer can be reached.
   func route(to peer: Peer, by table: RouteTable) -> (route: Route, link: LinkIndex?)? {
     guard let (address, outer) = Tunnels.outerRoute(to: peer, by: table) else { return nil }
@@ -100,7 +99,7 @@ final class Tunnels {
     return nil
   }
 
-  /// The largest packet that goes through the tunnel to a peer whole.
+  /// The largest packet that goes through the tunnel to a peer without being fragmented.
   @inline(never)
   private static func mtu(
     of peer: Peer, to address: IPAddress, _ outer: Route, _ uplinks: [Link]
@@ -114,8 +113,8 @@ final class Tunnels {
     return max(outer.mtu ?? whole, leastMTU + overhead) - overhead
   }
 
-  /// IPv6 has no smaller one (RFC 8200 section 5): over a link that is too small for it the tunnel's own
-  /// packets are fragmented.
+  /// The least MTU of IPv6 (RFC 8200 section 5). Over a link that is too small for it the tunnel's own packets
+  /// are fragmented.
   private static var leastMTU: UInt32 { 1280 }
 
   // MARK: - Device and check

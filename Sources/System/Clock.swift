@@ -4,7 +4,7 @@ import Embedded
 
 /// The time of day, and time that only goes forward.
 public enum Clock {
-  /// The time now, as `timestamp(_:)` has it.
+  /// The current time, in the form of `timestamp(_:)`.
   public static func timestamp() -> String {
     var now = timespec()
     clock_gettime(CLOCK_REALTIME, &now)
@@ -12,7 +12,7 @@ public enum Clock {
   }
 
   /// A time in UTC to the millisecond, as RFC 3339 writes it: `2026-01-31T12:00:00.000Z`.
-  /// One before 1970, as a file's may be, is the first of 1970.
+  /// A time before 1970, which a file can have, becomes the start of 1970.
   public static func timestamp(_ time: timespec) -> String {
     if time.tv_sec < 0 { return timestamp(timespec()) }
     let second = time.tv_sec % 86_400
@@ -21,8 +21,8 @@ public enum Clock {
     return "\(joined(date(day: time.tv_sec / 86_400), "-"))T\(joined(ofDay, ":")).\(milliseconds)Z"
   }
 
-  /// Year, month and day of a day counted from 1970, in the Gregorian calendar. The C library's
-  /// `gmtime` reads the file of the local time zone for it, at each start.
+  /// Year, month and day of a day counted from 1970, in the Gregorian calendar. (The C
+  /// library's `gmtime` reads the file of the local time zone in each process.)
   private static func date(day: Int) -> [Int] {
     // Years begin in March here, so that a leap day is a year's last one; eras are of 400 years.
     let (era, dayOfEra) = (day + 719_468).quotientAndRemainder(dividingBy: 146_097)
@@ -36,7 +36,8 @@ public enum Clock {
     ]
   }
 
-  /// Microseconds since some moment before the process began.
+  /// Microseconds on a clock that only goes forward. The corresponding C function is `clock_gettime` with
+  /// CLOCK_MONOTONIC.
   public static func microseconds() -> Int {
     var now = timespec()
     clock_gettime(CLOCK_MONOTONIC, &now)

@@ -2,9 +2,8 @@
 import CNetlink
 import Embedded
 
-/// An open directory. Its files are named by their last part alone (see DirectoryFiles.swift).
-///
-/// Nothing in it is reached through a symbolic link.
+/// An open directory. Its methods take the names of its files, not paths (see DirectoryFiles.swift), and follow
+/// no symbolic link in it.
 public struct Directory: ~Copyable {
   /// For messages.
   public let path: String
@@ -17,15 +16,15 @@ public struct Directory: ~Copyable {
   /// A symbolic link on the way is followed only if its directory belongs to root or to this process's
   /// user and nobody else may write to it: in other directories any user can make a link. The directory
   /// itself is never a link.
-  /// - Parameter make: whether to make what is missing of the path, 0700; otherwise a missing directory
-  ///   is nil.
+  /// - Parameter make: whether to make the missing directories of the path, 0700. If not, the result is nil
+  ///   if one is missing.
   public init?(_ name: String, in path: String, make: Bool) throws(SystemError) {
-    let whole = "\(path)/\(name)"
+    let fullPath = "\(path)/\(name)"
     // Most paths exist and have no link in them: then one call is enough (Linux 5.6).
     let raw = humanz_openat2(
-      AT_FDCWD, whole, O_RDONLY | O_DIRECTORY, UInt64(RESOLVE_NO_SYMLINKS))
+      AT_FDCWD, fullPath, O_RDONLY | O_DIRECTORY, UInt64(RESOLVE_NO_SYMLINKS))
     if raw >= 0 {
-      self.init(FileDescriptor(raw), path: whole)
+      self.init(FileDescriptor(raw), path: fullPath)
       return
     }
     guard let parent = try Directory(path: path, make: make),
@@ -34,9 +33,8 @@ public struct Directory: ~Copyable {
     self = directory
   }
 
-  /// Opens a directory by its path. Links are followed as above.
-  /// - Parameter nearest: whether to open the last existing directory on the path where the rest is
-  ///   missing.
+  /// Opens a directory by its path. Links are followed as by the other initializer.
+  /// - Parameter nearest: whether to open the last existing directory on the path if the rest is missing.
   public init?(path: String, make: Bool, nearest: Bool = false) throws(SystemError) {
     var current = try Directory("/", at: AT_FDCWD, path: "/", flags: 0)
     for name in path.fields(separatedBy: "/") {
@@ -61,7 +59,8 @@ public struct Directory: ~Copyable {
     self.init(FileDescriptor(raw), path: path)
   }
 
-  /// Opens a directory in this one; nil where it is missing and `make` is false.
+  /// Opens a directory in this one; nil if it is missing and `make` is false.
+  /// - Parameter followsLinks: whether the name may be a symbolic link.
   public borrowing func directory(
     _ name: String, make: Bool, followsLinks: Bool = false
   ) throws(SystemError) -> Directory? {
@@ -86,20 +85,20 @@ public struct Directory: ~Copyable {
       && (status.st_uid == 0 || status.st_uid == geteuid())
   }
 
-  /// Why no files can be made in it; nil where they can.
-  public var unwritable: Errno? {
+  /// The reason why no file can be made in it; nil if one can.
+  public var reasonUnwritable: Errno? {
     guard faccessat(rawValue, ".", W_OK | X_OK, 0) == 0 else { return .last }
     var system = statfs()
     guard fstatfs(rawValue, &system) == 0 else { return .last }
     // A file system that does not count its blocks or files reports zero of them in all.
-    let isFull = system.f_blocks > 0 && system.f_bfree < Directory.need
-    let hasNoFiles = system.f_files > 0 && system.f_ffree < Directory.need
+    let isFull = system.f_blocks > 0 && system.f_bfree < Directory.spaceNeeded
+    let hasNoFiles = system.f_files > 0 && system.f_ffree < Directory.spaceNeeded
     return isFull || hasNoFiles ? .noSpace : nil
   }
 
-  /// The blocks and files that an ADD takes at most, for two addresses: two files beside each other,
-  /// and each replaced once more.
-  private static let need: UInt = 4
+  /// The blocks and the files that an ADD needs at most: two files for two addresses, and the new version of
+  /// each while it is replaced.
+  private static let spaceNeeded: UInt = 4
 
   public borrowing func path(of name: String) -> String {
     path == "/" ? "/\(name)" : "\(path)/\(name)"

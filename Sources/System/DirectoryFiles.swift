@@ -6,7 +6,7 @@ extension Directory {
   /// The most bytes that `read` takes unless told otherwise: 64 KiB.
   public static let readLimit = 1 << 16
 
-  /// The content of a file; nil where there is no such file. A FIFO without a writer is empty. The
+  /// The content of a file; nil if there is no such file. A FIFO without a writer is empty. The
   /// corresponding C function is `openat`.
   /// - Parameter limit: in bytes; a larger file is an error.
   public borrowing func read(
@@ -25,18 +25,18 @@ extension Directory {
     }
   }
 
-  /// The status of a file; nil where there is no file of the name. The corresponding C function is
+  /// The status of a file; nil if there is no file of the name. The corresponding C function is
   /// `fstatat`.
   public borrowing func status(of name: String) throws(SystemError) -> stat? {
     var status = stat()
     guard fstatat(rawValue, name, &status, AT_SYMLINK_NOFOLLOW) == 0 else {
       if Errno.last == .noSuchFileOrDirectory { return nil }
-      throw .last("look at \(path(of: name))")
+      throw .last("get the status of \(path(of: name))")
     }
     return status
   }
 
-  /// Makes a file, 0600, in place of one that an earlier process may have left.
+  /// Makes a file, 0600. An existing file of the name, which a killed process may have left, is removed first.
   /// - Parameter durable: whether it must be on the disk when this returns.
   public borrowing func write(
     _ name: String, _ bytes: [UInt8], durable: Bool = false
@@ -53,8 +53,8 @@ extension Directory {
   /// Replaces a file in one step: a reader finds the old file or the new one, whole.
   /// - Parameters:
   ///   - mode: the file's permissions, whatever the umask is.
-  ///   - durable: whether this holds after a crash, too.
-  /// - Throws: the old file stays.
+  ///   - durable: whether the new file must be on the disk when this returns.
+  /// - Throws: an error after which the old file is unchanged.
   public borrowing func replace(
     _ name: String, _ bytes: [UInt8], mode: mode_t = 0o600, durable: Bool = true
   ) throws(SystemError) {
@@ -70,7 +70,7 @@ extension Directory {
     }
   }
 
-  /// The same for the file at an absolute path. Links on the way are followed as `Directory` does.
+  /// Replaces the file at an absolute path in one step. Links are followed as by `Directory.init`.
   public static func replaceFile(
     at path: String, _ bytes: [UInt8], mode: mode_t = 0o600, durable: Bool = true
   ) throws(SystemError) {
@@ -81,13 +81,13 @@ extension Directory {
     try directory.replace(name, bytes, mode: mode, durable: durable)
   }
 
-  /// A path's folder, with the slash behind it, and the name in it.
+  /// A path's folder, with its last slash, and the name in it.
   public static func parts(of path: String) -> (folder: String, name: String) {
     let name = path.fields(separatedBy: "/").last ?? ""
     return (path.keeping(bytes: path.utf8.count - name.utf8.count), name)
   }
 
-  /// Opens a new file. An existing file is never truncated: it may be a lease that has a second name.
+  /// Opens a new file. An existing one is removed, never truncated: it may be another name of a lease.
   private borrowing func make(_ name: String) throws(SystemError) -> Int32 {
     for _ in 0..<2 {
       let raw = humanz_openat(rawValue, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
@@ -123,7 +123,7 @@ extension Directory {
   }
 
   /// Removes an empty directory. The corresponding C function is `unlinkat` with AT_REMOVEDIR.
-  /// - Returns: false where the directory is not empty or does not exist.
+  /// - Returns: false if the directory is not empty or does not exist.
   @discardableResult
   public borrowing func removeEmptyDirectory(_ name: String) throws(SystemError) -> Bool {
     if unlinkat(rawValue, name, AT_REMOVEDIR) == 0 { return true }
@@ -144,7 +144,7 @@ extension Directory {
   }
 
   /// Gives a file a second name. The corresponding C function is `linkat`.
-  /// - Returns: false where another file has that name.
+  /// - Returns: false if another file has that name.
   public borrowing func link(
     _ name: String, as newName: String, in other: borrowing Directory
   ) throws(SystemError) -> Bool {
@@ -162,13 +162,13 @@ extension Directory {
   /// The names in the directory that do not begin with a dot.
   public borrowing func names() throws(SystemError) -> [String] {
     var names: [String] = []
-    try eachName { names.append(String(cString: $0)) }
+    try forEachName { names.append(String(cString: $0)) }
     return names
   }
 
-  /// Goes through the names in the directory that do not begin with a dot. The corresponding C function
+  /// Calls `body` with each name in the directory that does not begin with a dot. The corresponding C function
   /// is `readdir`.
-  public borrowing func eachName(
+  public borrowing func forEachName(
     _ body: (UnsafePointer<CChar>) -> Void
   ) throws(SystemError) {
     let raw = humanz_openat(rawValue, ".", O_RDONLY | O_DIRECTORY, 0)

@@ -8,7 +8,7 @@ public func commandLineArguments() throws(SystemError) -> [String] {
   return Array(line.fields(separatedBy: "\0", omittingEmpty: false).dropFirst().dropLast())
 }
 
-/// An environment variable; nil where it is unset. The corresponding C function is `getenv`.
+/// An environment variable; nil if it is unset. The corresponding C function is `getenv`.
 public func environmentVariable(_ name: String) -> String? {
   getenv(name).map { String(cString: $0) }
 }

@@ -7,7 +7,7 @@ public struct Errno: Error, Equatable, Sendable {
 
   public init(_ rawValue: Int32) { self.rawValue = rawValue }
 
-  /// What the last C function that failed left in `errno`.
+  /// The error number of the last C function that failed: `errno`.
   public static var last: Errno { Errno(humanz_errno()) }
 
   /// EPERM
@@ -55,12 +55,11 @@ public struct Errno: Error, Equatable, Sendable {
 }
 
 extension Errno: CustomStringConvertible {
-  /// The system's own words. The corresponding C function is `strerror`.
+  /// The C library's message. The corresponding C function is `strerror`.
   public var description: String { String(cString: strerror(rawValue)) }
 }
 
-/// Calls a C function that returns a negative number for an error, and again for as long as a signal
-/// interrupts it.
+/// Calls a C function that returns a negative number on error. Calls it again if a signal interrupts it.
 /// - Returns: what the function returned, zero or more.
 @discardableResult
 public func valueOrErrno<Result: SignedInteger>(

@@ -31,7 +31,7 @@ public struct FileDescriptor: ~Copyable {
   /// - Parameters:
   ///   - flags: beside O_RDONLY and O_CLOEXEC.
   ///   - limit: in bytes; a larger file is an error.
-  ///   - isShort: whether one read returns all of it, as of a value in /proc/sys.
+  ///   - isShort: whether one read returns all of it, as for a value in /proc/sys.
   public static func contents(
     of path: String, flags: Int32 = 0, limit: Int = sizeLimit, isShort: Bool = false
   ) throws(SystemError) -> [UInt8] {
@@ -43,8 +43,8 @@ public struct FileDescriptor: ~Copyable {
     }
   }
 
-  /// The content of a short file of procfs; nil where it is missing. After another error it asks once more: the
-  /// kernel may be short of something for a moment.
+  /// The content of a short file of procfs; nil if it is missing. Reads again after any other
+  /// error: the kernel may be out of memory for a moment.
   public static func shortContents(of path: String) -> [UInt8]? {
     do throws(SystemError) { return try contents(of: path, isShort: true) } catch {
       return error.errno == .noSuchFileOrDirectory ? nil : try? contents(of: path, isShort: true)
@@ -68,7 +68,7 @@ public struct FileDescriptor: ~Copyable {
 
   /// Writes all the bytes. The corresponding C function is `write`.
   /// - Parameter path: for the error.
-  /// - Throws: also where the disk is full; some of the bytes may have been written.
+  /// - Throws: also if the disk is full; some of the bytes may have been written.
   public borrowing func writeAll(_ path: String, _ bytes: [UInt8]) throws(SystemError) {
     do throws(Errno) {
       try System.writeAll(rawValue, bytes)
@@ -80,12 +80,13 @@ public struct FileDescriptor: ~Copyable {
 
 /// Reads up to the end of a file or stream.
 ///
-/// A read that fills less than the buffer ends a regular file, but not a stream: only an empty one does.
+/// A read that does not fill the buffer is the last of a regular file. A stream ends only with an empty read.
+/// - Parameter endsAtShortRead: whether it is a regular file.
 func readAll(
   _ descriptor: Int32, limit: Int, endsAtShortRead: Bool = false
 ) throws(Errno) -> [UInt8] {
   var bytes: [UInt8] = []
-  // Not an array: that would be filled with zeros, and each page that is written costs a page fault.
+  // Not an array: filling it with zeros would cost a page fault for each page.
   let chunk = UnsafeMutableRawBufferPointer.allocate(
     byteCount: endsAtShortRead ? 4096 : 16384, alignment: 16)
   defer { chunk.deallocate() }

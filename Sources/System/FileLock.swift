@@ -5,13 +5,13 @@ extension FileDescriptor {
   /// Locks the file for as long as it is open. Several processes may hold a `shared` lock at once.
   /// The corresponding C function is `flock`.
   /// - Parameter seconds: how long to wait for other holders.
-  /// - Throws: `wouldBlock` where another process has held the lock all the time.
+  /// - Throws: `wouldBlock` if another process holds the lock all that time.
   public borrowing func lock(shared: Bool = false, seconds: Int) throws(Errno) {
     try flockFile(rawValue, shared: shared, seconds: seconds)
   }
 }
 
-/// Locks an open file, as `FileDescriptor.lock` says, by a descriptor that something else closes.
+/// As `FileDescriptor.lock`, for a descriptor that the caller owns.
 @inline(never)
 public func flockFile(_ descriptor: Int32, shared: Bool = false, seconds: Int) throws(Errno) {
   let operation = shared ? LOCK_SH : LOCK_EX

@@ -4,9 +4,9 @@ import CNetlink
 /// Waits until something can be read from one of some descriptors, the end of a stream included. The
 /// corresponding C function is `poll`.
 /// - Parameters:
-///   - descriptors: one below zero is left out.
-///   - milliseconds: how long to wait; below zero without end.
-/// - Returns: for each descriptor whether something can be read; none where a signal ended the wait.
+///   - descriptors: a negative one is ignored.
+///   - milliseconds: how long to wait; negative for no limit.
+/// - Returns: for each descriptor whether something can be read; for none if a signal ended the wait.
 public func readable(among descriptors: [Int32], milliseconds: Int32) -> [Bool] {
   var polled = descriptors.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
   guard poll(&polled, nfds_t(polled.count), milliseconds) > 0 else {
@@ -15,8 +15,8 @@ public func readable(among descriptors: [Int32], milliseconds: Int32) -> [Bool] 
   return polled.map { $0.revents != 0 }
 }
 
-/// SIGTERM and SIGINT, held back and read from a descriptor instead: what is being done when one comes
-/// is done first. The corresponding C functions are `sigprocmask` and `signalfd`.
+/// SIGTERM and SIGINT, blocked and read from a descriptor instead, so that they interrupt no work. The
+/// corresponding C functions are `sigprocmask` and `signalfd`.
 public struct TerminationSignals: ~Copyable {
   private let file: FileDescriptor
 
@@ -26,6 +26,6 @@ public struct TerminationSignals: ~Copyable {
     file = FileDescriptor(raw)
   }
 
-  /// For poll(2): it can be read once a signal has come.
+  /// For poll(2): it can be read once a signal has arrived.
   public var descriptor: Int32 { file.rawValue }
 }

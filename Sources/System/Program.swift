@@ -4,7 +4,7 @@ import Embedded
 
 /// Another program, run to its end.
 public struct Program {
-  /// A path, or a bare name that is looked for in PATH.
+  /// A path, or a name that is looked up in PATH.
   public let path: String
   private let arguments: [String]
 
@@ -16,7 +16,7 @@ public struct Program {
 
   /// How a program ended.
   public struct Outcome {
-    /// As a shell gives it: the exit status, or 128 and the signal.
+    /// As in a shell: the exit status, or 128 plus the signal's number.
     public let status: Int32
     /// What it printed on stdout.
     public let output: [UInt8]
@@ -24,7 +24,7 @@ public struct Program {
 
   /// Runs the program with `input` on its stdin and this process's stderr. SIGPIPE, which this process
   /// ignores, ends the program as usual. The corresponding C function is `posix_spawnp`.
-  /// - Parameter environment: the variables that are different from this process's.
+  /// - Parameter environment: the variables to add to this process's, or to replace.
   public func run(
     input: [UInt8] = [], environment changes: [(name: String, value: String)] = []
   ) throws(SystemError) -> Outcome {
@@ -59,7 +59,7 @@ public struct Program {
     sigemptyset(&signals)
     sigaddset(&signals, SIGPIPE)
     posix_spawnattr_setsigdefault(&attributes, &signals)
-    // This process may hold signals back, and its child would do so too.
+    // The child would inherit the signals that this process blocks.
     sigemptyset(&signals)
     posix_spawnattr_setsigmask(&attributes, &signals)
     posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK))
@@ -74,7 +74,7 @@ public struct Program {
 }
 
 /// Waits for a child process.
-/// - Returns: its exit status, or 128 and the signal; -1 where it is not a child of this process.
+/// - Returns: its exit status, or 128 plus the signal's number; -1 if it is not a child of this process.
 func exitStatus(of process: pid_t) -> Int32 {
   var status: Int32 = 0
   do throws(Errno) { try valueOrErrno { waitpid(process, &status, 0) } } catch { return -1 }
@@ -93,8 +93,8 @@ private func memoryFile(holding bytes: [UInt8]) throws(SystemError) -> FileDescr
   return file
 }
 
-/// The path of a program: in a folder of PATH, or where distributions have theirs, since a process may
-/// run without PATH; nil where there is none.
+/// The path of a program in PATH or, since a process may run without PATH, in the usual folders of
+/// distributions; nil if it is in none.
 public func executablePath(of program: String) -> String? {
   let folders =
     (environmentVariable("PATH") ?? "").fields(separatedBy: ":")

@@ -2,7 +2,7 @@
 import CNetlink
 import Embedded
 
-/// A program that runs beside this process, and is killed where this object goes before its end.
+/// A program that runs beside this process. It is killed if this object is released before it has ended.
 public final class RunningProgram {
   /// What it prints on stdout.
   public let output: FileDescriptor
@@ -17,7 +17,7 @@ public final class RunningProgram {
 
   deinit { stop() }
 
-  /// What has arrived of its output; waits for something to arrive. nil at the end of the output.
+  /// Waits for output and returns what has arrived; nil at the end of the output.
   public func readAvailableOutput() throws(SystemError) -> [UInt8]? {
     var bytes = [UInt8](repeating: 0, count: 1 << 16)
     do throws(Errno) {
@@ -29,9 +29,9 @@ public final class RunningProgram {
     }
   }
 
-  /// Waits for the program's end.
-  /// - Returns: its status, as `Program.Outcome` has it.
-  public func end() -> Int32 {
+  /// Waits until the program has ended.
+  /// - Returns: its status, as in `Program.Outcome`.
+  public func waitForEnd() -> Int32 {
     guard process > 0 else { return -1 }
     let status = exitStatus(of: process)
     process = -1
@@ -41,7 +41,7 @@ public final class RunningProgram {
   private func stop() {
     guard process > 0 else { return }
     kill(process, SIGKILL)
-    _ = end()
+    _ = waitForEnd()
   }
 }
 

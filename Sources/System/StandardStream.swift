@@ -6,7 +6,7 @@ public enum StandardStream {
   /// Makes sure that all three are open. A closed one would give its number to the next file that is
   /// opened, and a result would be printed into that file. A stream that was closed reads as empty and
   /// cannot be written. A write to a pipe without a reader is an error and does not end the process. The
-  /// end of a child can be waited for.
+  /// exit status of a child can be read.
   public static func prepare() {
     humanz_signal_ignore(SIGPIPE)
     // If the caller ignored SIGCHLD, the kernel would discard the exit status of a delegate.
@@ -36,7 +36,7 @@ public enum StandardStream {
     }
   }
 
-  /// What has arrived on stdin; waits for something to arrive. nil at the end of the stream.
+  /// Waits for input and returns what has arrived on stdin; nil at the end of the stream.
   public static func readAvailableInput() throws(SystemError) -> [UInt8]? {
     var bytes = [UInt8](repeating: 0, count: 1 << 16)
     while true {

@@ -1,70 +1,70 @@
 // SPDX-License-Identifier: Apache-2.0
 import CNetlink
 
-/// What this process still does when a trap ends it: it says so, and takes back what it made.
+/// What this process does when a trap ends it: it reports the trap, and undoes what it has made.
 ///
-/// Swift ends a process that would go on with a wrong value (an overflow, an index out of bounds) by an
-/// instruction that the processor refuses: SIGILL, on arm64 SIGTRAP. The check comes before the damage, so
-/// memory is as it was and the process can go on in the signal's handler. A fault there ends it at once.
+/// At an overflow or an index out of bounds Swift ends the process by an invalid instruction: SIGILL, on arm64
+/// SIGTRAP. The check comes before any wrong access, so memory is intact and the signal's handler can run Swift
+/// code. A second trap, in the handler, ends the process at once.
 ///
-/// There is no stack of its own for the handler: what recurses here (the parser of JSON) has a bound.
+/// The handler uses the stack of the process: recursion in the suite (the parser of JSON) has a limit.
 public enum Trap {
-  /// A descriptor of the thread's own network namespace, while it is in another one; -1 where it is at home.
+  /// A descriptor of the thread's own network namespace while the thread is in another one; otherwise -1.
   nonisolated(unsafe) private static var ownNamespace: Int32 = -1
 
-  /// The exit status, once the answer is on stdout: from then on nothing is said or taken back. -1 before.
+  /// The exit status once the answer is on stdout, -1 before. From then on a trap reports and undoes nothing.
   nonisolated(unsafe) private static var status: Int32 = -1
-  nonisolated(unsafe) private static var say: ((Int32) -> Void)?
-  nonisolated(unsafe) private static var steps: [() -> Void] = []
+  nonisolated(unsafe) private static var report: ((Int32) -> Void)?
+  nonisolated(unsafe) private static var undoSteps: [() -> Void] = []
   nonisolated(unsafe) private static var isHandling = false
-  nonisolated(unsafe) private static var hasSaid = false
-  nonisolated(unsafe) private static var otherwise: StaticString = ""
+  nonisolated(unsafe) private static var hasReported = false
+  nonisolated(unsafe) private static var fallback: StaticString = ""
   nonisolated(unsafe) private static var isChild = false
 
-  /// From now on a trap calls `say` with the signal's number, then takes the steps, then exits with 1. The
+  /// From now on a trap calls `report` with the signal's number, runs the undo steps, and exits with 1. The
   /// corresponding C function is `sigaction`.
-  /// - Parameter otherwise: goes to stdout where a trap ends `say` too.
-  public static func handle(otherwise: StaticString, _ say: @escaping (Int32) -> Void) {
-    Trap.otherwise = otherwise
-    Trap.say = say
+  /// - Parameter fallback: goes to stdout if `report` traps too.
+  public static func handle(fallback: StaticString, _ report: @escaping (Int32) -> Void) {
+    Trap.fallback = fallback
+    Trap.report = report
     humanz_catch_traps { signal in Trap.end(by: signal) }
   }
 
-  /// Registers a step that takes back what the process makes from now on. The first one is taken first.
-  /// Descriptors that are open now are closed then, and with them locks are released.
+  /// Registers a step that undoes what the process makes from now on. The steps run in the order in which they
+  /// are registered. Before them all open descriptors are closed, which releases the locks.
   @inline(never)
   public static func push(_ step: @escaping () -> Void) {
-    if say != nil { steps.append(step) }
+    if report != nil { undoSteps.append(step) }
   }
 
-  /// The thread leaves its own network namespace, and has a descriptor of it; -1: it is back.
+  /// Notes that the thread leaves its own network namespace, of which it has a descriptor; -1 when it is back.
   public static func leavesNamespace(_ descriptor: Int32) {
-    if say != nil { ownNamespace = descriptor }
+    if report != nil { ownNamespace = descriptor }
   }
 
-  /// The process has taken back what it made.
-  public static func forgetSteps() { steps = [] }
+  /// Notes that the process itself has undone what it made.
+  public static func forgetSteps() { undoSteps = [] }
 
-  /// The process has answered, and a trap changes nothing of that.
+  /// Notes that the process has answered: a trap does not change the exit status any more.
   public static func answered(status: Int32) { Trap.status = status }
 
-  /// This process is a copy of the one that answers.
-  static func isInChild() { isChild = true }
+  /// Notes that this process is a copy of the one that answers.
+  static func markAsChild() { isChild = true }
 
   @inline(never)
   private static func end(by signal: Int32) {
     if status >= 0 { _exit(status) }
-    if isHandling, !hasSaid {
-      write(STDOUT_FILENO, otherwise.utf8Start, otherwise.utf8CodeUnitCount)
+    if isHandling, !hasReported {
+      write(STDOUT_FILENO, fallback.utf8Start, fallback.utf8CodeUnitCount)
     }
     if isChild || isHandling { _exit(1) }
     isHandling = true
-    say?(signal)
-    hasSaid = true
+    report?(signal)
+    hasReported = true
     if ownNamespace >= 0 { setns(ownNamespace, CLONE_NEWNET) }
-    // The locks that this process holds would stop its own steps.
+    // The undo steps would wait for the locks that this process holds.
     if humanz_close_range(3, .max) != 0 { for descriptor: Int32 in 3..<1024 { close(descriptor) } }
-    for step in steps { step() }
+    for step in undoSteps { step() }
     _exit(1)
   }
 }

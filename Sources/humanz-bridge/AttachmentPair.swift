@@ -126,7 +126,7 @@ struct AttachmentPair {
   }
 
   /// The node's end of a pair, found by the pod's: a link of ours that somebody renamed, or a port of the
-  /// configured bridge that the reference `bridge` made. nil where the interface or the namespace is missing.
+  /// configured bridge that the reference `bridge` made. nil if the interface or the namespace is missing.
   static func found(
     by attachment: Attachment, _ host: HostInterface, namespace: String?, bridge: InterfaceName,
     on node: borrowing Node

@@ -24,7 +24,7 @@ struct MACCheck {
   /// Installs the rule, before the pod's end is up.
   func install(undo: inout Undo) throws(CNIError) {
     undo.push(.call { [host] _, _ in try? MACCheck.remove(port: host.name) })
-    try MACCheck.noteUse()
+    try MACCheck.markAsUsed()
     try netfilterSteps { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
       try rule.install(socket)
     }
@@ -81,7 +81,7 @@ struct MACCheck {
 
   private static var isUsed: Bool { access(mark, F_OK) == 0 }
 
-  private static func noteUse() throws(CNIError) {
+  private static func markAsUsed() throws(CNIError) {
     if isUsed { return }
     // The folder exists: the ADD holds the node's lock, which is in it.
     do throws(SystemError) {

@@ -54,7 +54,7 @@ struct NetworkMasquerade {
   ) throws(CNIError) {
     var hasRules = false
     try netfilterSteps { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
-      hasRules = try Masquerade.isThere(network: network.description, socket)
+      hasRules = try Masquerade.exists(network: network.description, socket)
       // A GC that was killed before leaves it.
       if !hasRules { try Masquerade.removeEmptyTable(socket) }
     }

@@ -103,7 +103,7 @@ struct IPAMPlugin: Plugin {
           // Another ADD may have leased an address since, and rely on the gateway.
           undo.push(
             .call { node, _ in
-              store.ifAlone(attachment) { _ = try? node.failures(performing: requests) }
+              store.ifHoldsAll(attachment) { _ = try? node.failures(performing: requests) }
             })
         }
         result.list(place, version: invocation.configuration.version)

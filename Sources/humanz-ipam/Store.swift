@@ -47,16 +47,16 @@ struct Store {
   }
 
   /// Runs `body` if no other attachment has a lease, before another one can get one.
-  func ifAlone(_ attachment: Attachment, _ body: () -> Void) {
+  func ifHoldsAll(_ attachment: Attachment, _ body: () -> Void) {
     try? change { (store) throws(StoreError) in
-      if (try? store.isAlone(attachment)) == true { body() }
+      if (try? store.holdsAll(attachment)) == true { body() }
     }
   }
 
-  /// Frees the addresses of all attachments but the valid ones. Goes on after an error.
+  /// Frees the addresses of all attachments but the valid ones. Continues after an error.
   func collect(keeping valid: [Attachment]) throws(CNIError) {
     var errors: [SystemError] = []
-    try change { (store) throws(StoreError) in errors = store.collect(keeping: valid) }
+    try change { (store) throws(StoreError) in errors = store.freeAll(except: valid) }
     if let error = CNIError.combined(errors.map { CNIError($0) }) { throw error }
   }
 
@@ -123,7 +123,7 @@ struct Store {
   /// STATUS: each range set has a free address, or one that can be reclaimed, and a lease can be
   /// written. Takes no lock.
   /// - Returns: the stored part of the last ADD's configuration; nil before the first ADD.
-  /// - Throws: error 120 for a full range set, 5 where no lease can be written.
+  /// - Throws: error 120 for a full range set, 5 if no lease can be written.
   func checkFree(_ pools: Pools) throws(CNIError) -> StoreSummary? {
     var full: (set: RangeSet, used: Int)?
     var summary: StoreSummary?
@@ -152,14 +152,14 @@ struct Store {
 
 extension Directory {
   fileprivate borrowing func checkWritable() throws(SystemError) {
-    if let errno = unwritable { throw SystemError("write \(path)", errno) }
+    if let errno = reasonUnwritable { throw SystemError("write \(path)", errno) }
   }
 
   /// Whether an address of a set has a stale lease.
   fileprivate borrowing func canReclaim(from set: RangeSet) throws(SystemError) -> Bool {
     guard let attachments = try directory("attachments", make: false) else { return false }
     for (record, _) in try attachments.leftBehind(among: attachments.attachments()) {
-      let addresses = record.addresses.filter { set.gives($0) }
+      let addresses = record.addresses.filter { set.canLease($0) }
       if try !held(by: .attachment(record.attachment), among: addresses).isEmpty { return true }
     }
     return false

@@ -23,7 +23,7 @@ struct PodRoutes {
     let addresses = result.ips(of: interface.name, sandbox: pod.path)
     var routes = result.routes
     for route in configuration.routes {
-      if let index = routes.firstIndex(where: { $0.isSame(as: route) }) {
+      if let index = routes.firstIndex(where: { $0.hasSameKey(as: route) }) {
         routes[index] = route
       } else {
         routes.append(route)
@@ -33,7 +33,9 @@ struct PodRoutes {
     if configuration.defaultRoute {
       for ip in addresses where ip.gateway != nil {
         let route = ResultRoute(.everything(ip.address.family), gateway: ip.gateway)
-        if !(routes + defaults).contains(where: { $0.isSame(as: route) }) { defaults.append(route) }
+        if !(routes + defaults).contains(where: { $0.hasSameKey(as: route) }) {
+          defaults.append(route)
+        }
       }
     }
     func kernelRoutes(_ routes: [ResultRoute]) throws(CNIError) -> [Route] {
@@ -70,22 +72,22 @@ struct PodRoutes {
   /// The requests that restore what `make` changes.
   var reverse: [Request] {
     missing.map { route in
-      let old = present.first { $0.isSame(as: route) }
+      let old = present.first { $0.hasSameKey(as: route) }
       return old.map { .replaceRoute($0) } ?? .deleteRoute(route)
     }
   }
 
   private var missing: [Route] {
-    wanted.filter { route in !present.contains { $0.serves(as: route) } }
+    wanted.filter { route in !present.contains { $0.fulfils(route) } }
   }
 
   /// CHECK: each route exists, with its next hop and its properties.
   /// - Throws: error 102 naming the one that is missing or differs.
   func check(in pod: borrowing Pod) throws(CNIError) {
     for route in missing {
-      if let other = present.first(where: { $0.isSame(as: route) }) {
+      if let other = present.first(where: { $0.hasSameKey(as: route) }) {
         throw CNIError(
-          .checkFailed, "the route to \(route.destination) in \(pod.path) is another",
+          .checkFailed, "the route to \(route.destination) in \(pod.path) is different",
           details: "it is \(other), not \(route)")
       }
       guard try pod.hasMoved(route) else {
@@ -119,30 +121,30 @@ extension Pod {
     return all.contains { other in
       var route = route
       route.table = other.table
-      return other.serves(as: route)
+      return other.fulfils(route)
     }
   }
 }
 
 extension ResultRoute {
-  /// Whether both have the same place in the kernel's tables: destination, table and priority.
-  fileprivate func isSame(as other: ResultRoute) -> Bool {
+  /// Whether both have the same destination, table and priority: the kernel keeps one such route.
+  fileprivate func hasSameKey(as other: ResultRoute) -> Bool {
     destination.network == other.destination.network && table == other.table
       && priority == other.priority
   }
 }
 
 extension Route {
-  /// Whether both have the same place in the kernel's tables.
-  fileprivate func isSame(as other: Route) -> Bool {
+  /// Whether both have the same destination, table and metric: the kernel keeps one such route.
+  fileprivate func hasSameKey(as other: Route) -> Bool {
     destination == other.destination.network && table == other.table && metric == other.metric
   }
 
-  /// Whether a route fulfils another one. The protocol does not matter.
-  fileprivate func serves(as other: Route) -> Bool {
+  /// Whether it is the route that another value asks for. The protocol does not matter.
+  fileprivate func fulfils(_ other: Route) -> Bool {
     var asked = other
     asked.proto = proto
     asked.priority = priority
-    return isSame(as: other) && asked.isInstalled(as: self)
+    return hasSameKey(as: other) && asked.isInstalled(as: self)
   }
 }

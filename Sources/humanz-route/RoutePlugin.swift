@@ -69,9 +69,9 @@ struct RoutePlugin: Plugin {
     lock.unlock()
   }
 
-  private func log(_ complaints: [String]) {
-    for complaint in complaints {
-      invocation.configuration.log.write("\(RoutePlugin.name) \(complaint)")
+  private func log(_ problems: [String]) {
+    for problem in problems {
+      invocation.configuration.log.write("\(RoutePlugin.name) \(problem)")
     }
   }
 
@@ -121,7 +121,7 @@ struct RoutePlugin: Plugin {
     let routes = try NodeRoutes(configuration.network, node)
     let families = Gateway.families(of: addresses)
     try refuse(
-      complaints(configuration, families, addresses, routes, node), .checkFailed)
+      problems(configuration, families, addresses, routes, node), .checkFailed)
   }
 
   /// - Throws: error 50 if the next ADD would fail. Runtimes start no pod on a network with any error, so no
@@ -132,7 +132,7 @@ struct RoutePlugin: Plugin {
     guard configuration.statusLimited else { return }
     let node = try Node()
     try refuse(
-      NodeRoutes(configuration.network, node).complaints(healable: false, on: node),
+      NodeRoutes(configuration.network, node).problems(includingRepairable: false, on: node),
       .limitedConnectivity)
   }
 
@@ -154,22 +154,22 @@ struct RoutePlugin: Plugin {
 
   /// What is wrong on the node, a sentence for each problem.
   /// - Parameter addresses: the pod's.
-  private func complaints(
+  private func problems(
     _ configuration: RouteConfiguration, _ families: [IPAddress.Family], _ addresses: [ResultIP],
     _ routes: NodeRoutes, _ node: borrowing Node
   ) throws(CNIError) -> [String] {
-    var complaints: [String] = []
+    var problems: [String] = []
     for family in families where !Forwarding.isOn(family) {
-      complaints.append("forwarding of IPv\(family.version) is off")
+      problems.append("forwarding of IPv\(family.version) is off")
     }
-    complaints += try routes.complaints(on: node)
-    complaints += try NetworkRules(configuration.network, addresses).complaints()
-    return complaints
+    problems += try routes.problems(on: node)
+    problems += try NetworkRules(configuration.network, addresses).problems()
+    return problems
   }
 
-  private func refuse(_ complaints: [String], _ code: CNIError.Code) throws(CNIError) {
-    guard let first = complaints.first else { return }
-    throw CNIError(code, first, details: complaints.dropFirst().joined(separator: "; "))
+  private func refuse(_ problems: [String], _ code: CNIError.Code) throws(CNIError) {
+    guard let first = problems.first else { return }
+    throw CNIError(code, first, details: problems.dropFirst().joined(separator: "; "))
   }
 
   private var needsPrevResult: CNIError {

@@ -11,7 +11,7 @@ func showLeases(_ arguments: Arguments) throws(CNIError) -> Int32 {
     try networkName(name)
   }
   let configured = try ConfiguredNetworks(file: arguments["--conflist"])
-  for complaint in configured.complaints { Output.complain(complaint) }
+  for problem in configured.problems { Output.complain(problem) }
   let stores = try LeaseStores(folder: arguments.path("--data-dir"), configured)
   var reports: [LeaseReport] = []
   for place in stores.of(network) {
@@ -54,7 +54,7 @@ func releaseAddress(_ arguments: Arguments) throws(CNIError) -> Int32 {
     throw .wrongUsage("\"\(arguments.operands[1])\" is not an IP address")
   }
   let configured = try ConfiguredNetworks(file: arguments["--conflist"])
-  for complaint in configured.complaints { Output.complain(complaint) }
+  for problem in configured.problems { Output.complain(problem) }
   let stores = try LeaseStores(folder: arguments.path("--data-dir"), configured)
   for place in stores.of(network) {
     if let holder = try release(address, in: place) {

@@ -56,7 +56,7 @@ struct Overview {
           leases: reports.first { $0.name == name }?.report,
           routes: ofNetwork.count, wrongRoutes: ofNetwork.count { $0.problem != nil }))
     }
-    judge(configured, routes, ports)
+    addProblems(configured, routes, ports)
   }
 
   /// The leases of each network of ours.
@@ -94,13 +94,13 @@ struct Overview {
 
   // MARK: - What is wrong
 
-  private mutating func judge(
+  private mutating func addProblems(
     _ configured: ConfiguredNetworks, _ routes: RouteReport, _ ports: [Port]
   ) {
-    for complaint in configured.complaints {
-      add(complaint, "humanz lint")
+    for problem in configured.problems {
+      add(problem, "humanz lint")
     }
-    if !configured.networks.contains(where: { $0.isOurs }), configured.complaints.isEmpty {
+    if !configured.networks.contains(where: { $0.isOurs }), configured.problems.isEmpty {
       add(
         "no configuration in \(configured.place) names a plugin of humanz",
         "copy an example into \(configured.place), and give it your subnets")

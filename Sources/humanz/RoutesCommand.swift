@@ -6,7 +6,7 @@ import Embedded
 /// - Returns: 1 if something is wrong.
 func showRoutes(_ arguments: Arguments) throws(CNIError) -> Int32 {
   let configured = try ConfiguredNetworks(file: arguments["--conflist"])
-  for complaint in configured.complaints { Output.complain(complaint) }
+  for problem in configured.problems { Output.complain(problem) }
   let report = try RouteReport(configured.routed)
   if arguments.has("--dot") {
     try Output.print(report.graph)
@@ -15,5 +15,5 @@ func showRoutes(_ arguments: Arguments) throws(CNIError) -> Int32 {
   } else {
     try Output.print(report.lines(wide: arguments.has("--wide")))
   }
-  return report.problems.isEmpty && configured.complaints.isEmpty ? 0 : 1
+  return report.problems.isEmpty && configured.problems.isEmpty ? 0 : 1
 }

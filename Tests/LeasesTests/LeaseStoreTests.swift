@@ -56,7 +56,7 @@ import Testing
       default:
         let kept = held.keys.filter { _ in !random.once(in: 3) }
         let errors = try change { (store) throws(SystemError) in
-          store.collect(keeping: kept.map { attachment($0) })
+          store.freeAll(except: kept.map { attachment($0) })
         }
         #expect(errors.isEmpty)
         for number in held.keys where !kept.contains(number) {

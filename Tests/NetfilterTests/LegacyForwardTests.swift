@@ -89,9 +89,9 @@ import Testing
       ([], .pass), ([.nothing], .pass), ([.drop], .dropAll), ([.accept, .drop], .pass),
       ([.unknown, .drop], .dropRest), ([.return, .drop], .pass),
       // A chain that leads to itself, which the kernel does not permit.
-      ([.jump("chain", comesBack: true), .drop], .dropAll),
-      ([.jump("nowhere", comesBack: true), .drop], .dropAll),
-      ([.jump("nowhere", comesBack: false), .drop], .pass),
+      ([.jump("chain", returns: true), .drop], .dropAll),
+      ([.jump("nowhere", returns: true), .drop], .dropAll),
+      ([.jump("nowhere", returns: false), .drop], .pass),
     ]
     for (effects, expected) in cases {
       var walk = RuleWalk(rules: effects.map { Rule(chain: "chain", effect: $0) })

@@ -63,7 +63,7 @@ import Testing
 
   @Test func `many that install the same at once leave one of each`() throws {
     try inNewNamespace { _ in
-      let own = try NetworkNamespace.callers()
+      let own = try NetworkNamespace.current()
       let descriptor = own.fileDescriptor
       let failures = Failures()
       let masquerade = masquerade
@@ -346,11 +346,12 @@ import Testing
   /// With and without the kernel's own filter for an address.
   @Test(arguments: [(4096, false), (4096, true), (0, true)])
   func `connections of an address are forgotten, others are not`(
-    few: Int, asksFirst: Bool
+    unfiltered: Int, alwaysLists: Bool
   ) throws {
     try inNewNamespace { node in
       let socket = try NetfilterSocket()
-      try ConnectionTracking.forget([address("192.0.2.1")], few: few, asksFirst: asksFirst)
+      try ConnectionTracking.forget(
+        [address("192.0.2.1")], unfiltered: unfiltered, alwaysLists: alwaysLists)
       _ = shell(
         "nft add table inet t; nft add chain inet t c '{ type nat hook postrouting priority 0; }'")
       _ = shell("nft add rule inet t c ip daddr 203.0.113.0/24 masquerade")
@@ -375,12 +376,15 @@ import Testing
       let all = ["192.0.2.9", "192.0.2.9", "198.51.100.7", "203.0.113.7", "fd00::9"]
       #expect(try destinations(socket) == all)
       try ConnectionTracking.forget(
-        [address("192.0.2.77"), address("fd00::77")], few: few, asksFirst: asksFirst)
+        [address("192.0.2.77"), address("fd00::77")], unfiltered: unfiltered,
+        alwaysLists: alwaysLists)
       #expect(try destinations(socket) == all)
-      try ConnectionTracking.forget([address("192.0.2.9")], few: few, asksFirst: asksFirst)
+      try ConnectionTracking.forget(
+        [address("192.0.2.9")], unfiltered: unfiltered, alwaysLists: alwaysLists)
       #expect(try destinations(socket) == Array(all[2...]))
       try ConnectionTracking.forget(
-        [address("198.51.100.1"), address("fd00::9")], few: few, asksFirst: asksFirst)
+        [address("198.51.100.1"), address("fd00::9")], unfiltered: unfiltered,
+        alwaysLists: alwaysLists)
       #expect(try destinations(socket) == [])
     }
   }

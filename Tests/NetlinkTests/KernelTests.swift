@@ -149,7 +149,7 @@ import Testing
   /// A kernel with VLAN filtering does it; the error of one without names the attempt.
   @Test func `VLANs are filtered, or the kernel's refusal is plain`() throws {
     try inNewNamespace { node in
-      let own = try NetworkNamespace.callers()
+      let own = try NetworkNamespace.current()
       try node.perform([
         .addBridge(name("br0")),
         .addVethPair(
@@ -189,16 +189,16 @@ import Testing
         ($0 as? NetlinkError)?.text == "it is not a network namespace"
       }
     }
-    let own = try NetworkNamespace.callers()
+    let own = try NetworkNamespace.current()
     let other = try makeNamespace()
-    var seen = [own.isCallers, other.isCallers]
+    var seen = [own.isCurrent, other.isCurrent]
     var forwarding: String?
     try other.run { () throws(NetlinkError) in
-      seen += [own.isCallers, other.isCallers]
+      seen += [own.isCurrent, other.isCurrent]
       try Sysctl.write("net/ipv4/ip_forward", "1")
       forwarding = Sysctl.read("net/ipv4/ip_forward")
     }
-    seen += [own.isCallers, other.isCallers]
+    seen += [own.isCurrent, other.isCurrent]
     #expect(seen == [true, false, false, true, true, false])
     #expect(forwarding == "1")
     #expect(Sysctl.read("net/ipv4/no_such_key") == nil)

@@ -31,7 +31,7 @@ import Testing
   private func answers() throws -> [[UInt8]] {
     var answers: [[UInt8]] = []
     try inNewNamespace { node in
-      let own = try NetworkNamespace.callers()
+      let own = try NetworkNamespace.current()
       try node.perform([
         .addBridge(name("br0")),
         .addVethPair(

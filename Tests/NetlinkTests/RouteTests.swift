@@ -15,7 +15,7 @@ import Testing
     _ body: (borrowing RouteSocket, LinkIndex, LinkIndex) throws -> Void
   ) throws {
     try inNewNamespace { node in
-      let own = try NetworkNamespace.callers()
+      let own = try NetworkNamespace.current()
       try node.perform(
         .addVethPair(
           VethPair(

@@ -7,7 +7,7 @@ import Netlink
 
 /// A new, empty network namespace. It lives as long as this value, or a file or socket in it.
 package func makeNamespace() throws -> NetworkNamespace {
-  try NetworkNamespace.runInNew { () throws(NetlinkError) in try NetworkNamespace.callers() }
+  try NetworkNamespace.runInNew { () throws(NetlinkError) in try NetworkNamespace.current() }
 }
 
 /// Runs `body` with the calling thread in a new, empty network namespace with loopback up. A synchronous test

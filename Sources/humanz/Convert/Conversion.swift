@@ -63,7 +63,7 @@ struct Conversion {
     append("humanz-bridge", ("bridge", plugin.object["bridge"]))
     append("humanz-ipam", ("subnet", plugin.object["subnet"]))
     append("humanz-route", ("network", plugin.object["network"]), ("peers", .array([])))
-    noteRest(plugin, ["bridge", "subnet", "network"])
+    noteOtherKeys(plugin, ["bridge", "subnet", "network"])
     notes.append(
       "\"peers\" is empty: name the other nodes in it, each with \"subnet\" and \"via\"; the routes that were added by hand can go"
     )
@@ -107,7 +107,7 @@ struct Conversion {
       "humanz-bridge", ("bridge", delegate?.object["bridge"] ?? .string("cni0")),
       ("mtu", delegate?.object["mtu"]), ("hairpinMode", delegate?.object["hairpinMode"]))
     if let delegate {
-      noteRest(delegate, ["bridge", "mtu", "hairpinMode", "isDefaultGateway", "isGateway"])
+      noteOtherKeys(delegate, ["bridge", "mtu", "hairpinMode", "isDefaultGateway", "isGateway"])
     }
     let file = try plugin.string("subnetFile") ?? "/run/flannel/subnet.env"
     appendCluster(network: flannelNetwork(file), ipMasq: true)
@@ -137,7 +137,7 @@ struct Conversion {
   private mutating func convertPointToPoint(_ plugin: Keys) throws(CNIError) {
     append("humanz-bridge", ("bridge", .string("cni0")), ("mtu", plugin.object["mtu"]))
     appendCluster(network: [], ipMasq: true)
-    noteRest(plugin, ["mtu", "ipMasq", "ipam"])
+    noteOtherKeys(plugin, ["mtu", "ipMasq", "ipam"])
     notes.append("put the cluster's pod network into \"network\"")
     notes.append("kindnet's daemon must go; `humanz sync` gives the node its subnet and its routes")
   }
@@ -160,7 +160,7 @@ struct Conversion {
   }
 
   /// Adds a note for each key that was not taken over.
-  private mutating func noteRest(_ keys: Keys, _ taken: [String]) {
+  private mutating func noteOtherKeys(_ keys: Keys, _ taken: [String]) {
     let common = ["cniVersion", "name", "type", "cniVersions"]
     for member in keys.object.members where !(taken + common).contains(member.name) {
       notes.append("the key \"\(keys.path(of: member.name))\" has no counterpart")

@@ -14,7 +14,7 @@ struct Lint {
   private let file: String
   private let surroundings: LintSurroundings
 
-  /// - Parameter isNamed: whether a person named the file; see `NetworkList`.
+  /// - Parameter isNamed: whether the user named the file; see `NetworkList`.
   init(file: String, isNamed: Bool, _ surroundings: LintSurroundings) {
     self.file = file
     self.surroundings = surroundings
@@ -25,11 +25,11 @@ struct Lint {
     }
     checkVersion(list)
     for plugin in list.plugins { check(plugin) }
-    var complaints: [String] = []
-    let network = ConfiguredNetwork(list, file: "", &complaints)
+    var problems: [String] = []
+    let network = ConfiguredNetwork(list, file: "", &problems)
     // A sentence begins with ": ", after the empty name of the file.
-    for complaint in complaints {
-      add(true, complaint.dropping(bytes: 2))
+    for problem in problems {
+      add(true, problem.dropping(bytes: 2))
     }
     if network.usesBridgeNetfilter, !BridgeNetfilter.isLoaded {
       add(true, BridgeNetfilter.advice)

@@ -28,14 +28,14 @@ struct ConfiguredNetwork {
   /// Whether one of our plugins is in it.
   private(set) var isOurs = false
 
-  /// - Parameter complaints: a sentence is added for each part that cannot be read.
-  init(_ list: NetworkList, file: String, _ complaints: inout [String]) {
+  /// - Parameter problems: a sentence is added for each part that cannot be read.
+  init(_ list: NetworkList, file: String, _ problems: inout [String]) {
     self.file = file
     self.list = list
     name = list.name
     for plugin in list.plugins {
       do throws(CNIError) { try read(plugin, of: list) } catch {
-        complaints.append("\(file): \(error.message)")
+        problems.append("\(file): \(error.message)")
       }
     }
   }
@@ -82,7 +82,7 @@ struct ConfiguredNetworks {
   let place: String
   private(set) var networks: [ConfiguredNetwork] = []
   /// The parts that could not be read, a sentence each.
-  private(set) var complaints: [String] = []
+  private(set) var problems: [String] = []
 
   /// CNI_CONF_DIR, else the folder where runtimes look.
   static var folder: String {
@@ -102,7 +102,7 @@ struct ConfiguredNetworks {
     }
     for name in NetworkList.fileNames(in: place) {
       do throws(CNIError) { try read("\(place)/\(name)", isNamed: false) } catch {
-        complaints.append(error.message)
+        problems.append(error.message)
       }
     }
   }
@@ -115,7 +115,7 @@ struct ConfiguredNetworks {
       throw CNIError(
         error.code, isNamed ? error.message : "\(path): \(error.message)", details: error.details)
     }
-    networks.append(ConfiguredNetwork(list, file: path, &complaints))
+    networks.append(ConfiguredNetwork(list, file: path, &problems))
   }
 
   func named(_ name: NetworkName) -> ConfiguredNetwork? { networks.first { $0.name == name } }

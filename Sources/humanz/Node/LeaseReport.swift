@@ -60,7 +60,7 @@ struct LeaseReport {
 
   private mutating func use(_ pools: Pools?, of network: NetworkName) {
     usage = (pools?.sets ?? []).map { set in
-      Usage(network: network, set: set, used: rows.count { set.gives($0.lease.address) })
+      Usage(network: network, set: set, used: rows.count { set.canLease($0.lease.address) })
     }
   }
 }

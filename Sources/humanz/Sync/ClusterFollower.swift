@@ -26,8 +26,8 @@ struct ClusterFollower: Watcher {
   /// The time of the oldest change that is not applied, in microseconds.
   private var firstChange: Int?
   /// Whether a list has arrived, which must contain this node.
-  private var isNodeDue = false
-  private var complaints = Complaints()
+  private var hasList = false
+  private var reported = ReportedProblems()
 
   /// - Throws: wrong usage.
   init(_ arguments: Arguments) throws(CNIError) {
@@ -64,8 +64,8 @@ struct ClusterFollower: Watcher {
     try documents.finish()
     guard taken == .list else { throw ClusterFollower.needsList(nil) }
     let wrong = try apply()
-    noteHeard()
-    complaints.update(wrong)
+    touchFile()
+    reported.update(wrong)
     return wrong.isEmpty ? 0 : 1
   }
 
@@ -132,11 +132,11 @@ struct ClusterFollower: Watcher {
   private mutating func take(_ bytes: [UInt8]) throws(CNIError) {
     documents.append(bytes)
     while let piece = try documents.next() { note(try cluster.take(piece)) }
-    noteHeard()
+    touchFile()
   }
 
-  /// Sets the cluster file's modification time to the time of the last news from the cluster.
-  private func noteHeard() { utimensat(AT_FDCWD, path, nil, AT_SYMLINK_NOFOLLOW) }
+  /// Sets the cluster file's modification time to now, the time of the last news from the cluster.
+  private func touchFile() { utimensat(AT_FDCWD, path, nil, AT_SYMLINK_NOFOLLOW) }
 
   private mutating func ended() throws(CNIError) {
     if firstChange != nil { try applyChange() }
@@ -150,7 +150,7 @@ struct ClusterFollower: Watcher {
   /// Records the time of the oldest change that is not applied.
   private mutating func note(_ taken: SyncCluster.Taken) {
     switch taken {
-    case .list: isNodeDue = true
+    case .list: hasList = true
     case .change: break
     case .item, .sameNode, .nothing: return
     }
@@ -159,13 +159,13 @@ struct ClusterFollower: Watcher {
 
   private mutating func applyChange() throws(CNIError) {
     firstChange = nil
-    complaints.update(try apply())
+    reported.update(try apply())
   }
 
   /// Repairs the routes for the same cluster as before.
-  mutating func look() {
+  mutating func repairRoutes() {
     guard firstChange == nil else { return }
-    do throws(CNIError) { complaints.update(try apply()) } catch {
+    do throws(CNIError) { reported.update(try apply()) } catch {
       // The error was reported when the nodes were read.
     }
   }
@@ -178,7 +178,7 @@ struct ClusterFollower: Watcher {
   private mutating func apply() throws(CNIError) -> [String] {
     var wrong: [String] = []
     guard let file = cluster.file(&wrong) else {
-      guard isNodeDue else { return [] }
+      guard hasList else { return [] }
       throw CNIError(
         .unknownContainer, "stdin: the cluster has no node \(cluster.ownName)",
         details: "--node names the node that this one is, as `kubectl get nodes` lists it")
@@ -189,7 +189,7 @@ struct ClusterFollower: Watcher {
     let old = try? ClusterFile(path: path)
     wrong += try repair(file, after: old, of: networks)
     if file != old { try file.write(to: path) }
-    wrong += try repairRoutes(of: networks)
+    wrong += try repairNodeRoutes(of: networks)
     lock.unlock()
     if file != old {
       try Output.print("\(path): \(file.subnets.count) subnets, \(file.peers.count) peers")

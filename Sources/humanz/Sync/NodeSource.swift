@@ -111,11 +111,11 @@ struct NodeSource {
         return .nothing
       case .listing(let program, _):
         if let bytes = try program.readAvailableOutput() { return .bytes(bytes) }
-        status = program.end()
+        status = program.waitForEnd()
         if watches { listEnded(status: status, version: version) }
       case .watching(let program, let since):
         if let bytes = try program.readAvailableOutput() { return .bytes(bytes) }
-        watchEnded(status: program.end(), since: since)
+        watchEnded(status: program.waitForEnd(), since: since)
       }
     } catch {
       throw CNIError(error)

@@ -9,7 +9,7 @@ import Routes
 /// Keeps the routes of one conflist's networks right, for the peers that the conflist names.
 struct RouteKeeper: Watcher {
   private let file: String
-  private var complaints = Complaints()
+  private var reported = ReportedProblems()
 
   /// - Throws: if the file cannot be read now; later that is only reported.
   init(file: String) throws(CNIError) {
@@ -23,24 +23,24 @@ struct RouteKeeper: Watcher {
   var deadline: Int? { nil }
   mutating func advance(isReadable: Bool) throws(CNIError) {}
 
-  mutating func look() {
+  mutating func repairRoutes() {
     var wrong: [String] = []
     do throws(CNIError) {
       let configured = try ConfiguredNetworks(file: file)
-      wrong += configured.complaints
+      wrong += configured.problems
       let lock = try NodeLock(.shared)
-      wrong += try repairRoutes(of: configured.routed)
+      wrong += try repairNodeRoutes(of: configured.routed)
       lock.unlock()
     } catch {
       wrong.append(error.message)
     }
-    complaints.update(wrong)
+    reported.update(wrong)
   }
 }
 
 /// Repairs the node's routes and forwarding for some networks.
 /// - Returns: the routes that cannot be made, a sentence each.
-func repairRoutes(of networks: [RoutedNetwork]) throws(CNIError) -> [String] {
+func repairNodeRoutes(of networks: [RoutedNetwork]) throws(CNIError) -> [String] {
   let node = try Node()
   var wrong: [String] = []
   for network in networks {

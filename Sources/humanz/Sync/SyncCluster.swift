@@ -92,8 +92,8 @@ struct SyncCluster {
   /// - Returns: whether this changes anything.
   @discardableResult
   private mutating func update(_ node: SyncNode) -> Bool {
-    let (index, isThere) = place(of: node.name)
-    guard isThere else {
+    let (index, isFound) = search(node.name)
+    guard isFound else {
       nodes.insert(node, at: index)
       return true
     }
@@ -102,12 +102,13 @@ struct SyncCluster {
   }
 
   private mutating func remove(_ name: String) -> Bool {
-    let (index, isThere) = place(of: name)
-    if isThere { nodes.remove(at: index) }
-    return isThere
+    let (index, isFound) = search(name)
+    if isFound { nodes.remove(at: index) }
+    return isFound
   }
 
-  private func place(of name: String) -> (index: Int, isThere: Bool) {
+  /// The index of a node or, if it is not found, the index at which to insert it.
+  private func search(_ name: String) -> (index: Int, isFound: Bool) {
     var (low, high) = (0, nodes.count)
     while low < high {
       let middle = (low + high) / 2
@@ -125,26 +126,26 @@ private func isBefore(_ left: String, _ right: String) -> Bool {
 
 extension SyncCluster {
   /// The cluster file for this node, with the peers ordered by subnet.
-  /// - Parameter complaints: a sentence is added for each node or subnet that is left out.
+  /// - Parameter problems: a sentence is added for each node or subnet that is left out.
   /// - Returns: nil if this node is missing. Then nothing is applied, since one of the others could have our
   ///   own subnet.
-  func file(_ complaints: inout [String]) -> ClusterFile? {
-    let (index, isThere) = place(of: ownName)
-    guard isThere else { return nil }
+  func file(_ problems: inout [String]) -> ClusterFile? {
+    let (index, isFound) = search(ownName)
+    guard isFound else { return nil }
     let own = nodes[index]
-    complaints += own.problems
-    complaints += withoutSubnet(own)
+    problems += own.problems
+    problems += withoutSubnet(own)
     var peers: [ClusterFile.Peer] = []
     // Nodes from the cluster come before those from the old file; sorting is stable.
     for remembered in [false, true] {
       for node in nodes where node.isRemembered == remembered && node.name != ownName {
-        complaints += node.problems
-        peers += node.peers(&complaints)
+        problems += node.problems
+        peers += node.peers(&problems)
       }
     }
     let subnets = ClusterSubnets(
       own: own.subnets, addresses: nodes.flatMap { $0.addresses })
-    peers = subnets.usable(peers, &complaints)
+    peers = subnets.usable(peers, &problems)
     return ClusterFile(node: ownName, subnets: own.subnets, peers: peers)
   }
 

@@ -44,19 +44,19 @@ protocol Watcher {
   /// Reads the input if `isReadable`, and acts on it once the deadline is over.
   mutating func advance(isReadable: Bool) throws(CNIError)
   /// Compares the node's routes with what they must be, and repairs them.
-  mutating func look()
+  mutating func repairRoutes()
 }
 
-/// How long to collect the kernel's notifications before a look, and the shortest time between two looks, in
+/// How long to collect the kernel's notifications before a repair, and the shortest time between two repairs, in
 /// microseconds.
 private let settleTime = 100_000
-private let lookInterval = 500_000
-/// The longest time between two looks, even without a notification.
+private let shortestInterval = 500_000
+/// The longest time between two repairs, even without a notification.
 private let longestInterval = 10_000_000
 
 /// Follows a source and the kernel until a signal ends the process.
 /// - Parameters:
-///   - metrics: the file to write after each look; nil for none.
+///   - metrics: the file to write after each repair; nil for none.
 ///   - heartbeat: the same for a file that is empty, by whose age a supervisor knows that this goes on.
 private func watch<Source: Watcher>(
   _ source: Source, _ metrics: String?, _ heartbeat: String?
@@ -66,12 +66,12 @@ private func watch<Source: Watcher>(
   do { signals = try TerminationSignals() } catch { throw CNIError(error) }
   let kernel: RouteNotifications
   do { kernel = try RouteNotifications() } catch { throw CNIError(error) }
-  var lastLook = Clock.microseconds() - longestInterval
+  var lastRepair = Clock.microseconds() - longestInterval
   var firstNotification: Int?
   while true {
-    var due = lastLook + longestInterval
+    var due = lastRepair + longestInterval
     if let firstNotification {
-      due = min(due, max(firstNotification + settleTime, lastLook + lookInterval))
+      due = min(due, max(firstNotification + settleTime, lastRepair + shortestInterval))
     }
     if let deadline = source.deadline { due = min(due, deadline) }
     let wait = max(0, due - Clock.microseconds()) / 1000 + 1
@@ -83,32 +83,32 @@ private func watch<Source: Watcher>(
     try source.advance(isReadable: ready[1])
     let now = Clock.microseconds()
     let isNotified = firstNotification.map {
-      now >= max($0 + settleTime, lastLook + lookInterval)
+      now >= max($0 + settleTime, lastRepair + shortestInterval)
     }
-    guard isNotified == true || now >= lastLook + longestInterval else { continue }
-    source.look()
+    guard isNotified == true || now >= lastRepair + longestInterval else { continue }
+    source.repairRoutes()
     firstNotification = nil
-    lastLook = Clock.microseconds()
+    lastRepair = Clock.microseconds()
     if let metrics { writeMetrics(to: metrics) }
     if let heartbeat { replaceFile(heartbeat, with: "") }
   }
 }
 
-/// How old a heartbeat may be: six looks, in seconds.
+/// How old a heartbeat may be, in seconds: the time of six repairs.
 private let heartbeatLimit = 60
 
-/// - Returns: 1 where the heartbeat is missing or too old.
+/// - Returns: 1 if the heartbeat is missing or too old.
 private func checkHeartbeat(_ path: String) throws(CNIError) -> Int32 {
   var (status, now) = (stat(), timespec())
   clock_gettime(CLOCK_REALTIME, &now)
-  guard stat(path, &status) == 0 else { throw CNIError(.last("look at \(path)")) }
+  guard stat(path, &status) == 0 else { throw CNIError(.last("get the status of \(path)")) }
   let age = now.tv_sec - status.st_mtim.tv_sec
   guard age > heartbeatLimit else { return 0 }
   Output.complain("\(path) is \(age) seconds old: `humanz sync` hangs, or has ended")
   return 1
 }
 
-/// Replaces a file in one step, readable for all; a failure is a complaint.
+/// Replaces a file in one step, readable for all; a failure is reported on stderr.
 func replaceFile(_ path: String, with text: String) {
   do throws(SystemError) {
     try Directory.replaceFile(at: path, Array(text.utf8), mode: 0o644, durable: false)
@@ -118,7 +118,7 @@ func replaceFile(_ path: String, with text: String) {
 }
 
 /// Sentences about problems. Each is printed when the problem appears, and not again while it lasts.
-struct Complaints {
+struct ReportedProblems {
   /// Sorted.
   private var known: [String] = []
 

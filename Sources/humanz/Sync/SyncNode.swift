@@ -50,15 +50,15 @@ struct SyncNode {
   }
 
   /// The node as a peer of others: one peer for each subnet, at the node's first address of the family.
-  /// - Parameter complaints: a sentence is added for each subnet that is left out.
-  func peers(_ complaints: inout [String]) -> [ClusterFile.Peer] {
+  /// - Parameter problems: a sentence is added for each subnet that is left out.
+  func peers(_ problems: inout [String]) -> [ClusterFile.Peer] {
     subnets.compactMap { subnet in
       guard let address = addresses.first(where: { $0.family == subnet.family }) else {
-        complaints.append("\(name) has no InternalIP of IPv\(subnet.family.version) for \(subnet)")
+        problems.append("\(name) has no InternalIP of IPv\(subnet.family.version) for \(subnet)")
         return nil
       }
       guard !subnet.contains(address) else {
-        complaints.append("\(name) has its own address \(address) in its pod subnet \(subnet)")
+        problems.append("\(name) has its own address \(address) in its pod subnet \(subnet)")
         return nil
       }
       return ClusterFile.Peer(name: name, subnet: subnet, via: [address])

@@ -88,7 +88,7 @@ func check(_ pools: Pools, _ requested: [IPAddress]) throws(Violation) {
         range.subnet.contains(range.first) && range.subnet.contains(range.last),
         "\(range) leaves its subnet")
       if let gateway = range.gateway {
-        try require(!set.gives(gateway), "the gateway \(gateway) of \(range) can be leased")
+        try require(!set.canLease(gateway), "the gateway \(gateway) of \(range) can be leased")
       }
     }
     var given: [IPAddress?] = [nil]
@@ -101,13 +101,13 @@ func check(_ pools: Pools, _ requested: [IPAddress]) throws(Violation) {
       for span in spans {
         try require(span.lower <= span.upper, "an empty span")
         let first = IPAddress(set.family, span.lower)
-        try require(set.gives(first) && set.range(of: first) != nil, "\(first) is not given")
+        try require(set.canLease(first) && set.range(of: first) != nil, "\(first) is not given")
         try require(pools.range(of: first) != nil, "\(first) is in no range")
       }
     }
   }
   for (one, other) in zip(pools.sets, pools.sets.dropFirst()) where one.family == other.family {
-    for range in one.ranges { try require(!other.gives(range.first), "\(range) is in two sets") }
+    for range in one.ranges { try require(!other.canLease(range.first), "\(range) is in two sets") }
   }
   let summary = StoreSummary(pools: pools, bridge: InterfaceName("cni0"))
   guard let again = StoreSummary(parsing: summary.text) else {
