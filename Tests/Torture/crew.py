@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nodes side by side, each with a worker, and the tasks that they share."""
+"""Nodes that work at the same time, each with a worker process, and the tasks that they share."""
 
 import json
 import os
@@ -23,7 +23,7 @@ _SHARES = 4
 
 
 def trial_tasks(part, every=1, subjects=tuple(SUBJECTS), verbs=tuple(SITUATIONS), errors=faults.ERRORS, seed=1):
-    """The tasks of `killed` or `fails`: of each verb in each situation, every so many tries."""
+    """The tasks of `killed` or `fails`: for each verb in each situation, one in `every` tries."""
     return [
         {"part": part, "subject": subject, "verb": verb, "situation": situation, "first": share * every,
          "every": every * shares, "errors": list(errors), "seed": seed}
@@ -38,11 +38,11 @@ class Crew:
         self.size = size or (os.cpu_count() or 1) + 1
         self.tasks, self.rows = queue.SimpleQueue(), []
 
-    def run(self, tasks, heard=lambda done, count: None):
-        """Runs all tasks; gives their rows, each with the situation it is about."""
+    def run(self, tasks, progress=lambda done, count: None):
+        """Runs all tasks; returns their rows, each with its situation. `progress` is called after each task."""
         for task in tasks:
             self.tasks.put(task)
-        self.count, self.heard, self.done = len(tasks), heard, 0
+        self.count, self.progress, self.done = len(tasks), progress, 0
         with tempfile.TemporaryDirectory() as folder:
             makes_faults = any("verb" in task for task in tasks)
             program = faults.build(folder) if makes_faults else "none"
@@ -53,7 +53,7 @@ class Crew:
             for thread in threads:
                 thread.join()
         if not self.tasks.empty():
-            self._trouble("worker", f"{self.tasks.qsize()} tasks were left")
+            self._add_not_run("worker", f"{self.tasks.qsize()} tasks were left")
         return self.rows
 
     def _work(self, number, program):
@@ -65,10 +65,10 @@ class Crew:
                     while self._hand_out(worker):
                         pass
         except Exception as exception:
-            self._trouble("worker", f"{type(exception).__name__}: {exception}")
+            self._add_not_run("worker", f"{type(exception).__name__}: {exception}")
 
     def _hand_out(self, worker):
-        """Gives a worker a task, and waits for its end; whether there was one."""
+        """Gives a worker a task and waits for its end; returns whether there was a task."""
         try:
             task = self.tasks.get_nowait()
         except queue.Empty:
@@ -80,14 +80,14 @@ class Crew:
         answer = json.loads(line) if line else {"failed": "its worker has ended"}
         name = " ".join(str(task[key]) for key in ("part", "subject", "verb", "situation") if key in task)
         if "failed" in answer:
-            self._trouble(task["part"], f"{name}: {answer['failed']}")
+            self._add_not_run(task["part"], f"{name}: {answer['failed']}")
         self.rows += [(Row(**row), task.get("situation")) for row in answer.get("rows", [])]
         self.done += 1
-        self.heard(self.done, self.count)
+        self.progress(self.done, self.count)
         return bool(line)
 
-    def _trouble(self, part, what):
-        """What was to be tried and was not."""
+    def _add_not_run(self, part, what):
+        """Adds a row for what was to be tried and was not."""
         row = Row(part, "not run")
         row.add(what, [what])
         self.rows.append((row, None))

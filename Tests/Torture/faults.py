@@ -13,12 +13,12 @@ _LOG = "/run/tmp/fault"
 
 ERRORS = ["ENOMEM", "EBUSY", "ENOBUFS", "EINTR", "EAGAIN", "EMFILE", "ENOSPC", "EIO", "EPERM"]
 
-# The kernel does not refuse these: a process ends, or has its registers set.
+# These calls cannot fail: they end the process or set its registers.
 _NEVER_FAIL = {"exit", "exit_group", "arch_prctl", "set_tid_address", "rt_sigreturn"}
 
 
 class Point(NamedTuple):
-    """A system call: whose, its number, and its place among this process's calls of that number."""
+    """A system call: its process, its number, and its place among the calls of that number in the process."""
 
     process: int
     call: int
@@ -56,7 +56,7 @@ def build(folder):
 
 
 class Faults:
-    """The program, and what to run a plugin under."""
+    """The compiled fault.c, and the commands to run a plugin under."""
 
     def __init__(self, program):
         self.program = program
@@ -72,10 +72,11 @@ class Faults:
             return [Point(*map(int, line.split())) for line in log]
 
     def at(self, point, error=None):
-        """Has a call fail, or its process killed."""
+        """Makes a call fail or, without an error, kills its process at the call."""
         action = "kill" if error is None else str(getattr(errno, error))
         return [self.program, _LOG, *map(str, point), action]
 
-    def came_to_pass(self):
+    def was_reached(self):
+        """Whether the last run came to the call of `at`."""
         with open(_LOG) as log:
             return log.read() == "done"

@@ -45,7 +45,7 @@ class Pod:
         self.renew(0)
 
     def renew(self, boot):
-        """A new container in its place."""
+        """Replaces the container by a new one."""
         self.name = f"{self.kind}-{boot}"
         # What an ADD reported; None where there is no attachment, or it is being deleted.
         self.result = self.former = None
@@ -56,9 +56,9 @@ class Pod:
         if not self.load.place.has_pod(self.name):
             self.load.place.add_pod(self.name)
         for stage, is_victim in self._victims(kill):
-            ended = self._end(stage, "ADD", is_victim, result)
+            ended = self._run(stage, "ADD", is_victim, result)
             if ended.status:
-                return self._failed(ended)
+                return self._error(ended)
             result = ended.json
         self.result, self.added = result, time.monotonic()
         return None
@@ -67,17 +67,17 @@ class Pod:
         namespace = None if self.load.place.has_pod(self.name) else ""
         self.result, self.former = None, self.result or self.former
         for stage, is_victim in self._victims(kill, reverse=True):
-            ended = self._end(stage, "DEL", is_victim, self.former, namespace)
+            ended = self._run(stage, "DEL", is_victim, self.former, namespace)
             if ended.status:
-                return self._failed(ended)
+                return self._error(ended)
         self.former, self.is_clean = None, True
         return None
 
     def check(self):
         for stage in self.load.stages[self.network]:
-            ended = self._end(stage, "CHECK", False, self.result)
+            ended = self._run(stage, "CHECK", False, self.result)
             if ended.status:
-                return self._failed(ended)
+                return self._error(ended)
         return None
 
     def _victims(self, kill, reverse=False):
@@ -85,13 +85,13 @@ class Pod:
         victim = self.load.chance.randrange(len(stages)) if kill else None
         return [(stage, number == victim) for number, stage in enumerate(stages)]
 
-    def _end(self, stage, verb, is_victim, result, namespace=None):
+    def _run(self, stage, verb, is_victim, result, namespace=None):
         started = stage.start(verb, self.name, namespace=namespace)
         stdin = {**stage.configuration, **({"prevResult": result} if result else {})}
         try:
-            started.give(stdin)
+            started.write_input(stdin)
             if is_victim:
-                # Some are at their end by then.
+                # Some have ended by then.
                 time.sleep(self.load.chance.uniform(0, 0.03))
                 started.process.kill()
             return started.end()
@@ -99,8 +99,8 @@ class Pod:
             return started.end()
 
     @staticmethod
-    def _failed(ended):
-        """The error's words; nothing for a call that was killed."""
+    def _error(ended):
+        """The error of a call; None if it was killed."""
         return None if ended.status == -9 else f"{ended.error}"
 
 
@@ -122,7 +122,7 @@ class Load:
         return [pod for pod in self.pods if pod.result]
 
     def each(self, work, pods=None):
-        """Does something for each pod, so many at once."""
+        """Calls `work` for each pod, so many at once."""
         with ThreadPoolExecutor(self.at_once) as threads:
             list(threads.map(work, self.pods if pods is None else pods))
 
@@ -143,7 +143,7 @@ class Load:
         self.each(live)
 
     def disturb(self, stop):
-        """Takes the bridge and pods' namespaces away, until told to stop."""
+        """Deletes the bridge and pods' namespaces again and again, until `stop` is set."""
         while not stop.wait(0.5):
             self.disturbed = time.monotonic()
             subprocess.run(["ip", "link", "delete", "cni0"], stderr=subprocess.DEVNULL)
@@ -166,16 +166,16 @@ class Load:
                 row.add(pod.name, [wrong])
         self.each(live)
 
-    def collect(self, row):
+    def gc(self, row):
         """GC of both networks: nothing is left of the containers of an earlier boot."""
         for name, stages in self.stages.items():
             valid = [{"containerID": pod.name, "ifname": "eth0"} for pod in self.attached()
                      if pod.network == name]
             for stage in stages:
-                ended = stage.end("GC", **{"cni.dev/valid-attachments": valid})
+                ended = stage.run("GC", **{"cni.dev/valid-attachments": valid})
                 row.add(f"GC {stage.plugin}", [str(ended)] if ended.status else [])
 
-    # What has to be so
+    # Checks
 
     def verify(self, part):
         """Each pod that was reported as added answers; no address is anybody else's; nothing leaks."""
@@ -184,7 +184,7 @@ class Load:
 
         def ask(pod):
             addresses = [ip["address"].split("/")[0] for ip in pod.result["ips"]]
-            answering.add(pod.name, [silence for address in addresses if (silence := self.silence(address))])
+            answering.add(pod.name, [why for address in addresses if (why := self.why_silent(address))])
         self.each(ask, self.attached())
         given = collections.Counter(ip["address"].split("/")[0] for pod in self.attached()
                                     for ip in pod.result["ips"])
@@ -202,8 +202,8 @@ class Load:
                       if there != expected else [])
         return [answering, addresses, leaks] if given else [leaks]
 
-    def silence(self, address):
-        """What the node knows of an address that answers none of three echo requests; None where it answers."""
+    def why_silent(self, address):
+        """The node's neighbour entry of an address that answers none of three echo requests; None if it answers."""
         if any(reaches(self.place, None, address, wait=2) for _ in range(3)):
             return None
         return f"{address}: {self.place.ip('neigh', 'show', 'to', address)}"
@@ -220,7 +220,7 @@ class Load:
 
 
 def run(place, part="load", pods=500, at_once=32, seed=1, rounds=4):
-    """The whole of it; gives the rows of the table."""
+    """Runs all phases; returns the rows of the table."""
     load = Load(place, pods, at_once, seed)
     place.renew()
     shutil.rmtree(_STORE, ignore_errors=True)
@@ -249,7 +249,7 @@ def run(place, part="load", pods=500, at_once=32, seed=1, rounds=4):
             pod.renew(1)
         load.mix(row, rounds - 1)
         load.settle(row)
-        load.collect(row)
+        load.gc(row)
     phase("calls, rebooted", rebooted)
 
     row = Row(part, "DEL of all")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ADD, CHECK and DEL at full speed for a long time, and what the node has then: the same as before."""
+"""ADD, CHECK and DEL at full speed for a long time; then the node must have what it had before."""
 
 import os
 import pathlib
@@ -11,23 +11,23 @@ from lab.waiting import patience
 from Torture.rows import Row
 from Torture.subjects import POD, Subject
 
-# What others on the machine may make it differ by.
+# The differences that other processes of the machine may cause.
 _MEMORY = 64 << 20
 _DESCRIPTORS = 512
 
 
 def run(place, part="long", minutes=10.0, at_once=None):
-    """Gives the rows of the table."""
+    """Returns the rows of the table."""
     subject = Subject(place, "chain", logFile="")
     place.renew()
     at_once = at_once or 2 * (os.cpu_count() or 1)
     lives = Row(part, "ADD, CHECK and DEL")
-    # All that is made once is made before the first look.
-    _live(place, subject, lives, at_once, patience(min(20, minutes * 6)))
-    before = _look(place)
+    # What is made only once is made before the first snapshot.
+    _run_pods(place, subject, lives, at_once, patience(min(20, minutes * 6)))
+    before = _snapshot(place)
     end = time.monotonic() + minutes * 60
-    _live(place, subject, lives, at_once, end - time.monotonic())
-    after = _look(place)
+    _run_pods(place, subject, lives, at_once, end - time.monotonic())
+    after = _snapshot(place)
     rows = [lives]
     for name, value in after.items():
         row = Row(part, f"{name}: as before")
@@ -36,8 +36,8 @@ def run(place, part="long", minutes=10.0, at_once=None):
     return rows
 
 
-def _live(place, subject, row, at_once, seconds):
-    """Lives of pods, so many at once. Now and then a pod has a new namespace."""
+def _run_pods(place, subject, row, at_once, seconds):
+    """ADD, CHECK and DEL of so many pods at once. Each pod gets a new namespace now and then."""
     end, lock = time.monotonic() + seconds, threading.Lock()
 
     def live(number):
@@ -66,8 +66,8 @@ def _live(place, subject, row, at_once, seconds):
         thread.join()
 
 
-def _look(place):
-    """What there is now, when the kernel has taken back what it takes back in its own time."""
+def _snapshot(place):
+    """What the node has, after the time that the kernel needs to free things."""
     time.sleep(patience(3))
     state = place.calm_state()
     kinds = {

@@ -49,7 +49,7 @@ def _checked(result):
 class Place(Node):
     """A node as one of its own processes sees it."""
 
-    def __init__(self):  # The node is there already.
+    def __init__(self):  # The node exists already.
         self.name = "node"
         self.pid = os.getpid()
         NAMESPACES.mkdir(exist_ok=True)
@@ -130,13 +130,13 @@ class Place(Node):
         return state
 
     def calm_state(self):
-        """As `state`, once the processes that plugins start have ended: one that deletes links waits for
+        """As `state`, after the processes that plugins start have ended: one that deletes links waits for
         the kernel's grace period."""
         eventually(lambda: _processes() <= self.processes, 5, "the end of all processes")
         return self.state()
 
     def notes(self):
-        """The notes of the last address given: an address rests after its release, so they go on."""
+        """The files that name the last address given. They stay when it is freed: it is reused as late as possible."""
         return {path: path.read_bytes() for path in STATE.glob("ipam/*/last_reserved_ip.*")}
 
     def restore_notes(self, notes):
@@ -147,7 +147,7 @@ class Place(Node):
 
 
 def _files():
-    """The files of /run/humanz: mode and content, without what is of the moment."""
+    """The files of /run/humanz: mode and content, without times and the last addresses given."""
     for folder, folders, files in os.walk(STATE):
         for name in folders:
             yield f"folder {folder}/{name}", f"{os.lstat(f'{folder}/{name}').st_mode:o}"
@@ -165,7 +165,7 @@ def _files():
 
 
 def _processes():
-    """The processes of this node, with those that ended and nobody waited for."""
+    """The processes of this node, zombies included."""
     found = set()
     for entry in os.listdir("/proc"):
         if entry.isdigit():
@@ -178,9 +178,9 @@ def _processes():
 
 
 def between(low, high, state, may_be_half_made=False):
-    """How a state differs from what it may be. What two states agree on has to be so; where they do
-    not, either may be. What only one of them has may be half made, if so said; so may the files that
-    a lease is first written to, which the next one replaces."""
+    """How a state differs from two states, between which it may be: each key must have the value of one of them.
+    With `may_be_half_made`, a key that only one of them has may have any value, and so may the temporary files of
+    leases, which the next lease replaces."""
     differences = []
     for key in sorted(low.keys() | high.keys() | state.keys()):
         allowed = {low.get(key), high.get(key)}

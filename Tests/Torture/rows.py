@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The table that comes last: what was tried, and what survived."""
+"""The table of results: what was tried, and what survived."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass
 class Row:
-    """What was tried of one kind. `calls` is how many system calls were there to try at, and `missed` how
-    many tries did not come to theirs, in three runs each."""
+    """The tries of one kind. `calls` is the number of system calls at which to try; `missed` is the number of tries
+    that did not reach their call in three runs."""
 
     part: str
     what: str
@@ -16,7 +16,7 @@ class Row:
     tried: int = 0
     survived: int = 0
     missed: int = 0
-    # Each of what did not survive: a name, and what was wrong.
+    # For each try that did not survive its name, and what was wrong.
     wrong: list = field(default_factory=list)
 
     def add(self, name, wrong):
@@ -31,12 +31,12 @@ class Row:
 
     @property
     def survives(self):
-        """Whether all did; and a row of misses is no row."""
+        """Whether all tries survived, and at most a tenth of them missed."""
         return 0 < self.tried == self.survived and self.missed <= self.tried / 10
 
 
 def merged(rows):
-    """Rows of the same kind as one. The system calls are those of each situation, which has many rows."""
+    """Merges rows of the same kind. The system calls of a situation, which has many rows, are counted once."""
     table = {}
     for row, situation in rows:
         whole = table.setdefault(row.key, (Row(*row.key), {}))

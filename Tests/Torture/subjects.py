@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is tortured: the chain, and each stage alone, with all that they make switched on."""
+"""What is tortured: the chain, and each stage alone, with every key that makes something on."""
 
 from lab.attachment import Network
 from Torture.place import PEER
@@ -18,7 +18,7 @@ _ROUTE = {
     "peers": [{"name": "near", "subnet": "10.76.1.0/24", "via": PEER},
               {"name": "far", "subnet": "10.76.2.0/24", "via": "203.0.113.30"}]}
 
-# The stages that have done their work before, and those that are tortured.
+# The stages that run before, and those that are tortured.
 SUBJECTS = {
     "chain": ([], [_BRIDGE, _IPAM, _ROUTE]),
     "humanz-bridge": ([], [_GATEWAY]),
@@ -43,30 +43,30 @@ class Subject:
         return Network(self.place, plugin, "1.1.0", "net", **keys)
 
     def order(self, verb):
-        """The stages in the order in which a verb comes to them."""
+        """The stages in the order in which a verb calls them."""
         return self.stages[::-1] if verb == "DEL" else self.stages
 
-    def end(self, stage, verb, pod=POD, result=None, keep=(), **options):
-        """One verb of one stage; gives how it ended. The result is what ADD builds on, and what CHECK and
-        DEL are given."""
+    def run_stage(self, stage, verb, pod=POD, result=None, keep=(), **options):
+        """One verb of one stage; returns how it ended. The result becomes the prevResult of ADD, CHECK
+        and DEL."""
         if verb == "GC":
             options["cni.dev/valid-attachments"] = [
                 {"containerID": container, "ifname": "eth0"} for container in keep]
         elif verb != "STATUS" and result:
             options["prevResult"] = result
-        return stage.end(verb, None if verb in ("GC", "STATUS") else pod, **options)
+        return stage.run(verb, None if verb in ("GC", "STATUS") else pod, **options)
 
     def prepare(self, pod):
-        """ADD of the stages before; gives their result."""
+        """ADD of the stages before; returns their result."""
         result = None
         for stage in self.before:
-            result = self.end(stage, "ADD", pod, result).succeeded().json
+            result = self.run_stage(stage, "ADD", pod, result).succeeded().json
         return result
 
     def run(self, verb, pod=POD, result=None, **options):
-        """A verb of all stages, which succeeds; gives the last result."""
+        """A verb of all stages, which succeeds; returns the last result."""
         for stage in self.order(verb):
-            ended = self.end(stage, verb, pod, result, **options).succeeded()
+            ended = self.run_stage(stage, verb, pod, result, **options).succeeded()
             if verb == "ADD":
                 result = ended.json
         return result

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A verb killed, or failed, at each of its system calls; what a runtime does then; and what is left."""
+"""Kills a verb, or fails one of its system calls, at each call in turn; then does what a runtime does, and compares
+what is left."""
 
 import functools
 import random
@@ -12,7 +13,7 @@ from Torture.place import settled
 from Torture.rows import Row
 from Torture.subjects import OTHER, POD, Subject
 
-# What is there when a verb is called: nothing, its pod alone, or another pod too.
+# The state in which a verb is called: without a pod, with its pod alone, or with another pod too.
 SITUATIONS = {
     "ADD": ["cold", "warm"], "DEL": ["cold", "alone", "warm"], "CHECK": ["cold", "warm"],
     "GC": ["cold", "alone", "warm"], "STATUS": ["cold", "warm"],
@@ -22,31 +23,31 @@ SITUATIONS = {
 AFTERMATHS = [("DEL", True, True), ("DEL", False, True), ("DEL", True, False), ("DEL", False, False),
               ("GC", False, True)]
 
-# What no ADD fails for: that a link keeps its addresses while it is down. And what a failed ADD does not
-# turn back, besides: that the node forwards.
+# No ADD fails for this setting, by which a link keeps its addresses while it is down. A failed ADD does not undo
+# it, nor the node's forwarding.
 _BEST_EFFORT = re.compile(r"pod [^ ]+ sysctl ipv6/conf/eth0/keep_addr_on_down")
-_KNOB = re.compile(rf"sysctl ipv./(ip_forward|conf/[^/]+/forwarding)|{_BEST_EFFORT.pattern}")
+_NOT_UNDONE = re.compile(rf"sysctl ipv./(ip_forward|conf/[^/]+/forwarding)|{_BEST_EFFORT.pattern}")
 
-# A verb that does not come to its end in this time hangs.
+# In seconds: a verb that takes longer hangs.
 LIMIT = 5
 
 
 class Trial:
-    """One verb of a subject in a situation, and what a clean run of it does."""
+    """One verb of a subject in a situation, and the states of a run without a fault."""
 
     def __init__(self, place, faults, subject, verb, situation):
         self.place, self.faults, self.verb = place, faults, verb
         self.subject = Subject(place, subject)
         self.keep = [OTHER] if situation == "warm" else []
         self.is_attached = verb in ("DEL", "CHECK", "GC") and situation != "cold"
-        # What a pod has lived on well, by the aftermath that left it.
-        self.lived_on = set()
+        # The states, with the aftermath that left each, in which a pod's next life cycle was right.
+        self.tried_states = set()
         self.rehearse()
 
     # Bases
 
     def build(self):
-        """A new node, with what is there before the verb."""
+        """Makes a new node in the state before the verb."""
         self.place.renew()
         for pod in [*self.keep, POD]:
             self.place.add_pod(pod)
@@ -62,7 +63,7 @@ class Trial:
         self.base = self.place.calm_state()
 
     def restore(self):
-        """The base again, by the shortest way."""
+        """Restores the state before the verb in the fastest way."""
         if not self.place.has_pod(POD):
             if self.subject.before:
                 return self.build()
@@ -86,17 +87,17 @@ class Trial:
             self.subject.run("DEL", POD)
             self.place.restore_notes(self.notes)
         self.result = self.subject.run("ADD", POD, self.prepared)
-        # What is asked while the kernel takes its time is not the same in each run: the shortest has least of it.
+        # A plugin that waits for the kernel asks it a varying number of times: the shortest run asks least.
         runs = [self.listed() for _ in range(3)]
         self.points = min(runs, key=len)
 
     def listed(self):
-        """The system calls of a clean run; notes what there is after each stage."""
+        """The system calls of a run without a fault; keeps the state after each stage."""
         self.build()
         points, self.steps, self.succeeds = [], [self.base], True
         result = self.given()
         for number, stage in enumerate(self.subject.order(self.verb)):
-            ended = self.subject.end(stage, self.verb, result=result, keep=self.keep,
+            ended = self.subject.run_stage(stage, self.verb, result=result, keep=self.keep,
                                      under=self.faults.listing)
             points += [(number, point) for point in self.faults.listed()]
             self.steps.append(self.place.calm_state())
@@ -112,9 +113,9 @@ class Trial:
         return self.prepared if self.verb == "ADD" else self.result
 
     @functools.cache
-    def ends(self, aftermath):
-        """The two states that an aftermath may end in: as if the verb had never been, and as after the whole
-        of it. And those after one more life of the pod."""
+    def end_states(self, aftermath):
+        """The two states in which an aftermath may end: as if the verb had not run, and as if it had run to its
+        end. Then the same two after one more life cycle of the pod."""
         states = []
         for is_performed in (False, True):
             self.build()
@@ -122,27 +123,27 @@ class Trial:
                 self.perform()
             self.recover(aftermath)
             states.append(self.place.calm_state())
-            if self.can_live:
-                self.live()
+            if self.can_run_life_cycle:
+                self.run_life_cycle()
             states.append(self.place.calm_state())
         return states[::2], states[1::2]
 
     def perform(self):
-        """The verb, undisturbed."""
+        """The verb, without a fault."""
         result = self.given()
         for stage in self.subject.order(self.verb):
-            ended = self.subject.end(stage, self.verb, result=result, keep=self.keep)
+            ended = self.subject.run_stage(stage, self.verb, result=result, keep=self.keep)
             if ended.status and not self.succeeds:
                 return
             result = ended.succeeded().json if self.verb == "ADD" else result
 
     @property
-    def can_live(self):
-        """Whether there can be one more life of the pod: not if the stages before would have to work again."""
+    def can_run_life_cycle(self):
+        """Whether `run_life_cycle` is possible: not if the stages before would have to run again."""
         return self.place.has_pod(POD) or not self.subject.before
 
     def recover(self, aftermath):
-        """What a runtime does, all of which succeeds."""
+        """Does what a runtime does after a kill; all of it must succeed."""
         verb, has_result, has_namespace = aftermath
         if not has_namespace:
             self.place.remove_pod(POD)
@@ -152,8 +153,8 @@ class Trial:
         self.subject.run(verb, POD, self.result if has_result else None, keep=self.keep,
                          **({} if has_namespace else {"namespace": ""}))
 
-    def live(self):
-        """One more life of the pod."""
+    def run_life_cycle(self):
+        """ADD, CHECK and DEL of the pod once more."""
         if not self.place.has_pod(POD):
             self.place.add_pod(POD)
         result = self.subject.run("ADD", POD, self.prepared)
@@ -162,16 +163,16 @@ class Trial:
 
     # Tries
 
-    def disturbed(self, number, point, error=None):
-        """The verb with the fault in one of its stages; gives how that stage ended."""
+    def run_with_fault(self, number, point, error=None):
+        """The verb with the fault in one of its stages; returns how that stage ended."""
         result, faulty = self.given(), None
         for place, stage in enumerate(self.subject.order(self.verb)):
             under = self.faults.at(point, error) if place == number else ()
             start = time.monotonic()
-            ended = self.subject.end(stage, self.verb, result=result, keep=self.keep, under=under)
+            ended = self.subject.run_stage(stage, self.verb, result=result, keep=self.keep, under=under)
             if place == number:
                 assert time.monotonic() - start < patience(LIMIT), f"it took {time.monotonic() - start:.1f} s"
-                if not self.faults.came_to_pass():
+                if not self.faults.was_reached():
                     raise Missed
                 faulty = ended
             if ended.status:
@@ -181,32 +182,32 @@ class Trial:
         return faulty
 
     def killed(self, number, point, aftermath):
-        """A kill, and what comes after it; gives what is wrong then."""
-        self.ends(aftermath)
+        """Kills the verb and recovers; returns what is wrong then."""
+        self.end_states(aftermath)
         self.restore()
-        self.disturbed(number, point)
+        self.run_with_fault(number, point)
         return self.recovered(aftermath)
 
     def recovered(self, aftermath):
-        """What is wrong after an aftermath."""
-        ends, later_ends = self.ends(aftermath)
+        """Does an aftermath; returns what is wrong then."""
+        ends, later_ends = self.end_states(aftermath)
         self.recover(aftermath)
         state, wrong = settled(self.place, *ends, may_be_half_made=True)
         left = (aftermath, frozenset(state.items()))
-        if not wrong and self.can_live and state not in ends and left not in self.lived_on:
-            # A state that no undisturbed call leaves: it must not disturb the next ones.
-            self.lived_on.add(left)
-            self.live()
+        if not wrong and self.can_run_life_cycle and state not in ends and left not in self.tried_states:
+            # A state that no call without a fault leaves: the next calls must work in it.
+            self.tried_states.add(left)
+            self.run_life_cycle()
             wrong = settled(self.place, *later_ends)[1]
         return wrong
 
     def failed(self, number, point, error):
-        """A system call that fails; gives what is wrong then."""
+        """Fails a system call; returns what is wrong then."""
         aftermath = ("DEL", False, True)
         if self.verb == "ADD":
-            after = self.ends(aftermath)[0][1]
+            after = self.end_states(aftermath)[0][1]
         self.restore()
-        ended = self.disturbed(number, point, error)
+        ended = self.run_with_fault(number, point, error)
         if ended.status == 0:
             wrong = [] if self.succeeds else ["it succeeded"]
             wrong += self.missing(settled(self.place, self.steps[-1], self.steps[-1])[1])
@@ -219,7 +220,7 @@ class Trial:
             if self.verb == "ADD":
                 # What an attachment leaves on the node when it is deleted, a failed one may leave too.
                 wrong = settled(self.place, before, {**before, **after}, may_be_half_made=True)[1]
-                wrong = [difference for difference in wrong if not _KNOB.match(difference)]
+                wrong = [difference for difference in wrong if not _NOT_UNDONE.match(difference)]
             elif self.verb in ("DEL", "GC"):
                 wrong = settled(self.place, before, self.steps[number + 1], may_be_half_made=True)[1]
                 self.perform()
@@ -227,7 +228,6 @@ class Trial:
             else:
                 wrong = settled(self.place, before, before)[1]
         return wrong + (self.recovered(aftermath) if self.verb == "ADD" else [])
-
 
     def missing(self, differences):
         """What is wrong after an ADD that succeeded: a peer's route may be missing, and then CHECK says so."""
@@ -237,14 +237,14 @@ class Trial:
         for stage in self.subject.stages:
             if differences and stage.plugin == "humanz-route":
                 result = self.result
-                if self.subject.end(stage, "CHECK", POD, result).status:
+                if self.subject.run_stage(stage, "CHECK", POD, result).status:
                     return []
         return differences
 
 
 class Missed(Exception):
-    """A run of the verb that did not come to the system call: how often it asks the kernel for something
-    that takes time is not the same in each."""
+    """A run of the verb did not reach the system call: a plugin that waits for the kernel makes a varying number of
+    calls."""
 
 
 def tries(trial, part, errors=ERRORS):
@@ -264,7 +264,7 @@ def tries(trial, part, errors=ERRORS):
 
 
 def run(place, faults, subject, verb, situation, part, first=0, every=1, errors=ERRORS, seed=1):
-    """Every so many of the tries from one on, in an order by chance; gives a row of the table."""
+    """Every so many of the tries from one on, in a random order; returns a row of the table."""
     trial = Trial(place, faults, subject, verb, situation)
     attempts = list(tries(trial, part, errors))
     random.Random(seed).shuffle(attempts)
@@ -278,7 +278,7 @@ def run(place, faults, subject, verb, situation, part, first=0, every=1, errors=
 
 
 def _repeated(trial, attempt):
-    """What is wrong after a try, which is made again where it misses its call."""
+    """Makes a try, again if it misses its call; returns what is wrong then."""
     try:
         for _ in range(2):
             try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs inside a node: reads tasks, one a line of JSON, and answers each with a line.
+"""Runs inside a node: reads tasks, each a line of JSON, and answers each with a line.
 
     worker.py FAULT-PROGRAM
 """

@@ -256,7 +256,7 @@ def test_check_status_and_gc_are_forwarded_to_the_delegate(node):
     network.add("pod")
     network.check("pod")
     network.call("STATUS")
-    network.collect("pod")
+    network.gc("pod")
     network.delete("pod")
     assert calls(node) == ["ADD", "CHECK", "STATUS", "GC", "DEL"]
 

@@ -43,9 +43,9 @@ def test_an_add_waits_for_another_ones_end_no_longer_than_ten_seconds(node):
     network = Network(node)
     holder = node.start("flock", "/run/netns/pod", "sleep", "60")
     eventually(lambda: node.run("flock", "-n", "/run/netns/pod", "true", check=False).returncode)
-    network.end("ADD", "pod").refused(11, "/run/netns/pod", "another ADD")
+    network.run("ADD", "pod").refused(11, "/run/netns/pod", "another ADD")
     # A DEL does not wait.
-    network.end("DEL", "pod", under=["timeout", "5"]).succeeded()
+    network.run("DEL", "pod", under=["timeout", "5"]).succeeded()
     holder.kill()
 
 
@@ -99,7 +99,7 @@ def test_connections_of_addresses_that_a_pod_claims_are_left_alone(node, ipam, h
             network.configuration["cniVersion"] = "1.1.0"
             if ipam == "host-local":  # Debian's does not know GC.
                 network.configuration["ipam"]["type"] = "host-local"
-            network.end("GC", **{"cni.dev/valid-attachments": [{"containerID": "stays", "ifname": "eth0"}]})
+            network.run("GC", **{"cni.dev/valid-attachments": [{"containerID": "stays", "ifname": "eth0"}]})
     assert [entry["ifname"] for entry in node.ip("link", "show", "master", "cni0")] == [port(stays)]
     assert not tracked(node, own)
     assert tracked(node, other) and tracked(node, STRANGER)

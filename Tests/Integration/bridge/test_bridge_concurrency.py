@@ -14,7 +14,7 @@ def at_once(network, calls):
     # Every process is started before any gets its configuration, so they run as close together as possible.
     for (verb, pod), plugin in zip(calls, started):
         previous = {"prevResult": network.results[pod]} if verb == "DEL" else {}
-        plugin.give({**network.configuration, **previous})
+        plugin.write_input({**network.configuration, **previous})
     for (verb, pod), plugin in zip(calls, started):
         ended = plugin.end()
         assert ended.status == 0, (verb, pod, str(ended))

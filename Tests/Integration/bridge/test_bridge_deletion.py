@@ -80,7 +80,7 @@ def test_nothing_of_the_caller_is_open_in_the_child(node, network):
     deleting = network.start("DEL", "pod", pass_fds=[writer], under=strace(
         "-f", "-e", "trace=chdir", "-e", "inject=chdir:delay_enter=1500000"))
     os.close(writer)
-    deleting.give(network.configuration)
+    deleting.write_input(network.configuration)
     printed = deleting.process.stdout.read() + deleting.process.stderr.read() + os.read(reader, 1)
     os.close(reader)
     deleting.process.wait()
@@ -93,7 +93,7 @@ def test_the_child_keeps_nothing_open_while_it_waits(node, network):
     network.add("pod")
     deleting = network.start("DEL", "pod", under=strace(
         "-f", "-e", "trace=chdir", "-e", "inject=chdir:delay_exit=1500000"))
-    deleting.give(network.configuration)
+    deleting.write_input(network.configuration)
     open_files = {}
 
     def child_is_there():
@@ -119,7 +119,7 @@ def test_a_refusal_of_the_kernel_reaches_the_caller(node, network, keys):
     network.add("pod")
     node.run("mount", "-t", "tmpfs", "tmpfs", "/run/tmp")
     without = ["setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin"]
-    code, words = network.complaint("DEL", "pod", under=without, **keys)
+    code, words = network.error_of("DEL", "pod", under=without, **keys)
     assert code == 100
     assert "delete link" in words and "not permitted" in words
     network.call("DEL", "pod")
@@ -194,7 +194,7 @@ def test_gc_spares_links_of_others_that_are_in_groups(node, network):
     network.add("other")
     for number, name in enumerate(["one", "two"]):
         node.run("ip", "link", "add", name, "group", 0x40000000 + number, "type", "bridge")
-    network.collect()
+    network.gc()
     assert {link["ifname"] for link in node.ip("link", "show", "type", "bridge")} == {
         "cni0", "one", "two"}
     assert_gone(node, "pod", "other")
@@ -204,7 +204,7 @@ def test_links_that_a_killed_gc_left_in_a_group_are_found_by_the_next(node, netw
     for pod in ["first", "second"]:
         result = network.add(pod)
         node.run("ip", "link", "set", port(result), "group", 0x7fffffff)
-    network.collect()
+    network.gc()
     assert_gone(node, "first", "second")
 
 

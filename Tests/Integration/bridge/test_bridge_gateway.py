@@ -81,7 +81,7 @@ def test_a_bridge_that_cannot_be_prepared_fails_the_add(node):
     node.run("mount", "-o", "bind", "/proc/sys", "/proc/sys")
     node.run("mount", "-o", "remount,ro,bind", "/proc/sys")
     network = Network(node)
-    code, words = network.complaint("ADD", node.add_pod("pod") and "pod")
+    code, words = network.error_of("ADD", node.add_pod("pod") and "pod")
     assert code == 100
     assert "accept_ra" in words and "Read-only" in words
     assert node.ip("link", "show", "type", "bridge") == []
@@ -239,7 +239,7 @@ def test_two_adds_that_replace_one_address_at_once_both_succeed(node):
             node.add_pod(pod)
         started = [network.start("ADD", pod) for pod in pods]
         for plugin in started:
-            plugin.give(network.configuration)
+            plugin.write_input(network.configuration)
         for plugin in started:
             plugin.end().succeeded()
         assert addresses(node, "cni0") == ["10.77.0.1/24"]
@@ -276,7 +276,7 @@ def test_a_gateway_of_the_other_family_is_an_error(node, address_, gateway):
               "interfaces": [{"name": "eth0", "sandbox": "/run/netns/pod"}],
               "ips": [{"address": address_, "gateway": gateway, "interface": 0}]}
     for verb in ("ADD", "CHECK"):
-        ended = network.end(verb, "pod", prevResult=result)
+        ended = network.run(verb, "pod", prevResult=result)
         assert ended.status == 1 and ended.json["code"] > 0, str(ended)
 
 
@@ -287,7 +287,7 @@ def test_a_plugin_that_delegates_to_itself_does_so_once(node, verb):
     keys = {"cni.dev/valid-attachments": []} if verb == "GC" else {}
     pod = None if verb in ("GC", "STATUS") else "pod"
     trace = ["strace", "-f", "-qq", "-e", "trace=execve", "-e", "signal=none", "-o", "/run/tmp/trace"]
-    ended = network.end(verb, pod, under=trace, **keys)
+    ended = network.run(verb, pod, under=trace, **keys)
     calls = node.path("/run/tmp/trace").read_text().count("execve(")
     assert 1 <= calls <= 4, "one call per process; a failed ADD is followed by DEL"
     if verb in ("DEL", "GC"):
@@ -313,7 +313,7 @@ def test_a_return_from_the_pods_namespace_that_fails_has_an_answer(node, calls):
     network = Network(node, isGateway=True, macspoofchk=True, ipam=DUAL)
     node.add_pod("pod")
     before = node.traces()
-    ended = network.end("ADD", "pod", under=[
+    ended = network.run("ADD", "pod", under=[
         "strace", "-o", "/dev/null", "-e", "trace=setns", "-e", f"inject=setns:error=ENOMEM:when={calls}"])
     if calls == "2":
         ended.succeeded()

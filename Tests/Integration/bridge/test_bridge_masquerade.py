@@ -77,11 +77,11 @@ def test_gc_removes_the_rules_with_the_last_attachment(node, namespace_first):
     pods.configuration["ipam"] = {"type": "humanz-ipam", "ranges": [[{"subnet": V4}]]}
     pods.add("first")
     pods.add("second")
-    pods.collect("first")
+    pods.gc("first")
     assert "10.77.0.0/24" in ruleset(node)
     if namespace_first:
         node.remove_pod("first")
-    pods.collect()
+    pods.gc()
     assert ruleset(node) == ""
     assert node.leases() == set()
 
@@ -91,7 +91,7 @@ def test_gc_removes_the_rules_after_the_key_was_taken_away(node):
                    ipam={"type": "humanz-ipam", "ranges": [[{"subnet": V4}]]})
     pods.add("first")
     del pods.configuration["ipMasq"]
-    pods.collect()
+    pods.gc()
     assert ruleset(node) == ""
 
 

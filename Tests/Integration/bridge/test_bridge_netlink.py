@@ -27,7 +27,7 @@ def test_an_answer_that_comes_late_is_not_the_next_questions(node, verb):
     for call in calls:
         if verb == "DEL":
             network.call("ADD", "pod")
-        ended = network.end(verb, "pod", under=[
+        ended = network.run(verb, "pod", under=[
             "strace", "-o", "/dev/null", "-e", "trace=recvmsg",
             "-e", f"inject=recvmsg:error=EAGAIN:when={call.place}"])
         if verb == "ADD" and ended.status == 0:

@@ -29,8 +29,8 @@ def test_a_frame_with_another_mac_address_arrives_only_without_macspoofchk(node,
         send_frame(node, "pod", source=FOREIGN)
         send_frame(node, "pod")
         expected = [own] if checked else [FOREIGN, own]
-        assert peer.heard() == expected
-        assert bridge.heard() == expected
+        assert peer.senders() == expected
+        assert bridge.senders() == expected
 
 
 def test_with_macspoofchk_a_pod_that_takes_another_mac_address_is_cut_off(node):
@@ -57,7 +57,7 @@ def test_gc_removes_the_check_of_a_port_that_went_with_its_namespace(node):
     network.add("pod")
     kept = network.add("kept")
     node.remove_pod("pod")
-    network.collect("kept")
+    network.gc("kept")
     assert chains(node) == [port(kept)]
     network.check("kept")
 
@@ -71,7 +71,7 @@ def test_the_table_goes_with_its_last_port_where_the_kernel_removes_the_chain(no
     if verb == "DEL":
         network.delete("pod")
     else:
-        network.collect()
+        network.gc()
     assert node.run("nft", "list", "ruleset").stdout == ""
 
 

@@ -123,7 +123,7 @@ def test_gc_with_an_empty_list_leaves_nothing_of_pods_whose_namespaces_are_gone(
         process.kill()
         process.wait()
         node.remove_pod(pod)
-    network.collect()
+    network.gc()
     after = node.traces()
     # The bridge stays, with its gateway's address, as with the reference plugin.
     assert {**after, "routes": None} == {**before, "routes": None}

@@ -15,7 +15,7 @@ KEYS = {
 }
 
 # Calls at the end of a process, and calls whose failure has no effect that a test can see.
-HARMLESS = {"close", "munmap", "exit_group", "brk", "mmap", "mprotect", "futex", "getrandom"}
+NOT_TRIED = {"close", "munmap", "exit_group", "brk", "mmap", "mprotect", "futex", "getrandom"}
 
 
 def network_on(node, is_new):
@@ -27,7 +27,7 @@ def network_on(node, is_new):
     return network
 
 
-def forget_the_bridge(node):
+def remove_shared_state(node):
     """Removes what an attachment leaves for the next one, as the reference plugin does too."""
     node.run("ip", "link", "delete", "cni0", check=False)
     node.run("rm", "-rf", "/run/humanz/macspoofchk")
@@ -41,8 +41,8 @@ def steps(network, verb, is_new):
     if verb == "ADD":
         network.call("DEL", "pod")
         if is_new:
-            forget_the_bridge(network.node)
-    return sample([call for call in calls if call.name not in HARMLESS])
+            remove_shared_state(network.node)
+    return sample([call for call in calls if call.name not in NOT_TRIED])
 
 
 @pytest.mark.parametrize("is_new", [True, False], ids=["first", "second"])
@@ -51,7 +51,7 @@ def test_an_add_that_fails_at_any_system_call_leaves_nothing(node, is_new, recor
     if is_new:  # forwarding stays on: start each try from the same state
         network.add("other")
         network.delete("other")
-        forget_the_bridge(node)
+        remove_shared_state(node)
     before = node.traces()
     calls = steps(network, "ADD", is_new)
     assert node.traces() == before
@@ -63,17 +63,17 @@ def test_an_add_that_fails_at_any_system_call_leaves_nothing(node, is_new, recor
             failed += 1
             if call.name == "write" and is_new:
                 # The ADD succeeded and only printing failed: it is undone as DEL does.
-                forget_the_bridge(node)
+                remove_shared_state(node)
             if refused.error is None:
                 # A thread that cannot return from the pod's namespace ends the process.
                 assert call.name == "setns", call
                 network.call("DEL", "pod")
                 if is_new:
-                    forget_the_bridge(node)
+                    remove_shared_state(node)
         else:
             network.call("DEL", "pod")
             if is_new:
-                forget_the_bridge(node)
+                remove_shared_state(node)
         assert node.traces() == before, call
         assert node.ip("link", pod="pod")[1:] == [], call
     record_property("system calls that failed", len(calls))
@@ -98,9 +98,9 @@ def test_del_and_gc_remove_all_of_an_add_that_was_killed_at_any_system_call(
         if verb == "DEL":
             network.call("DEL", "pod")
         else:
-            network.collect("stays")
+            network.gc("stays")
         if is_new:
-            forget_the_bridge(node)
+            remove_shared_state(node)
         assert node.traces() == before, call
         assert node.ip("link", pod="pod")[1:] == [], call
     record_property("system calls killed at", len(calls))
@@ -116,7 +116,7 @@ def test_a_del_that_went_wrong_at_any_system_call_is_made_good_by_the_next(
     before = node.traces()
     result = network.call("ADD", "pod")
     calls = sample([call for call in system_calls(network, "DEL", "pod", prevResult=result)
-                    if call.name not in HARMLESS])
+                    if call.name not in NOT_TRIED])
     failed = 0
     for call in calls:
         result = network.call("ADD", "pod")

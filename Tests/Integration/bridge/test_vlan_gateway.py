@@ -52,7 +52,7 @@ def test_pods_of_two_vlans_reach_each_other_through_the_node_alone(node):
             assert "ttl=63" in answer
     with Listener(node, "eth0", "pod200") as listener:
         send_frame(node, "pod100")
-        assert not listener.heard_any()
+        assert not listener.has_frames()
 
 
 def test_pods_of_a_vlan_leave_the_node_with_its_address(node):
@@ -98,10 +98,10 @@ def test_check_names_a_gateway_that_is_gone_and_the_next_add_makes_it_again(node
     network = in_vlan(node, 100)
     result = network.add("pod")
     node.run("ip", "address", "delete", "10.100.0.1/24", "dev", "cni0.100")
-    code, words = network.complaint("CHECK", "pod", prevResult=result)
+    code, words = network.error_of("CHECK", "pod", prevResult=result)
     assert code == 102 and "10.100.0.1/24" in words and "cni0.100" in words
     node.run("ip", "link", "delete", "cni0.100")
-    code, words = network.complaint("CHECK", "pod", prevResult=result)
+    code, words = network.error_of("CHECK", "pod", prevResult=result)
     assert code == 102 and "cni0.100" in words
     network.add("next")
     assert reaches_its_gateway(node, "pod", 100)
@@ -117,6 +117,6 @@ def test_a_link_of_another_kind_in_the_gateways_place_is_an_error(node):
     node.run("ip", "link", "add", "cni0.100", "type", "bridge")
     before = node.traces()
     network = in_vlan(node, 100)
-    code, words = network.complaint("ADD", "pod", namespace=node.add_pod("pod"))
+    code, words = network.error_of("ADD", "pod", namespace=node.add_pod("pod"))
     assert code == 101 and "cni0.100" in words
     assert node.traces() == before

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from lab.attachment import address, reaches
-from lab.cluster import Cluster, from_kubernetes, told
+from lab.cluster import Cluster, from_kubernetes, node_object
 from lab.conflist import Conflist
 from lab.isolated_node import ROOT, Node, Segment
 from lab.traffic import NODE, add_world, fetch, seen_as, serve, serve_callers
@@ -152,7 +152,7 @@ def run_as_a_cluster_has_it(path):
     """The same file on three nodes: `humanz sync` gets each node's subnet and peers from Kubernetes."""
     with Cluster(["4"], functools.partial(from_kubernetes, path=path)) as cluster:
         for member in cluster:
-            member.sync(*(told(number, ["4"]) for number in (1, 2, 3)))
+            member.sync(*(node_object(number, ["4"]) for number in (1, 2, 3)))
             member.add_pod()
         assert [member.addresses() for member in cluster] == [
             [f"10.244.{number}.2"] for number in (1, 2, 3)]

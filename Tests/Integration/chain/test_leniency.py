@@ -71,7 +71,7 @@ def test_del_does_without_keys_that_cannot_be_read(node, chain, keys):
 @pytest.mark.parametrize("keys", KEYS.values(), ids=KEYS)
 def test_gc_does_without_keys_that_cannot_be_read(node, chain, keys):
     for stage in chain.stages:
-        stage.collect(**keys)
+        stage.gc(**keys)
     assert_gone(node)
 
 

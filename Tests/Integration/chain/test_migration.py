@@ -7,7 +7,7 @@
 import pytest
 
 from lab.attachment import comes_to_reach, reaches
-from lab.cluster import Cluster, from_kubernetes, subnet, told, uplink
+from lab.cluster import Cluster, from_kubernetes, node_object, subnet, uplink
 from lab.conflist import Conflist
 
 
@@ -111,14 +111,14 @@ def test_nodes_move_one_by_one_and_back_and_pods_of_both_networks_reach_each_oth
             # Drained: the node's pods are gone.
             others[moved.number].pods.delete("old")
             others[moved.number].clean()
-            moved.sync(*(told(number, ["4"]) for number in NUMBERS))
+            moved.sync(*(node_object(number, ["4"]) for number in NUMBERS))
             moved.chain.add("new")
             all_reach_all(new(moved), standing or new(one))
 
         # The daemon is removed; its routes are either right already or made again.
         for member in cluster:
             others[member.number].leave()
-            member.sync(*(told(number, ["4"]) for number in NUMBERS))
+            member.sync(*(node_object(number, ["4"]) for number in NUMBERS))
         all_reach_all(new(one), new(two))
         for member in cluster:
             member.chain.check("new")

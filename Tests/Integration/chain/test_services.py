@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from lab.cluster import NETWORKS, SHIPPED, Cluster, from_kubernetes, told, uplink
+from lab.cluster import NETWORKS, SHIPPED, Cluster, from_kubernetes, node_object, uplink
 from lab.conflist import Conflist
 from lab.isolated_node import PLUGINS
 from lab.kernel import IN_MACHINE, need_bridge_netfilter, need_no_bridge_netfilter
@@ -89,7 +89,7 @@ class Services:
         self.outside = lan
         offer = {"portMappings": [{"hostPort": HOST_PORT, "containerPort": PORT, "protocol": "tcp"}]}
         for member in cluster:
-            member.sync(*(told(number, FAMILIES) for number in (1, 2)))
+            member.sync(*(node_object(number, FAMILIES) for number in (1, 2)))
         self.pods = {"server": self.first.chain.add("server", "--capability-args", json.dumps(offer)),
                      "neighbour": self.first.chain.add("neighbour"), "far": self.second.chain.add("far")}
         serve_callers(self.first.node, "server")

@@ -41,14 +41,14 @@ def state(node):
         ["-br", "link"], ["-4", "route", "show", "table", "all"], ["-br", "-4", "address"])]}
 
 
-def is_the_answer(call):
+def writes_result(call):
     """Whether a call writes the result: what comes after it is a success."""
     return call.line.startswith("write(1,")
 
 
 def assert_trapped(node, stage, before, calls, record_property, **keys):
     for call in calls:
-        ended = stage.end("ADD", "pod", under=trapped(call), **keys)
+        ended = stage.run("ADD", "pod", under=trapped(call), **keys)
         assert ended.status == 1, f"{call}: {ended}"
         error = ended.error
         assert error["code"] == CODE and "ADD" in error["msg"] and "report" in error["details"], call
@@ -61,7 +61,7 @@ def calls_of(stage, take_back, **keys):
     """The system calls of an ADD up to its answer, and those after it."""
     calls = system_calls(stage, "ADD", "pod", **keys)
     take_back()
-    end, = (number for number, call in enumerate(calls) if is_the_answer(call))
+    end, = (number for number, call in enumerate(calls) if writes_result(call))
     return calls[:end], calls[end + 1:]
 
 
@@ -76,7 +76,7 @@ def test_a_trap_of_the_bridge_and_its_delegate_leaves_nothing(node, record_prope
     assert_trapped(node, network, before, calls, record_property)
     # The result is out: the runtime has the attachment.
     for call in later[:2]:
-        ended = network.end("ADD", "pod", under=trapped(call))
+        ended = network.run("ADD", "pod", under=trapped(call))
         assert ended.succeeded().json["ips"]
         network.call("CHECK", "pod", prevResult=ended.json)
         network.call("DEL", "pod", prevResult=ended.json)
@@ -93,26 +93,26 @@ def test_a_trap_of_the_first_add_takes_the_bridge_too(node):
         network.call("DEL", "pod"), node.run("ip", "link", "del", "cni0")))
     assert state(node) == before
     for call in calls[len(calls) // 2::7]:
-        assert network.end("ADD", "pod", under=trapped(call)).error["code"] == CODE
+        assert network.run("ADD", "pod", under=trapped(call)).error["code"] == CODE
         assert state(node) == before, call
 
 
 def test_a_trap_of_the_delegate_frees_what_it_leased(node, record_property):
     leases = Leases(node, version="1.1.0", ranges=[[{"subnet": "10.1.0.0/24"}], [{"subnet": "fd01::/64"}]])
-    leases.give("stays")
-    calls, _ = calls_of(leases, lambda: leases.take_back("pod"))
+    leases.lease("stays")
+    calls, _ = calls_of(leases, lambda: leases.release("pod"))
     held = leases.held()
     for call in calls:
-        ended = leases.end("ADD", "pod", namespace="/run/netns/pod", under=trapped(call))
+        ended = leases.run("ADD", "pod", namespace="/run/netns/pod", under=trapped(call))
         assert ended.error["code"] == CODE and ended.status == 1, call
         assert leases.held() == held, call
         assert "pod:eth0" not in [file.name for file in (leases.directory / "attachments").iterdir()], call
     record_property("system calls trapped at", len(calls))
-    leases.give("pod")
+    leases.lease("pod")
     # A second ADD leaves the first one's lease alone, wherever it is trapped.
     held = leases.held()
     for call in calls[:40]:
-        assert leases.end("ADD", "pod", namespace="/run/netns/pod", under=trapped(call)).status == 1
+        assert leases.run("ADD", "pod", namespace="/run/netns/pod", under=trapped(call)).status == 1
         assert leases.held() == held, call
 
 
@@ -149,7 +149,7 @@ def test_a_trap_of_any_verb_has_an_answer(node, verb):
     # After the configuration is read, where there is one.
     name = "read" if verb == "VERSION" else "setsockopt"
     call = next(call for call in system_calls(network, "STATUS", None) if call.name == name)
-    ended = network.end(verb, pod, under=trapped(call), **keys)
+    ended = network.run(verb, pod, under=trapped(call), **keys)
     assert ended.status == 1 and ended.error["code"] == CODE and verb in ended.error["msg"]
     assert f"{CODE}" in node.path("/run/tmp/log").read_text() or verb == "VERSION"
 
@@ -159,7 +159,7 @@ def test_other_faults_are_answered_too(node, number):
     network = Network(node, "humanz-bridge", version="1.1.0", logFile="")
     node.add_pod("pod")
     call = system_calls(network, "STATUS", None)[0]
-    assert network.end("STATUS", under=trapped(call, number)).error["code"] == CODE
+    assert network.run("STATUS", under=trapped(call, number)).error["code"] == CODE
 
 
 def test_a_trap_in_the_last_words_ends_them(node):
@@ -168,7 +168,7 @@ def test_a_trap_in_the_last_words_ends_them(node):
     node.add_pod("pod")
     calls = [call for call in system_calls(network, "ADD", "pod") if call.name == "sendto"]
     network.call("DEL", "pod")
-    ended = network.end("ADD", "pod", under=trapped(calls[2], more="+"))
+    ended = network.run("ADD", "pod", under=trapped(calls[2], more="+"))
     assert ended.status == 1 and ended.error["code"] == CODE
     network.call("DEL", "pod")
     assert node.leases() == set() and json.loads(ended.stdout)["msg"]
@@ -199,7 +199,7 @@ def test_an_instruction_that_traps_is_answered(node, part):
     calls = len([line for line in traced(network, "ADD", "pod") if "(" in line])
     network.call("DEL", "pod")
     address = trap_instruction(OURS / "humanz-bridge")
-    ended = network.end("ADD", "pod", under=[
+    ended = network.run("ADD", "pod", under=[
         sys.executable, ptrace.__file__, "trap", str(calls * part // 6), hex(address)])
     assert ended.status == 1 and ended.error["code"] == CODE, str(ended)
     assert "Illegal instruction" in ended.error["msg"]

@@ -38,7 +38,7 @@ def test_check_finds_a_gateway_that_the_vlans_pods_cannot_reach(node):
         node.run("ip", "address", "flush", "dev", link, "scope", "global", check=False)
     node.run("ip", "address", "add", "10.100.0.1/24", "dev", "cni0")
     node.run("ip", "address", "add", "fd00:100::1/64", "dev", "cni0", "nodad")
-    code, words = network.stages[1].complaint("CHECK", "pod", prevResult=network.results["pod"])
+    code, words = network.stages[1].error_of("CHECK", "pod", prevResult=network.results["pod"])
     assert code == 102 and "10.100.0.1/24" in words and "cni0.100" in words
 
 

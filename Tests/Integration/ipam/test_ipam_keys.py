@@ -34,7 +34,7 @@ def fill(network, limit=20):
     given = []
     while len(given) < limit:
         try:
-            given.append(network.give(f"pod{len(given)}"))
+            given.append(network.lease(f"pod{len(given)}"))
         except AssertionError:
             return given, network.refusal("ADD", "last")
     return given, None
@@ -84,13 +84,13 @@ def test_a_pool_gives_each_of_its_addresses_once(network, keys, expected):
                                     "10.0.0.0/8"])
 def test_a_pool_of_any_size_gives_its_first_addresses(network, subnet):
     first = ipaddress.ip_network(subnet).network_address
-    assert [network(subnet=subnet).give(f"pod{n}") for n in range(1)] == [[str(first + 2)]]
+    assert [network(subnet=subnet).lease(f"pod{n}") for n in range(1)] == [[str(first + 2)]]
 
 
 def test_an_attachment_gets_one_address_of_each_set_in_their_order(network):
     net = network(subnet="10.1.0.0/24", ranges=[[{"subnet": "fd00::/64"}], [{"subnet": "10.2.0.0/24"}]])
     net.configuration["runtimeConfig"] = {"ipRanges": [[{"subnet": "10.3.0.0/24"}]]}
-    assert net.give("pod") == ["10.3.0.2", "10.1.0.2", "fd00::2", "10.2.0.2"]
+    assert net.lease("pod") == ["10.3.0.2", "10.1.0.2", "fd00::2", "10.2.0.2"]
     assert [ip["gateway"] for ip in net.results["pod"]["ips"]] == [
         "10.3.0.1", "10.1.0.1", "fd00::1", "10.2.0.1"]
     assert [ip["address"].split("/")[1] for ip in net.results["pod"]["ips"]] == ["24", "24", "64", "24"]
@@ -107,9 +107,9 @@ def test_all_sets_give_an_address_or_none(network):
 def test_a_freed_address_is_the_last_one_to_be_given_again(network):
     net = network(subnet="10.1.2.0/29")
     for n in range(3):
-        net.give(f"pod{n}")
-    net.take_back("pod0")
-    assert [net.give(f"next{n}") for n in range(3)] == [["10.1.2.5"], ["10.1.2.6"], ["10.1.2.2"]]
+        net.lease(f"pod{n}")
+    net.release("pod0")
+    assert [net.lease(f"next{n}") for n in range(3)] == [["10.1.2.5"], ["10.1.2.6"], ["10.1.2.2"]]
 
 
 def test_a_gateway_is_given_by_no_set_whichever_has_it(network):
@@ -117,7 +117,7 @@ def test_a_gateway_is_given_by_no_set_whichever_has_it(network):
               [{"subnet": "10.1.2.0/24", "rangeStart": "10.1.2.8", "rangeEnd": "10.1.2.9",
                 "gateway": "10.1.2.2"}]]
     net = network(ranges=halves)
-    assert net.give("pod") == ["10.1.2.3", "10.1.2.8"]
+    assert net.lease("pod") == ["10.1.2.3", "10.1.2.8"]
 
 
 @pytest.mark.parametrize("version", ["0.1.0", "0.2.0"])
@@ -126,7 +126,7 @@ def test_what_a_result_of_an_old_version_cannot_hold_is_not_leased(network, vers
     error = net.refusal("ADD", "pod")
     assert error["code"] == 7 and "ranges" in error["msg"]
     net = network(version=version, ranges=[[{"subnet": "10.1.0.0/24"}], [{"subnet": "fd00::/64"}]])
-    net.give("pod")
+    net.lease("pod")
     assert net.results["pod"]["ip4"]["ip"] == "10.1.0.2/24"
     assert net.results["pod"]["ip6"]["ip"] == "fd00::2/64"
 
@@ -145,44 +145,44 @@ SOURCES = {
 @pytest.mark.parametrize("source", SOURCES)
 def test_the_address_that_is_asked_for_is_given(network, source, text):
     net = network(subnet="10.1.0.0/24")
-    assert net.give("pod", **(SOURCES[source](net, text) or {})) == ["10.1.0.77"]
+    assert net.lease("pod", **(SOURCES[source](net, text) or {})) == ["10.1.0.77"]
 
 
 def test_of_the_sources_of_an_address_runtimeconfig_wins_over_args_and_those_over_cni_args(network):
     net = network(subnet="10.1.0.0/24")
     environment = SOURCES["CNI_ARGS"](net, "10.1.0.50")
-    assert net.give("first", **environment) == ["10.1.0.50"]
+    assert net.lease("first", **environment) == ["10.1.0.50"]
     SOURCES["args.cni.ips"](net, "10.1.0.60")
-    assert net.give("second", **environment) == ["10.1.0.60"]
+    assert net.lease("second", **environment) == ["10.1.0.60"]
     SOURCES["runtimeConfig.ips"](net, "10.1.0.70")
-    assert net.give("third", **environment) == ["10.1.0.70"]
+    assert net.lease("third", **environment) == ["10.1.0.70"]
 
 
 def test_the_search_goes_on_behind_an_address_that_is_asked_for(network):
     net = network(ranges=[[{"subnet": "10.1.0.0/24"}], [{"subnet": "fd00::/64"}]])
     SOURCES["runtimeConfig.ips"](net, "10.1.0.50")
-    assert net.give("pod") == ["10.1.0.50", "fd00::2"]
+    assert net.lease("pod") == ["10.1.0.50", "fd00::2"]
     del net.configuration["runtimeConfig"]
-    assert net.give("next") == ["10.1.0.51", "fd00::3"]
+    assert net.lease("next") == ["10.1.0.51", "fd00::3"]
 
 
 def test_ranges_that_the_runtime_asks_for_may_hold_the_address_it_asks_for(network):
     net = network(subnet="10.1.0.0/24")
     net.configuration["runtimeConfig"] = {
         "ipRanges": [[{"subnet": "10.5.0.0/24"}]], "ips": ["10.5.0.9", "10.1.0.9"]}
-    assert net.give("pod") == ["10.5.0.9", "10.1.0.9"]
+    assert net.lease("pod") == ["10.5.0.9", "10.1.0.9"]
 
 
 def test_a_capability_that_is_not_declared_is_not_used(network):
     net = network(subnet="10.1.0.0/24")
     net.configuration |= {"capabilities": {"ips": False}, "runtimeConfig": {"ips": ["10.1.0.9"]}}
-    assert net.give("pod") == ["10.1.0.2"]
+    assert net.lease("pod") == ["10.1.0.2"]
 
 
 def test_an_address_of_one_set_that_is_asked_for_leaves_the_others_to_choose(network):
     net = network(ranges=[[{"subnet": "10.1.0.0/24"}], [{"subnet": "fd00::/64"}]])
     SOURCES["runtimeConfig.ips"](net, "fd00::abcd")
-    assert net.give("pod") == ["10.1.0.2", "fd00::abcd"]
+    assert net.lease("pod") == ["10.1.0.2", "fd00::abcd"]
 
 
 @pytest.mark.parametrize("addresses, said", [
@@ -194,7 +194,7 @@ def test_an_address_of_one_set_that_is_asked_for_leaves_the_others_to_choose(net
 def test_an_address_that_cannot_be_given_is_an_error_that_says_why(network, addresses, said):
     net = network(subnet="10.1.0.0/24", exclude=["10.1.0.99"])
     net.configuration["runtimeConfig"] = {"ips": ["10.1.0.3"]}
-    net.give("other")
+    net.lease("other")
     net.configuration["runtimeConfig"] = {"ips": addresses}
     error = net.refusal("ADD", "pod")
     assert error["code"] == 121
@@ -210,10 +210,10 @@ ARGUMENTS = "IgnoreUnknown=1;K8S_POD_NAMESPACE={};K8S_POD_NAME={};K8S_POD_INFRA_
 def test_the_pod_s_name_is_kept_and_logged(network):
     net = network(subnet="10.1.0.0/24")
     arguments = {"CNI_ARGS": ARGUMENTS.format("default", "web-0")}
-    net.give("pod", environment=arguments)
+    net.lease("pod", environment=arguments)
     file = record(net, "pod")
     assert (file["podNamespace"], file["podName"]) == ("default", "web-0")
-    net.take_back("pod", environment=arguments)
+    net.release("pod", environment=arguments)
     lines = [line for line in net.node.path("/var/log/humanz_cni.log").read_text().splitlines()
              if f"network={net.configuration['name']} " in line]
     assert len(lines) == 2
@@ -227,7 +227,7 @@ def test_the_pod_s_name_is_kept_and_logged(network):
     ARGUMENTS.format("De", "web"), ARGUMENTS.format("default", "w" * 254)])
 def test_what_cannot_be_a_pod_s_name_is_neither_kept_nor_logged(network, arguments):
     net = network(subnet="10.1.0.0/24")
-    net.give("pod", environment={"CNI_ARGS": arguments})
+    net.lease("pod", environment={"CNI_ARGS": arguments})
     assert not {"podNamespace", "podName"} & record(net, "pod").keys()
     lines = [line for line in net.node.path("/var/log/humanz_cni.log").read_text().splitlines()
              if f"network={net.configuration['name']} " in line]
@@ -241,7 +241,7 @@ def test_20000_ranges_take_a_time_in_proportion(network, record_property):
         ranges = [{"subnet": f"10.{n // 4096}.{n // 16 % 256}.{n % 16 * 16}/28"} for n in range(count)]
         net = network(ranges=[ranges[n::4] for n in range(4)])
         start = time.monotonic()
-        assert len(net.give("pod")) == 4
+        assert len(net.lease("pod")) == 4
         return time.monotonic() - start
 
     few, many = min(seconds(2000) for _ in range(3)), min(seconds(20000) for _ in range(3))
@@ -251,18 +251,18 @@ def test_20000_ranges_take_a_time_in_proportion(network, record_property):
 
 def test_an_attachment_of_thousands_of_addresses_is_deleted(network):
     net = network(ranges=[[{"subnet": f"10.{n // 4096}.{n // 16 % 256}.{n % 16 * 16}/28"}] for n in range(5000)])
-    assert len(net.give("pod")) == 5000
+    assert len(net.lease("pod")) == 5000
     net.call("CHECK", "pod", prevResult=net.results["pod"])
-    net.take_back("pod")
+    net.release("pod")
     assert net.held() == {}
 
 
 def test_an_attachment_whose_namespace_has_a_long_path_is_deleted(network):
     net = network(subnet="10.1.0.0/24")
     path = "/" + "x" * 100_000
-    assert net.give("pod", namespace=path) == ["10.1.0.2"]
+    assert net.lease("pod", namespace=path) == ["10.1.0.2"]
     assert record(net, "pod")["netns"] == path
-    net.take_back("pod", namespace=path)
+    net.release("pod", namespace=path)
     assert net.held() == {}
 
 
@@ -282,7 +282,7 @@ def test_routes_and_dns_are_passed_on(network):
     routes = [{"dst": "0.0.0.0/0"}, {"dst": "10.9.0.0/16", "gw": "10.1.0.7", "mtu": 1400}]
     dns = {"nameservers": ["10.0.0.53"], "search": ["example"], "options": ["ndots:2"]}
     net = network(subnet="10.1.0.0/24", routes=routes, dns=dns)
-    net.give("pod")
+    net.lease("pod")
     assert net.results["pod"]["routes"] == routes
     assert net.results["pod"]["dns"] == dns
 
@@ -290,13 +290,13 @@ def test_routes_and_dns_are_passed_on(network):
 @pytest.mark.parametrize("gateway", [None, ""])
 def test_the_gateway_of_a_route_that_is_null_or_empty_is_absent(network, gateway):
     net = network(subnet="10.1.0.0/24", routes=[{"dst": "0.0.0.0/0", "gw": gateway, "mtu": 1400}])
-    net.give("pod")
+    net.lease("pod")
     assert net.results["pod"]["routes"] == [{"dst": "0.0.0.0/0", "mtu": 1400}]
 
 
 def test_a_gateway_outside_the_subnet_is_in_the_result(network):
     net = network(subnet="10.1.0.0/24", gateway="10.9.0.1")
-    assert net.give("pod") == ["10.1.0.1"]
+    assert net.lease("pod") == ["10.1.0.1"]
     assert net.results["pod"]["ips"][0]["gateway"] == "10.9.0.1"
 
 
@@ -306,7 +306,7 @@ def test_resolvconf_is_read_into_dns(network):
         "# a comment\n; another\nnameserver 10.0.0.53\nnameserver fd00::53\n\ndomain example.org\n"
         "search a.example\nsearch b.example c.example\noptions ndots:2 edns0\noptions timeout:1\n"
         "sortlist 10.0.0.0\nnameserver\n")
-    net.give("pod")
+    net.lease("pod")
     assert net.results["pod"]["dns"] == {
         "nameservers": ["10.0.0.53", "fd00::53"], "domain": "example.org",
         "search": ["b.example", "c.example"], "options": ["ndots:2", "edns0", "timeout:1"]}
@@ -321,7 +321,7 @@ def test_a_resolvconf_that_is_not_there_is_an_error_and_nothing_is_leased(networ
 
 def test_a_delegate_prints_no_interfaces(network):
     net = network(subnet="10.1.0.0/24")
-    net.give("pod")
+    net.lease("pod")
     assert net.results["pod"] == {
         "cniVersion": "1.0.0", "dns": {}, "ips": [{"address": "10.1.0.2/24", "gateway": "10.1.0.1"}]}
 
@@ -408,4 +408,4 @@ def test_the_nodes_subnets_come_from_the_cluster_file(network):
     assert error["code"] == 11 and "/run/cluster.json" in error["msg"]
     net.node.path("/run/cluster.json").write_text(
         json.dumps({"subnets": ["10.7.0.0/24", "fd07::/64"], "peers": []}))
-    assert net.give("pod") == ["10.7.0.2", "fd07::2"]
+    assert net.lease("pod") == ["10.7.0.2", "fd07::2"]

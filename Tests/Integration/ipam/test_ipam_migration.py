@@ -124,7 +124,7 @@ def test_what_host_local_leaves_when_it_is_killed_is_free(moving):
 def oldest(node):
     """A network whose store has leases in that format, beside one of ours."""
     network = Leases(node, subnet="10.1.0.0/24", dataDir=STORE)
-    network.give("new")
+    network.lease("new")
     for name, holder in [("10.1.0.7", "old"), ("10.1.0.8", "other\n"), ("10.1.0.9", "reserved")]:
         (network.directory / name).write_text(holder)
     return network
@@ -138,22 +138,22 @@ def test_a_lease_that_names_no_interface_is_its_container_s(oldest):
     assert error["code"] == 122 and "10.1.0.7" in error["msg"]
     assert oldest.held() == leases
     for _ in range(2):
-        oldest.take_back("old")
+        oldest.release("old")
         assert oldest.held() == {"10.1.0.2": "new eth0", "10.1.0.8": "other\n", "10.1.0.9": "reserved"}
-    assert oldest.give("old") == ["10.1.0.3"]
+    assert oldest.lease("old") == ["10.1.0.3"]
 
 
 def test_a_lease_that_names_the_interface_goes_first(oldest):
     (oldest.directory / "10.1.0.6").write_text("new")
-    oldest.take_back("new")
+    oldest.release("new")
     assert "10.1.0.2" not in oldest.held() and oldest.held()["10.1.0.6"] == "new"
-    oldest.take_back("new")
+    oldest.release("new")
     assert "10.1.0.6" not in oldest.held()
 
 
 def test_gc_keeps_what_names_no_interface(oldest):
     oldest.configuration["cniVersion"] = "1.1.0"
-    oldest.collect()
+    oldest.gc()
     assert oldest.held() == {"10.1.0.7": "old", "10.1.0.8": "other\n", "10.1.0.9": "reserved"}
 
 
@@ -161,11 +161,11 @@ def test_only_a_store_with_such_leases_is_read_whole(oldest):
     def opened(verb, pod):
         return [line for line in traced(oldest, verb, pod) if "openat(" in line and '"10.1.0.' in line]
 
-    oldest.take_back("nobody")
+    oldest.release("nobody")
     assert len(opened("DEL", "nobody")) == 4
     for pod in ["old", "other", "reserved"]:
-        oldest.take_back(pod)
-    oldest.give("next")
+        oldest.release(pod)
+    oldest.lease("next")
     assert opened("DEL", "nobody") == []
-    oldest.take_back("next")
+    oldest.release("next")
     assert checked(oldest.directory) == {"10.1.0.2": "new eth0"}

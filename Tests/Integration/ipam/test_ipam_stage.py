@@ -130,12 +130,12 @@ def test_status_says_that_the_bridge_has_another_gateway(node):
     chain.stage.call("STATUS")
     chain.stage.configuration["ranges"] = [[{"subnet": "10.1.0.0/24", "gateway": "10.1.0.254"}]]
     for _ in range(2):
-        code, words = chain.stage.complaint("STATUS")
+        code, words = chain.stage.error_of("STATUS")
         assert code == 50
         for word in ["cni0", "10.1.0.1/24", "10.1.0.254", "forceAddress"]:
             assert word in words
         made = chain.first.add("other")
-        code, words = chain.stage.complaint("ADD", "other", prevResult=made)
+        code, words = chain.stage.error_of("ADD", "other", prevResult=made)
         assert code == 101 and "forceAddress" in words
         chain.first.delete("other")
         node.remove_pod("other")
@@ -163,11 +163,11 @@ def test_a_subnet_that_another_link_has_is_an_error_that_names_it(node, address,
     chain = Chain(node, first="humanz-bridge", version="1.1.0", keys={"bridge": "cni0"},
                   ranges=[[{"subnet": subnet}]])
     made = chain.first.add("pod")
-    code, words = chain.stage.complaint("ADD", "pod", prevResult=made)
+    code, words = chain.stage.error_of("ADD", "pod", prevResult=made)
     assert code == 7 and "docker0" in words and subnet in words and address in words
     assert chain.held() == {}
     assert addresses(node, "eth0", "pod") == addresses(node, "cni0") == []
-    code, words = chain.stage.complaint("STATUS")
+    code, words = chain.stage.error_of("STATUS")
     assert code == 50 and "docker0" in words
     node.run("ip", "link", "delete", "docker0")
     chain.stage.call("STATUS")
@@ -207,7 +207,7 @@ def test_the_pods_of_a_macvlan_are_in_the_subnet_of_its_master(node):
 def test_a_result_that_cannot_be_printed_leaves_nothing(node):
     chain = Chain(node)
     made = chain.first.add("pod")
-    assert chain.stage.end("ADD", "pod", prevResult=made, redirect=">/dev/full").status == 1
+    assert chain.stage.run("ADD", "pod", prevResult=made, redirect=">/dev/full").status == 1
     assert chain.held() == {}
     assert addresses(node, "eth0", "pod") == addresses(node, "cni0") == []
 
@@ -216,13 +216,13 @@ def test_the_gateway_of_another_pod_stays_where_a_result_cannot_be_printed(node)
     chain = Chain(node)
     chain.add("one")
     made = chain.first.add("two")
-    assert chain.stage.end("ADD", "two", prevResult=made, redirect=">/dev/full").status == 1
+    assert chain.stage.run("ADD", "two", prevResult=made, redirect=">/dev/full").status == 1
     assert chain.held() == {"10.1.0.2": "one eth0", "fd01::2": "one eth0"}
     assert addresses(node, "cni0") == ["10.1.0.1/24", "fd01::1/64"]
     # A gateway that another ADD has found since also stays.
     made = chain.first.add("three")
     chain.delete("one")
-    assert chain.stage.end("ADD", "three", prevResult=made, redirect=">/dev/full").status == 1
+    assert chain.stage.run("ADD", "three", prevResult=made, redirect=">/dev/full").status == 1
     assert addresses(node, "cni0") == ["10.1.0.1/24", "fd01::1/64"]
 
 
@@ -241,7 +241,7 @@ def test_of_two_adds_at_once_one_has_everything_and_the_other_is_an_error(node, 
             called, given = chain.stage, {
                 **chain.stage.configuration, "prevResult": chain.first.add(pod)}
         waiting = [called.start("ADD", pod) for _ in range(3)]
-        threads = [threading.Thread(target=plugin.give, args=(given,)) for plugin in waiting]
+        threads = [threading.Thread(target=plugin.write_input, args=(given,)) for plugin in waiting]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -399,7 +399,7 @@ def test_gc_and_status_of_a_stage(node):
     chain = Chain(node, version="1.1.0", first="humanz-bridge", keys={"bridge": "cni0"})
     for pod in ["one", "two"]:
         chain.add(pod)
-    chain.stage.collect("two")
+    chain.stage.gc("two")
     assert set(chain.held().values()) == {"two eth0"}
     chain.stage.call("STATUS")
     chain.stage.configuration["ranges"] = [[{"subnet": "10.1.0.2/31"}]]

@@ -26,7 +26,7 @@ def network(node):
 # The store's files
 
 def test_a_lease_is_a_file_as_host_local_has_it(network):
-    network.give("pod")
+    network.lease("pod")
     directory = network.directory
     assert (directory / "10.1.0.2").read_bytes() == b"pod\r\neth0"
     assert (directory / "last_reserved_ip.0").read_text() == "10.1.0.2"
@@ -39,7 +39,7 @@ def test_a_lease_is_a_file_as_host_local_has_it(network):
 
 def test_folders_are_root_s_alone_and_so_are_files(network):
     network.keys["dataDir"] = "/run/a/b/leases"
-    network.give("pod")
+    network.lease("pod")
     for folder in ["/run/a", "/run/a/b", "/run/a/b/leases", "/run/a/b/leases/net",
                    "/run/a/b/leases/net/attachments"]:
         assert network.node.path(folder).stat().st_mode & 0o777 == 0o700
@@ -50,23 +50,23 @@ def test_folders_are_root_s_alone_and_so_are_files(network):
 def test_networks_and_interfaces_are_apart(node):
     one = Leases(node, "one", subnet="10.1.0.0/24")
     two = Leases(node, "two", subnet="10.1.0.0/24")
-    assert one.give("pod") == two.give("pod") == ["10.1.0.2"]
-    assert one.give("pod", interface="eth1") == ["10.1.0.3"]
-    one.take_back("pod")
+    assert one.lease("pod") == two.lease("pod") == ["10.1.0.2"]
+    assert one.lease("pod", interface="eth1") == ["10.1.0.3"]
+    one.release("pod")
     assert one.held() == {"10.1.0.3": "pod eth1"}
     assert two.held() == {"10.1.0.2": "pod eth0"}
 
 
 def test_a_link_in_the_store_is_not_followed_and_its_address_not_given(network):
-    network.give("first")
+    network.lease("first")
     secret = network.node.path("/run/secret")
     secret.write_bytes(b"first\r\neth0")
     (network.directory / "10.1.0.3").symlink_to("/run/secret")
     (network.directory / "10.1.0.4").mkdir()
     (network.directory / "attachments" / ".new").symlink_to("/run/secret")
-    assert network.give("pod") == ["10.1.0.5"]
-    network.take_back("first")
-    network.collect()
+    assert network.lease("pod") == ["10.1.0.5"]
+    network.release("first")
+    network.gc()
     assert secret.read_bytes() == b"first\r\neth0"
     assert (network.directory / "10.1.0.3").is_symlink() and (network.directory / "10.1.0.4").is_dir()
 
@@ -85,7 +85,7 @@ def test_a_link_on_the_way_is_followed_where_only_root_can_have_put_it(network):
     node.path("/run/real").mkdir(mode=0o700)
     node.path("/run/private").symlink_to("/run/real")
     network.keys["dataDir"] = "/run/private/leases"
-    assert network.give("pod") == ["10.1.0.2"]
+    assert network.lease("pod") == ["10.1.0.2"]
     assert held(node.path("/run/real/leases/net")) == {"10.1.0.2": "pod eth0"}
     node.path("/run/public").mkdir()
     node.path("/run/public").chmod(0o777)
@@ -110,7 +110,7 @@ def test_a_link_that_another_user_can_have_put_on_the_way_is_not_followed(networ
     assert [*node.path("/run/real").iterdir()] == []
 
 
-def place_what_is_no_file(path, kind):
+def put_non_file_at(path, kind):
     """Puts something other than a file at a file's path."""
     path.unlink(missing_ok=True)
     match kind:
@@ -132,38 +132,38 @@ NO_FILES = ["fifo", "directory", "full directory", "link", "socket"]
 @pytest.mark.parametrize("kind", NO_FILES)
 def test_whatever_is_in_the_place_of_an_attachment_s_file_a_del_frees_the_address(network, kind):
     for pod in ["pod", "other"]:
-        network.give(pod)
-    place_what_is_no_file(network.directory / "attachments" / "pod:eth0", kind)
+        network.lease(pod)
+    put_non_file_at(network.directory / "attachments" / "pod:eth0", kind)
     network.check("pod")
-    network.take_back("pod")
+    network.release("pod")
     assert network.held() == {"10.1.0.3": "other eth0"}
     left = [file.name for file in (network.directory / "attachments").iterdir()]
     assert ("pod:eth0" in left) == (kind == "full directory")
-    network.take_back("pod")
-    network.collect("other")
+    network.release("pod")
+    network.gc("other")
     assert network.held() == {"10.1.0.3": "other eth0"}
 
 
 @pytest.mark.parametrize("kind", [kind for kind in NO_FILES if kind != "full directory"])
 def test_an_add_writes_its_file_over_what_is_in_its_place(network, kind):
-    network.give("other")
-    place_what_is_no_file(network.directory / "attachments" / "pod:eth0", kind)
-    network.give("pod")
+    network.lease("other")
+    put_non_file_at(network.directory / "attachments" / "pod:eth0", kind)
+    network.lease("pod")
     assert checked(network.directory) == {"10.1.0.2": "other eth0", "10.1.0.3": "pod eth0"}
 
 
 def test_a_fifo_in_the_place_of_the_lock_is_locked_as_a_file(network):
-    network.give("pod")
-    place_what_is_no_file(network.directory / "lock", "fifo")
+    network.lease("pod")
+    put_non_file_at(network.directory / "lock", "fifo")
     network.check("pod")
-    network.give("other")
+    network.lease("other")
     for pod in ["pod", "other"]:
-        network.take_back(pod)
+        network.release(pod)
     assert network.held() == {}
     with open(os.open(network.directory / "lock", os.O_RDONLY | os.O_NONBLOCK)) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         plugin = network.start("ADD", "pod", namespace="/run/netns/pod")
-        plugin.give(network.configuration)
+        plugin.write_input(network.configuration)
         time.sleep(0.3)
         assert plugin.is_running()
     plugin.end(timeout=5).succeeded()
@@ -171,8 +171,8 @@ def test_a_fifo_in_the_place_of_the_lock_is_locked_as_a_file(network):
 
 @pytest.mark.parametrize("kind", ["directory", "link", "socket"])
 def test_a_lock_that_cannot_be_opened_is_error_5_that_names_it(network, kind):
-    network.give("pod")
-    place_what_is_no_file(network.directory / "lock", kind)
+    network.lease("pod")
+    put_non_file_at(network.directory / "lock", kind)
     for verb in ["ADD", "DEL", "CHECK"]:
         error = network.refusal(verb, "pod")
         assert error["code"] == 5 and "/run/humanz/ipam/net/lock" in error["msg"]
@@ -181,7 +181,7 @@ def test_a_lock_that_cannot_be_opened_is_error_5_that_names_it(network, kind):
 # The verbs
 
 def test_a_second_add_is_an_error_that_names_the_address_and_changes_nothing(network):
-    network.give("pod")
+    network.lease("pod")
     before = {path.name: path.read_bytes() for path in network.directory.rglob("*") if path.is_file()}
     error = network.refusal("ADD", "pod")
     assert error["code"] == 122 and "10.1.0.2" in error["msg"] and "pod eth0" in error["msg"]
@@ -193,33 +193,33 @@ def test_a_second_add_is_an_error_that_names_the_address_and_changes_nothing(net
 def test_asking_again_after_a_lost_answer_leaks_nothing(network):
     # A runtime that gets no answer calls DEL and then ADD again.
     for _ in range(3):
-        network.give("pod")
+        network.lease("pod")
         assert network.refusal("ADD", "pod")["code"] == 122
-        network.take_back("pod")
+        network.release("pod")
         assert network.held() == {}
     assert checked(network.directory) == {}
 
 
 def test_an_answer_that_cannot_be_given_takes_no_address(network):
-    network.give("other")
-    failed = network.end("ADD", "pod", redirect=">/dev/full")
+    network.lease("other")
+    failed = network.run("ADD", "pod", redirect=">/dev/full")
     assert failed.status == 1
     assert checked(network.directory) == {"10.1.0.2": "other eth0"}
 
 
 def test_the_second_add_in_a_full_pool_names_the_address_too(network):
     network.keys["subnet"] = "10.1.0.0/30"
-    network.give("pod")
+    network.lease("pod")
     assert network.refusal("ADD", "pod")["code"] == 122
     assert network.refusal("ADD", "other")["code"] == 120
 
 
 def test_del_succeeds_when_repeated_and_for_what_never_was(network):
-    network.take_back("never")
+    network.release("never")
     assert not network.directory.exists()
-    network.give("pod")
+    network.lease("pod")
     for _ in range(2):
-        network.take_back("pod", namespace="")
+        network.release("pod", namespace="")
     assert checked(network.directory) == {}
 
 
@@ -246,12 +246,12 @@ ELSEWHERE = [
     *(({}, keys) for keys in ELSEWHERE)])
 def test_an_address_is_freed_whatever_the_keys_say_that_are_not_needed(
         network, verb, section, elsewhere):
-    network.give("pod")
+    network.lease("pod")
     network.keys.update(section)
     if verb == "DEL":
-        network.take_back("pod", environment={"CNI_ARGS": "no pairs"}, **elsewhere)
+        network.release("pod", environment={"CNI_ARGS": "no pairs"}, **elsewhere)
     else:
-        network.collect(**elsewhere)
+        network.gc(**elsewhere)
     assert checked(network.directory) == {}
 
 
@@ -261,7 +261,7 @@ def test_an_address_is_freed_whatever_the_keys_say_that_are_not_needed(
     ("result", "10.1.0.9"),
 ])
 def test_check_compares_address_container_and_interface(network, change, said):
-    network.give("pod")
+    network.lease("pod")
     lease = network.directory / "10.1.0.2"
     if change == "removed":
         lease.unlink()
@@ -283,37 +283,37 @@ def test_check_compares_address_container_and_interface(network, change, said):
 
 def test_gc_keeps_the_valid_attachments_and_what_it_does_not_understand(network):
     for pod in ["one", "two", "three"]:
-        network.give(pod)
-    network.give("one", interface="eth1")
+        network.lease(pod)
+    network.lease("one", interface="eth1")
     (network.directory / "10.1.0.200").write_text("of an old host-local")
-    network.collect("one", "three")
+    network.gc("one", "three")
     assert network.held() == {"10.1.0.2": "one eth0", "10.1.0.4": "three eth0",
                               "10.1.0.200": "of an old host-local"}
 
 
 def test_gc_without_the_list_frees_nothing(network):
-    network.give("pod")
+    network.lease("pod")
     assert network.refusal("GC")["code"] == 7
     assert network.held() == {"10.1.0.2": "pod eth0"}
 
 
 def test_gc_goes_on_after_an_error_and_reports_it(network):
     for pod in ["one", "two", "three"]:
-        network.give(pod)
+        network.lease(pod)
     # The removal of the first of three leases fails.
     error = network.refusal(
         "GC", **{"cni.dev/valid-attachments": []},
         under=["strace", "-o", "/run/trace", "-e", "inject=unlinkat:error=EIO:when=1"])
     assert error["code"] == 5 and "cannot remove /run/humanz/ipam/net/10.1.0." in error["msg"]
     assert len(network.held()) == 1
-    network.collect()
+    network.gc()
     assert checked(network.directory) == {}
 
 
 @pytest.mark.parametrize("indexed", [True, False])
 def test_gc_says_when_a_folder_could_not_be_listed_to_its_end(network, indexed):
     for pod in ["one", "two", "three"]:
-        network.give(pod)
+        network.lease(pod)
 
     def disturb():
         """Makes the index of the store incomplete, as a change by another program does."""
@@ -335,8 +335,8 @@ def test_gc_says_when_a_folder_could_not_be_listed_to_its_end(network, indexed):
         if network.held():
             continue
         for pod in ["one", "two", "three"]:
-            network.give(pod)
-    network.collect()
+            network.lease(pod)
+    network.gc()
     assert checked(network.directory) == {}
 
 
@@ -353,18 +353,18 @@ def test_status_says_when_the_next_add_would_fail(network):
     assert not network.directory.exists()
     for n in range(5):
         network.call("STATUS")
-        network.give(f"pod{n}")
+        network.lease(f"pod{n}")
     before = snapshot(network)
     error = network.refusal("STATUS")
     assert error["code"] == 50 and "5 of 5" in error["details"]
     assert snapshot(network) == before
     assert network.refusal("ADD", "next")["code"] == 120
-    network.take_back("pod3")
+    network.release("pod3")
     network.call("STATUS")
 
 
 def test_status_takes_no_lock(network):
-    network.give("pod")
+    network.lease("pod")
     with open(network.directory / "lock") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         network.call("STATUS")
@@ -379,7 +379,7 @@ def test_status_says_that_the_cluster_file_is_missing(network):
 def test_status_counts_on_what_an_add_would_have_back_from_that_pool_only(network):
     network.configuration["ipam"] = {
         "type": "humanz-ipam", "ranges": [[{"subnet": "10.1.0.0/30"}], [{"subnet": "10.2.0.0/29"}]]}
-    network.give("pod")
+    network.lease("pod")
     error = network.refusal("STATUS")
     assert error["code"] == 50 and "10.1.0.0/30" in error["msg"]
     forget_boot(network, "pod")
@@ -397,7 +397,7 @@ def test_status_says_that_the_store_cannot_be_written(network, made):
     node.run("mount", "-t", "tmpfs", "tmpfs", "/run/disk")
     network.keys["dataDir"] = "/run/disk/leases"
     if made:
-        network.give("pod")
+        network.lease("pod")
     network.call("STATUS")
     node.run("mount", "-o", "remount,ro", "/run/disk")
     assert network.refusal("STATUS")["code"] == 50
@@ -417,7 +417,7 @@ def test_a_full_disk_is_an_error_and_loses_nothing(network, options):
     given = {}
     for n in range(100):
         try:
-            given[network.give(f"pod{n}")[0]] = f"pod{n} eth0"
+            given[network.lease(f"pod{n}")[0]] = f"pod{n} eth0"
         except AssertionError as refused:
             assert refused.error["code"] == 5 and "space" in refused.error["msg"]
             break
@@ -429,8 +429,8 @@ def test_a_full_disk_is_an_error_and_loses_nothing(network, options):
     # Existing leases can be checked and freed, and then there is room again.
     network.check("pod0")
     for pod in ["pod0", "pod1"]:
-        network.take_back(pod)
-    assert len(network.give("again")) == 1
+        network.release(pod)
+    assert len(network.lease("again")) == 1
     assert len(checked(network.directory)) == len(given) - 1
 
 
@@ -443,7 +443,7 @@ def test_host_local_s_store_on_a_full_disk_can_be_freed_from(network):
     (network.directory / "lock").touch()
     for n in range(2, 7):
         (network.directory / f"10.1.0.{n}").write_bytes(b"pod%d\r\neth0" % n)
-    network.take_back("pod3")
+    network.release("pod3")
     assert len(network.held()) == 4 and "10.1.0.3" not in network.held()
     (network.directory / "full").touch()
     Tool(node).release("net", "10.1.0.5", store="/run/disk")
@@ -455,7 +455,7 @@ def test_a_store_that_cannot_be_written_can_be_checked(network):
     node.path("/run/disk").mkdir()
     node.run("mount", "-t", "tmpfs", "tmpfs", "/run/disk")
     network.keys["dataDir"] = "/run/disk"
-    network.give("pod")
+    network.lease("pod")
     (network.directory / "foreign").touch()
     (network.directory / "foreign").unlink()
     node.run("mount", "-o", "remount,ro", "/run/disk")
@@ -464,7 +464,7 @@ def test_a_store_that_cannot_be_written_can_be_checked(network):
         error = network.refusal(verb, "other" if verb == "ADD" else "pod")
         assert error["code"] == 5 and "ead-only" in error["msg"]
     # DEL of an attachment without leases writes nothing, and succeeds.
-    network.take_back("never")
+    network.release("never")
     node.run("mount", "-o", "remount,rw", "/run/disk")
     network.check("pod")
 
@@ -510,7 +510,7 @@ def test_before_linux_5_6_the_store_is_found_step_by_step(network):
 # The lock
 
 def test_a_store_that_stays_locked_is_error_11_in_ten_seconds(network):
-    network.give("pod")
+    network.lease("pod")
 
     def hold_back_alarms():
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
@@ -523,21 +523,21 @@ def test_a_store_that_stays_locked_is_error_11_in_ten_seconds(network):
             for verb, prepare in [("ADD", None), ("DEL", None), ("CHECK", None),
                                   ("DEL", hold_back_alarms)]]
         for plugin in waiting:
-            plugin.give(network.configuration)
+            plugin.write_input(network.configuration)
         for plugin in waiting:
             error = plugin.end(timeout=30).refused(11)
             assert "lock" in error["msg"]
         assert 9 < time.monotonic() - start < 20
     # The same calls succeed once the lock is free.
-    network.take_back("pod")
+    network.release("pod")
 
 
 def test_a_call_that_waits_goes_on_when_the_lock_is_free(network):
-    network.give("pod")
+    network.lease("pod")
     with open(network.directory / "lock") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         plugin = network.start("DEL", "pod", namespace="")
-        plugin.give(network.configuration)
+        plugin.write_input(network.configuration)
         time.sleep(0.3)
         assert plugin.is_running()
     plugin.end(timeout=5).succeeded()
@@ -562,10 +562,10 @@ def test_of_two_adds_of_an_attachment_at_once_one_succeeds_and_the_other_says_wh
 def test_leases_of_an_earlier_boot_are_reclaimed_when_the_pool_is_exhausted(network):
     network.keys["subnet"] = "10.1.0.0/29"
     for n in range(5):
-        network.give(f"pod{n}")
+        network.lease(f"pod{n}")
     assert network.refusal("ADD", "next")["code"] == 120
     forget_boot(network, "pod1", "pod3")
-    assert network.give("next") == ["10.1.0.3"]
+    assert network.lease("next") == ["10.1.0.3"]
     assert network.held() == {"10.1.0.2": "pod0 eth0", "10.1.0.3": "next eth0",
                               "10.1.0.4": "pod2 eth0", "10.1.0.6": "pod4 eth0"}
     log = network.node.path(LOG).read_text()
@@ -574,17 +574,17 @@ def test_leases_of_an_earlier_boot_are_reclaimed_when_the_pool_is_exhausted(netw
 
 
 def test_leases_of_an_earlier_boot_stay_while_there_is_room(network):
-    network.give("pod")
+    network.lease("pod")
     forget_boot(network, "pod")
-    network.give("other")
+    network.lease("other")
     assert network.held() == {"10.1.0.2": "pod eth0", "10.1.0.3": "other eth0"}
 
 
 def test_an_address_that_is_asked_for_is_reclaimed_from_an_earlier_boot(network):
-    network.give("pod")
+    network.lease("pod")
     forget_boot(network, "pod")
     network.configuration["runtimeConfig"] = {"ips": ["10.1.0.2"]}
-    assert network.give("same") == ["10.1.0.2"]
+    assert network.lease("same") == ["10.1.0.2"]
     assert network.held() == {"10.1.0.2": "same eth0"}
 
 
@@ -592,7 +592,7 @@ def test_an_address_that_is_asked_for_is_reclaimed_from_an_earlier_boot(network)
 @pytest.mark.parametrize("link", [True, False])
 def test_a_lease_is_reclaimed_only_if_namespace_and_link_are_both_gone(node, namespace, link):
     network = Leases(node, caller="humanz-bridge", subnet="10.1.0.0/30")
-    network.give("pod")
+    network.lease("pod")
     name = record(network, "pod")["hostInterface"]
     if namespace:
         node.add_pod("pod")
@@ -602,58 +602,58 @@ def test_a_lease_is_reclaimed_only_if_namespace_and_link_are_both_gone(node, nam
         assert network.refusal("ADD", "next")["code"] == 120
         assert network.held() == {"10.1.0.2": "pod eth0"}
     else:
-        assert network.give("next") == ["10.1.0.2"]
+        assert network.lease("next") == ["10.1.0.2"]
         assert "are gone" in node.path(LOG).read_text()
 
 
 def test_of_a_caller_whose_links_are_not_known_nothing_is_reclaimed_in_the_same_boot(node):
     network = Leases(node, caller="bridge", subnet="10.1.0.0/30")
-    network.give("pod")
+    network.lease("pod")
     assert network.refusal("ADD", "next")["code"] == 120
 
 
 def test_what_is_known_of_an_attachment_survives_a_foreign_change(node, tmp_path):
     # On a disk, where the two files of a lease have different times.
     network = Leases(node, subnet="10.1.0.0/24", dataDir=str(tmp_path))
-    network.give("pod")
+    network.lease("pod")
     before = record(network, "pod")
     (network.directory / "foreign").touch()
-    network.give("other")
+    network.lease("other")
     assert record(network, "pod") == before
     assert "bootID" in before
 
 
 def test_an_attachment_file_loses_its_metadata_if_the_lease_was_replaced(network):
-    network.give("pod")
+    network.lease("pod")
     lease = network.directory / "10.1.0.2"
     lease.unlink()
     time.sleep(0.02)
     lease.write_bytes(b"pod\r\neth0")
-    network.give("other")
+    network.lease("other")
     assert record(network, "pod").keys() == {"addresses", "time"}
-    network.take_back("pod")
+    network.release("pod")
     assert network.held() == {"10.1.0.3": "other eth0"}
 
 
 def test_a_new_boot_looks_the_store_through_once(network):
     # Whichever attachment files a loss of power has kept, every lease can be freed.
     for pod in ["pod", "other"]:
-        network.give(pod)
+        network.lease(pod)
     for file in (network.directory / "attachments").iterdir():
         file.write_bytes(b"")
     os.utime(network.directory, ns=(1, 1))
-    network.take_back("pod")
+    network.release("pod")
     assert checked(network.directory) == {"10.1.0.3": "other eth0"}
 
 
 def test_a_lease_that_is_older_than_1970_by_its_file_is_shown_and_freed(network):
-    network.give("pod")
+    network.lease("pod")
     lease = network.directory / "10.1.0.2"
     os.utime(lease, ns=(-(10 ** 18), -(10 ** 18)))
     # The index is made anew, which looks at the time.
     (network.directory / "attachments" / "pod:eth0").unlink()
     (network.directory / "foreign").touch()
     assert "1970-01-01" in Tool(network.node).leases(network.configuration["name"])
-    network.give("other")
-    network.take_back("pod")
+    network.lease("other")
+    network.release("pod")
     assert sorted(network.held()) == ["10.1.0.3"]

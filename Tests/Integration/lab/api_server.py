@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""As much of a Kubernetes API server as kubectl asks of one; it stands in for a cluster.
+"""The parts of a Kubernetes API server that kubectl uses; it stands in for a cluster.
 
-Run on a node, it tells kubectl of the nodes that arrive on its stdin: a line is a watch event. It keeps the
+Run on a node, it reports to kubectl the nodes that arrive on its stdin: a line is a watch event. It keeps the
 objects that kubectl creates of deploy/humanz.yaml, where Kubernetes' own types know all their keys, and
-deletes them. No controller acts on them: a test does, and says what became of them.
+deletes them. No controller acts on them: a test reports their status.
 """
 
 import http.server
@@ -61,7 +61,7 @@ def _discovery():
 
 def unknown_keys(document):
     """Whether Kubernetes' own types, as its Python client has them, do not know a key of an object."""
-    # Beside this file there is another module of the client's name.
+    # This folder has another module named `kubernetes`.
     if str(pathlib.Path(__file__).parent) in sys.path:
         sys.path.remove(str(pathlib.Path(__file__).parent))
     import kubernetes.client
@@ -111,7 +111,7 @@ class APIServer:
         return self._say("objects")
 
     def report(self, kind, status):
-        """Says what became of an object."""
+        """Sets the status of an object."""
         self._say(json.dumps({"kind": kind, "status": status}))
 
     def _say(self, line):
@@ -246,7 +246,7 @@ class _Answers(http.server.BaseHTTPRequestHandler):
                              "reason": reason, "code": status, "message": message})
 
     def collection(self, url):
-        """The one object of a collection that a field selector names: as a list, or what becomes of it."""
+        """The one object of a collection that a field selector names: as a list, or as a watch on it."""
         query = urllib.parse.parse_qs(url.query)
         path = f"{url.path}/{query['fieldSelector'][0].removeprefix('metadata.name=')}"
         with self.objects.lock:

@@ -10,7 +10,7 @@ IPAM = {"type": "host-local"}
 
 
 class Refused(AssertionError):
-    """A verb that failed; `error` is its CNI error, or None if the process was killed."""
+    """A verb failed; `error` is its CNI error, or None if the process was killed."""
 
     def __init__(self, verb, output):
         super().__init__(f"{verb}: {output}")
@@ -26,7 +26,7 @@ class Network:
         self.configuration = {"cniVersion": version, "name": name, "type": plugin, **keys}
         self.results = {}
 
-    def end(self, verb, pod=None, interface="eth0", namespace=None, environment=None, under=(),
+    def run(self, verb, pod=None, interface="eth0", namespace=None, environment=None, under=(),
             redirect="", **keys):
         """Runs a verb, under another command if asked for; returns how it ended."""
         return run_plugin(
@@ -35,13 +35,13 @@ class Network:
             {**self.configuration, **keys}, under=under, redirect=redirect, timeout=30)
 
     def call(self, verb, pod=None, **options):
-        """As `end`; returns the JSON that was printed, or None."""
-        ended = self.end(verb, pod, **options)
+        """As `run`; returns the JSON that was printed, or None. Raises `Refused` if the verb fails."""
+        ended = self.run(verb, pod, **options)
         if ended.status:
             raise Refused(verb, ended.stdout.decode())
         return ended.json if ended.stdout.strip() else None
 
-    def complaint(self, verb, pod=None, **options):
+    def error_of(self, verb, pod=None, **options):
         """The code and the message of a verb's error; 0 and an empty message for a success."""
         try:
             self.call(verb, pod, **options)
@@ -67,7 +67,7 @@ class Network:
     def delete(self, pod, **options):
         self.call("DEL", pod, prevResult=self.results[pod], **options)
 
-    def collect(self, *pods, **options):
+    def gc(self, *pods, **options):
         """GC that keeps these pods."""
         valid = [{"containerID": pod, "ifname": "eth0"} for pod in pods]
         self.call("GC", **{"cni.dev/valid-attachments": valid}, **options)
@@ -143,6 +143,6 @@ class Chain:
         for stage in self.stages:
             stage.call("STATUS")
 
-    def collect(self, *pods):
+    def gc(self, *pods):
         for stage in self.stages:
-            stage.collect(*pods)
+            stage.gc(*pods)

@@ -5,8 +5,8 @@ entering the node once is enough.
     call_server.py POD <CALLS >ANSWERS
 
 A call is a line of JSON, `{"plugin": PATH, "environment": {…}, "size": N}`, and behind it N bytes for stdin.
-Instead of a plugin it may be `{"run": [WORD, …]}`, or `{}` for nothing. The answer is a line: how the program
-ended, in how many seconds, and of the processor, what it printed, and what is there after it. POD is a network namespace.
+Instead of a plugin it may be `{"run": [WORD, …]}`, or `{}` for nothing. The answer is a line: how the program ended,
+its duration and processor time, what it printed, and the state of node and pod after it. POD is a network namespace.
 """
 
 import json
@@ -25,7 +25,7 @@ def links(process):
 
 
 def routes(process):
-    """Destinations and next hops. The kernel's own of IPv6 come and go by themselves."""
+    """Destinations and next hops, without the IPv6 routes that the kernel makes and removes by itself."""
     found = [" ".join(line.split()[:3] + line.split()[7:8])
              for line in pathlib.Path(f"/proc/{process}/net/route").read_text().splitlines()[1:]]
     path = pathlib.Path(f"/proc/{process}/net/ipv6_route")
@@ -52,7 +52,7 @@ def state(pod):
 
 
 def processor():
-    """The seconds of the processor that ended children have used."""
+    """The processor time of the children that have ended, in seconds."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
@@ -62,12 +62,12 @@ def call(words, environment, stdin):
     process = subprocess.Popen(
         words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
     try:
-        printed, said = process.communicate(stdin, 60)
+        printed, errors = process.communicate(stdin, 60)
     except subprocess.TimeoutExpired:
         process.kill()
-        printed, said = process.communicate()
+        printed, errors = process.communicate()
     return {"status": process.returncode, "seconds": time.monotonic() - start, "processor": processor() - used,
-            "stdout": printed.decode("latin-1"), "stderr": said.decode("latin-1")}
+            "stdout": printed.decode("latin-1"), "stderr": errors.decode("latin-1")}
 
 
 def main():
@@ -77,13 +77,13 @@ def main():
         time.sleep(0.01)
     path = {name: os.environ[name] for name in ("PATH", "CNI_PATH") if name in os.environ}
     while line := sys.stdin.buffer.readline():
-        asked = json.loads(line)
+        request = json.loads(line)
         answer = {}
-        if "run" in asked:
-            answer = call(asked["run"], dict(os.environ), b"")
-        elif "plugin" in asked:
-            answer = call([asked["plugin"]], path | asked["environment"],
-                          sys.stdin.buffer.read(asked["size"]))
+        if "run" in request:
+            answer = call(request["run"], dict(os.environ), b"")
+        elif "plugin" in request:
+            answer = call([request["plugin"]], path | request["environment"],
+                          sys.stdin.buffer.read(request["size"]))
         print(json.dumps(answer | {"state": state(pod.pid)}), flush=True)
     pod.kill()
     pod.wait()

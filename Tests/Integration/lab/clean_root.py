@@ -61,7 +61,7 @@ def base():
             subprocess.run(
                 ["debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}",
                  RELEASE, part, MIRROR], check=True, stdout=subprocess.DEVNULL, timeout=1800)
-            # debootstrap mounts it there, and may leave it: who copies the folder would copy this machine's processes.
+            # debootstrap mounts proc there, and may leave it: a copy of the folder would have this machine's processes.
             if os.path.ismount(part / "proc"):
                 subprocess.run(["umount", part / "proc"], check=True)
             part.rename(made)
@@ -89,13 +89,13 @@ class Machine(Node):
                     os.rmdir(folder)
 
     def shell(self, text, **options):
-        """Runs a line as a user at the prompt, in root's home."""
+        """Runs a shell command line as a user does, in root's home."""
         environment = {"HOME": "/root", "TERM": "dumb", "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive",
                        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
         words = [f"{name}={value}" for name, value in environment.items()]
         return self.run("env", "-i", *words, "bash", "-c", f"cd /root && {text}", check=False, **options)
 
-    def does(self, text, **options):
+    def checked_shell(self, text, **options):
         """As `shell`; fails if the command fails, and returns its output."""
         done = self.shell(text, **options)
         assert done.returncode == 0, f"{self.name}# {text}\n{done.stdout}{done.stderr}"

@@ -54,7 +54,7 @@ def gateway(segment, family):
     return uplink({"4": "254", "6": "fe"}[family], family, segment)
 
 
-def told(number, families, **options):
+def node_object(number, families, **options):
     """The Kubernetes Node object of a node."""
     return kubernetes_node(
         f"node{number}", subnets(number, families), uplinks(number, families), **options)
@@ -131,9 +131,9 @@ class Member:
         """The destinations of the node's routes of a protocol."""
         return learned(self.node, self.families, proto)
 
-    def sync(self, *told, check=True):
+    def sync(self, *nodes, check=True):
         """Runs `humanz sync` with these Node objects."""
-        return Tool(self.node).sync(self.name, listed(*told), check=check)
+        return Tool(self.node).sync(self.name, listed(*nodes), check=check)
 
 
 def learned(machine, families, proto):

@@ -33,16 +33,16 @@ class Block:
         return found
 
     def type(self, shell):
-        """Types the commands as a person does, and compares what they print with what is said.
+        """Types the commands as a person does, and compares what they print with what the document shows.
 
         shell: runs a line, and gives how it ended.
         """
-        for command, said in self.commands():
+        for command, shown in self.commands():
             done = shell(command)
             assert done.returncode == 0, f"# {command}\n{done.stdout}{done.stderr}"
-            # A command of which nothing is said prints nothing that a reader has to know.
-            if said:
-                assert is_as_said(done.stdout, said), f"{command} printed\n{done.stdout}"
+            # What a command prints does not matter if the document shows nothing.
+            if shown:
+                assert matches(done.stdout, shown), f"{command} printed\n{done.stdout}"
 
 
 @dataclass
@@ -65,10 +65,10 @@ class Document:
         return [block for block in self.blocks if block.story in names]
 
 
-def is_as_said(printed, said):
+def matches(printed, shown):
     """Whether the output matches what the document shows."""
     pattern = []
-    for line in said:
+    for line in shown:
         if line.strip() == "…":
             pattern.append(r"(?:.*\n)*?")
         else:

@@ -16,7 +16,7 @@ from lab.isolated_node import ROOT
 from lab.runtimes import Containerd
 from lab.waiting import eventually
 
-# The manifest's folders are those of the host: map them to folders of the node.
+# The manifest names folders of the host: they are mapped to folders of the node.
 PLACES = {"/opt/cni/bin": "/run/opt/cni/bin", "/etc/cni/net.d": "/run/etc/cni/net.d"}
 ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 
@@ -52,7 +52,7 @@ class KubeletsContainerd(Containerd):
             if fields[1][0] == b"info":
                 namespaces = json.loads(fields[2][0])["runtimeSpec"]["linux"]["namespaces"]
                 return next(one["path"] for one in namespaces if one["type"] == "network")
-        raise AssertionError("the runtime does not tell the namespace")
+        raise AssertionError("the runtime does not report the namespace")
 
 
 class DaemonSetPod:
@@ -95,7 +95,7 @@ class DaemonSetPod:
         self._sandbox = self.runtime.call("RunPodSandbox", {1: self._pod})[1][0].decode()
         for container in self.spec["initContainers"]:
             identity = self._run(container)
-            assert self.end(identity) == 0, self.said(identity)
+            assert self.end(identity) == 0, self.status(identity)
         self._start_container()
 
     def _start_container(self):
@@ -104,7 +104,7 @@ class DaemonSetPod:
         self._probes = {name: container[f"{name}Probe"]["exec"]["command"] for name in ("readiness", "liveness")}
 
     def restart(self):
-        """Starts the container anew, as a kubelet does where it is not alive."""
+        """Replaces the container, as a kubelet does if it is not alive."""
         self.runtime.call("StopContainer", {1: self.container, 2: 1})
         self.runtime.call("RemoveContainer", {1: self.container})
         self._start_container()
@@ -153,7 +153,7 @@ class DaemonSetPod:
         return self._probe("liveness")
 
     def _probe(self, name):
-        """What a probe says."""
+        """Whether a probe succeeds."""
         answer = self.runtime.call("ExecSync", {1: self.container, 2: self._probes[name], 3: 10})
         return answer.get(3, [0]) == [0]
 
@@ -164,7 +164,8 @@ class DaemonSetPod:
             if fields[1][0] == b"info":
                 self.node.run("kill", f"-{name}", json.loads(fields[2][0])["pid"])
 
-    def said(self, identity=None):
+    def status(self, identity=None):
+        """The container's status, for messages."""
         return self._status(identity or self.container)
 
     def stop(self):

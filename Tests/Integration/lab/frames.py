@@ -85,9 +85,9 @@ class Listener:
             self._frames.append((frame[6:12].hex(":"), vlan))
         return self._frames
 
-    def heard(self):
+    def senders(self):
         """The source MAC addresses of the frames."""
         return [source for source, _ in self.frames()]
 
-    def heard_any(self):
+    def has_frames(self):
         return bool(self.frames())

@@ -35,7 +35,7 @@ class Leases(Network):
         """The network's store, as a path outside the node."""
         return self.node.path(self.keys.get("dataDir", STORE)) / self.configuration["name"]
 
-    def give(self, pod, **options):
+    def lease(self, pod, **options):
         """ADD; returns the addresses without their prefix lengths."""
         self.results[pod] = self.call("ADD", pod, **options)
         return [ip["address"].split("/")[0] for ip in self.results[pod].get("ips", [])]
@@ -48,7 +48,7 @@ class Leases(Network):
             return refused.error
         raise AssertionError(f"{verb} succeeded: {printed}")
 
-    def take_back(self, pod, **options):
+    def release(self, pod, **options):
         """DEL."""
         self.call("DEL", pod, **options)
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Values that no key of a configuration expects, as JSON writes them, and as variables have them."""
+"""Values that no key of a configuration and no variable expects; those of keys are JSON text."""
 
 import json
 
-# Of a value in bytes. With `test_limits.py`, which goes to the most that is read, it shows that what a key makes of
-# it takes no longer than reading it.
+# The size of a huge value in bytes. It shows that a key costs no more time than reading its value; `test_limits.py`
+# goes to the largest size that is read.
 HUGE = 1 << 20
 
 WRONG_TYPES = ["null", "true", "false", "0", "1", "-1", "1.5", '""', '"x"', "[]", "{}", "[[]]", "[{}]", "[null]",
@@ -16,10 +16,10 @@ NUMBERS = ["-0", "1e0", "1e400", "1E-400", "65535", "65536", "4095", "4294967295
            "9" * 5000, "-" + "9" * 400, "0." + "0" * 400 + "1"]
 
 TEXTS = [text if isinstance(text, str) else text.decode("latin-1") for text in [
-    # NUL, written and as it is; control characters, escapes of a terminal, marks of direction.
+    # NUL, escaped and raw; control characters, escapes of a terminal, marks of direction.
     '"\\u0000"', '"a\\u0000b"', '"/run/a\\u0000/b"', b'"a\x00b"', '"\\u001b[2J\\u0007"', '"\\u009b31m"', '"\\n\\r\\t"',
     '"a\\nb"', '"\\u202eabc"', '"\u00e9"', '"\\ud83d\\ude00"',
-    # No UTF-8: half a character, too long a form, a surrogate, beyond the last plane, half a pair.
+    # Invalid UTF-8: a truncated character, an overlong form, a surrogate, beyond the last plane, unpaired surrogates.
     b'"\xff"', b'"\xc0\x80"', b'"\xed\xa0\x80"', b'"\xf5\x80\x80\x80"', b'"\xe2\x82"', '"\\ud800"', '"\\udc00\\ud800"',
     '"\\ud83dx"', '"\\u12"', '"\\x41"',
     # Paths and patterns.
@@ -40,7 +40,7 @@ ADDRESSES = [json.dumps(text) for text in [
 NESTED = ["[" * 500 + "]" * 500, '{"x":' * 500 + "1" + "}" * 500, "[" * 600 + "]" * 600, "[" * 100_000,
           "[" + '"10.9.0.0/24",' * 2000 + "1]", "[" + "{}," * 2000 + "{}]"]
 
-# Large ones: text, escapes, numbers, and what takes more in memory than in writing.
+# Text, escapes, numbers, and values that are larger in memory than as text.
 HUGE_VALUES = [
     b'"' + b"x" * HUGE + b'"', b'"' + b"\\n" * (HUGE // 2) + b'"', b'"' + b"\\u00e9" * (HUGE // 6) + b'"', b"9" * HUGE,
     b"[" + b"{}," * (HUGE // 3) + b"1]", b"[" + b"1," * (HUGE // 2) + b"1]", b"[" + b'"",' * (HUGE // 3) + b'""]',
@@ -49,7 +49,7 @@ HUGE_VALUES = [
 VALUES = [*WRONG_TYPES, *NUMBERS, *TEXTS, *ADDRESSES, *NESTED]
 LISTED = [f"[{value}]" for value in [*ADDRESSES, *TEXTS[:8]]]
 
-# What an environment may have: no NUL.
+# For the environment, which has no NUL.
 VARIABLES = ["", " ", "x", "..", ".", "/", "a/b", "../x", "%d", "eth0", "lo", "\x1b[2J", "\n", "a\nb", "\xff\xfe", "\x80" * 15,
              "x" * 15, "x" * 16, "x" * 128, "x" * 129, "x" * 100_000, "=", ";", "=;=;", "IP=", "IP=x", "IP=10.1.0.9", "MAC=x",
              "IP=fe80::1%eth0", "IP=::ffff:10.1.0.9/24,::/0", "MAC=01:00:5e:00:00:01", "IP=" + "10.1.0.9," * 10_000,

@@ -42,18 +42,18 @@ class Routed(Cluster):
         self.families = families
 
 
-class Told:
-    """The output of a long-running command during a `with`, from the line that says that it is listening."""
+class CommandOutput:
+    """The output of a long-running command during a `with`, from the line that has `ready` in it."""
 
-    def __init__(self, node, *words, begins=None):
-        self.node, self.words, self.begins = node, words, begins
+    def __init__(self, node, *words, ready=None):
+        self.node, self.words, self.ready = node, words, ready
 
     def __enter__(self):
         # nsenter does not pass a signal on to its child, so the end of stdin ends the command.
         self.process = self.node.start(
-            "bash", "-c", '"$@" & read; kill $!; wait $!', "told", *self.words,
+            "bash", "-c", '"$@" & read; kill $!; wait $!', "command", *self.words,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        while self.begins and self.begins not in (line := self.process.stdout.readline()):
+        while self.ready and self.ready not in (line := self.process.stdout.readline()):
             assert line, f"{self.words} ended"
         return self
 
@@ -61,13 +61,13 @@ class Told:
         time.sleep(0.3)
         self.lines = self.process.communicate()[0].splitlines()
 
-    def having(self, *words):
+    def lines_with(self, *words):
         return [line for line in self.lines if all(word in line for word in words)]
 
 
-def heard(node, *words, link="uplink"):
+def captured(node, *words, link="uplink"):
     """The packets that tcpdump prints on a link."""
-    return Told(node, "tcpdump", "-l", "-n", "-i", link, *words, begins="listening")
+    return CommandOutput(node, "tcpdump", "-l", "-n", "-i", link, *words, ready="listening")
 
 
 def encapsulated(host):

@@ -55,8 +55,8 @@ class Started:
     def __init__(self, process):
         self.process = process
 
-    def give(self, stdin):
-        """Writes the configuration (bytes, or a value to encode as JSON), and closes stdin."""
+    def write_input(self, stdin):
+        """Writes the configuration to stdin (bytes, or a value to encode as JSON), and closes it."""
         self.process.stdin.write(_bytes(stdin))
         self.process.stdin.close()
         self.process.stdin = None
@@ -77,7 +77,7 @@ class Started:
 
 def end_at_once(started, stdin):
     """Gives started plugins their configuration at the same time, and waits for their ends."""
-    threads = [threading.Thread(target=plugin.give, args=(stdin,)) for plugin in started]
+    threads = [threading.Thread(target=plugin.write_input, args=(stdin,)) for plugin in started]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What strace cannot do: see ptrace(2).
+"""Faults that strace cannot make: see ptrace(2).
 
     ptrace.py NUMBER LOG COMMAND...         kills the child of a plugin at one of its system calls. (strace counts
                                             the calls of each process, and a child's come after as many of its
                                             parent's: it cannot kill the child alone.)
-    ptrace.py trap NUMBER ADDRESS COMMAND   has a plugin go on, after one of its system calls, at an address
+    ptrace.py trap NUMBER ADDRESS COMMAND   lets a plugin continue, after one of its system calls, at an address
 """
 
 import ctypes
@@ -75,10 +75,10 @@ def main(number, log, *command):
 
 
 def trap(number, address, *command):
-    """Runs a command; after its system call of a number, counted from 1, it goes on at the address. Ends with its
-    status, or 128 and its signal."""
+    """Runs a command; after its system call `number`, counted from 1, it continues at the address. Returns its
+    status, or 128 plus its signal."""
     process = _start(command)
-    # The call that starts the program stops three times: begin, SIGTRAP, end.
+    # The call that starts the program stops it three times: at its entry, by SIGTRAP, and at its exit.
     stops = 0
     while stops < 2 * number:
         _ptrace(_SYSCALL, process)

@@ -28,7 +28,7 @@ def accepts(path):
         return one.connect_ex(str(path)) == 0
 
 
-# What podman asks of a whole machine, the tests' machine and container may have no place for.
+# Settings without which podman needs a whole machine: the tests may run in a container.
 PODMAN_WITHOUT_A_MACHINE = """
 [engine]
 runtime = "runc"

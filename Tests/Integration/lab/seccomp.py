@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs a program without one of the kernel's system calls, as a runtime's seccomp filter may have it.
+"""Runs a program for which one of the kernel's system calls fails, as with a runtime's seccomp filter.
 
     seccomp.py NUMBER ERRNO PROGRAM [ARGUMENT ...]
 

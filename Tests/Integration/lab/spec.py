@@ -23,7 +23,7 @@ POINTS = {
     7: "a cniVersion that is not supported, or missing",
     8: "verbs that the version does not have",
     9: "results in every version's form, in and out",
-    10: "CNI_NETNS that is no namespace, or the plugin's own",
+    10: "CNI_NETNS that is not a namespace, or the plugin's own",
     11: "prevResult passed on whole",
     12: "ADD where the interface exists",
     13: "prevResult in CHECK and DEL, and DEL without",

@@ -10,8 +10,8 @@ from lab.isolated_node import NETWORKS, PLUGINS
 
 # The exit status for wrong usage.
 WRONG_USAGE = 2
-# The prefix of messages.
-SPEAKER = "humanz"
+# The program's name, with which its messages begin.
+PROGRAM = "humanz"
 
 
 def command(*words):

@@ -38,7 +38,7 @@ def serve(node, pod, page, port=80):
 
 
 def fetch(node, url, pod=None):
-    """The page at an address; None where nobody answers."""
+    """The page at an address; None if nobody answers."""
     done = node.run("curl", "-sS", "-g", "--max-time", "2", url, pod=pod, check=False)
     return done.stdout if done.returncode == 0 else None
 

@@ -62,7 +62,7 @@ class Uplinked:
 
 def status(network, **keys):
     """The code and the message of STATUS's error; 0 and an empty message for a success."""
-    return network.complaint("STATUS", **keys)
+    return network.error_of("STATUS", **keys)
 
 
 def limits(network):
@@ -72,4 +72,4 @@ def limits(network):
 
 def check(network):
     """As `status`, for a CHECK of the pod."""
-    return network.complaint("CHECK", "pod", prevResult=network.results["pod"])
+    return network.error_of("CHECK", "pod", prevResult=network.results["pod"])

@@ -79,7 +79,7 @@ def test_what_a_failed_add_made_is_taken_back(node, chain):
     node.add_pod("pod")
     for stage in chain.stages[:-1]:
         result = stage.call("ADD", "pod", **({"prevResult": result} if result else {}))
-    ended = chain.stages[-1].end("ADD", "pod", redirect=">/dev/full", prevResult=result)
+    ended = chain.stages[-1].run("ADD", "pod", redirect=">/dev/full", prevResult=result)
     assert ended.status == 1
     assert not node.ip("route", "show", "type", "unreachable", pod="pod")
 
@@ -88,10 +88,10 @@ def test_it_speaks_the_specification(node, chain):
     stage = chain.stages[-1]
     assert "1.1.0" in stage.call("VERSION")["supportedVersions"]
     stage.call("STATUS")
-    stage.collect()
-    assert stage.complaint("ADD", "pod", namespace="/proc/1/ns/net") == (
+    stage.gc()
+    assert stage.error_of("ADD", "pod", namespace="/proc/1/ns/net") == (
         7, "deny needs \"prevResult\" ")
-    assert stage.complaint("STATUS", deny=["10.0.0.1/8"])[0] == 7
-    assert stage.complaint("STATUS", Deny=[]) == (
+    assert stage.error_of("STATUS", deny=["10.0.0.1/8"])[0] == 7
+    assert stage.error_of("STATUS", Deny=[]) == (
         50, 'key "Deny" is unknown: did you mean "deny"? ')
-    assert json.loads(stage.end("ADD").stdout)["code"] == 4
+    assert json.loads(stage.run("ADD").stdout)["code"] == 4

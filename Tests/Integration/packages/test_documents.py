@@ -88,11 +88,11 @@ def install(machine):
 
 
 def give_podman_an_image(machine):
-    machine.does("mkdir -p /etc/containers")
+    machine.checked_shell("mkdir -p /etc/containers")
     machine.path("/etc/containers/containers.conf").write_text(PODMAN_WITHOUT_A_MACHINE)
     machine.path("/etc/containers/storage.conf").write_text(STORAGE_CONF)
     machine.path("/run/tmp/image.tar").write_bytes(shell_image())
-    machine.does("podman load --input /run/tmp/image.tar")
+    machine.checked_shell("podman load --input /run/tmp/image.tar")
 
 
 def shell_image():
@@ -101,14 +101,14 @@ def shell_image():
 
 
 def start_containerd(machine):
-    machine.does("mkdir -p /etc/containerd")
+    machine.checked_shell("mkdir -p /etc/containerd")
     machine.path("/etc/containerd/config.toml").write_text(
         'version = 2\ndisabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt"]\n')
     with open(machine.path("/var/log/containerd.log"), "w") as log:
         machine.start("containerd", stdout=log, stderr=subprocess.STDOUT)
     eventually(lambda: accepts(machine.path("/run/containerd/containerd.sock")), what="containerd")
     machine.path("/run/tmp/image.tar").write_bytes(shell_image())
-    machine.does("ctr image import --snapshotter native /run/tmp/image.tar")
+    machine.checked_shell("ctr image import --snapshotter native /run/tmp/image.tar")
 
 
 def test_podman_by_the_readme_then_uninstalled_by_it():
@@ -118,13 +118,13 @@ def test_podman_by_the_readme_then_uninstalled_by_it():
         give_podman_an_image(node)
         for block in README.story("podman"):
             type_block(node, block)
-        node.does("podman rm --force --time 0 --all")
+        node.checked_shell("podman rm --force --time 0 --all")
         assert node.leases() == set()
         for block in README.story("uninstall"):
             type_block(node, block)
         assert [link["ifname"] for link in node.ip("link")] == ["lo", "eth0"]
         assert node.ip("route", "show", "proto", "72") == []
-        assert "humanz" not in node.does("nft list ruleset; ls /usr/bin /usr/lib/cni /run /etc/logrotate.d")
+        assert "humanz" not in node.checked_shell("nft list ruleset; ls /usr/bin /usr/lib/cni /run /etc/logrotate.d")
 
 
 def test_the_podman_recipe_from_the_rpm_package():
@@ -184,16 +184,16 @@ def test_the_way_from_the_tutorial_and_back():
         install(node)
         file = node.path("/etc/cni/net.d/10-humanz.conf")
         file.write_text(json.dumps(TUTORIAL_FILE))
-        node.does(TUTORIAL.strip().replace("\n", " && "))
+        node.checked_shell(TUTORIAL.strip().replace("\n", " && "))
         files = sorted(path.name for path in file.parent.iterdir())
         assert files[0] == "10-humanz.conf", "the runtime uses the first file"
         for block in MIGRATION.story("tutorial"):
             type_block(node, block)
-            node.does("ip netns exec old ping -c 1 -W 2 100.100.0.1")
+            node.checked_shell("ip netns exec old ping -c 1 -W 2 100.100.0.1")
         assert sorted(path.name for path in file.parent.iterdir()) == files
         assert json.loads(file.read_text()) == TUTORIAL_FILE
         # The route that the tutorial added by hand was left as it is.
-        assert "proto" not in node.does("ip route show 100.100.1.0/24")
+        assert "proto" not in node.checked_shell("ip route show 100.100.1.0/24")
         assert node.leases() == set()
 
 
@@ -202,19 +202,19 @@ def test_the_way_from_bridge_and_host_local_and_back_with_a_pod_that_runs():
         node = found["node1"]
         install(node)
         give_podman_an_image(node)
-        node.does("mkdir -p /etc/containers/containers.conf.d && "
+        node.checked_shell("mkdir -p /etc/containers/containers.conf.d && "
                   "printf '[network]\\nnetwork_backend = \"cni\"\\n' >/etc/containers/containers.conf.d/cni.conf")
-        before = node.does("cat /etc/cni/net.d/87-podman-bridge.conflist")
-        node.does(f"podman run -d --name old --network podman {IMAGE} httpd -f -h /etc")
+        before = node.checked_shell("cat /etc/cni/net.d/87-podman-bridge.conflist")
+        node.checked_shell(f"podman run -d --name old --network podman {IMAGE} httpd -f -h /etc")
         assert node.leases() == {"10.88.0.2"}
         for block in MIGRATION.story("bridge"):
             type_block(node, block)
-            node.does("curl -sS --max-time 5 http://10.88.0.2/hostname")
-        assert node.does("cat /etc/cni/net.d/87-podman-bridge.conflist") == before
-        node.does("podman rm -f -t 0 old")
+            node.checked_shell("curl -sS --max-time 5 http://10.88.0.2/hostname")
+        assert node.checked_shell("cat /etc/cni/net.d/87-podman-bridge.conflist") == before
+        node.checked_shell("podman rm -f -t 0 old")
         assert node.leases() == set()
         assert not [link for link in node.ip("link") if link["ifname"].startswith("veth")]
-        assert "10.88." not in node.does("iptables-save; nft list ruleset")
+        assert "10.88." not in node.checked_shell("iptables-save; nft list ruleset")
 
 
 def test_a_pod_of_before_is_deleted_by_the_new_plugins():
@@ -223,14 +223,14 @@ def test_a_pod_of_before_is_deleted_by_the_new_plugins():
         node = found["node1"]
         install(node)
         run = "humanz run {} /etc/cni/net.d/87-podman-bridge.conflist old"
-        node.does("ip netns add old")
-        node.does(run.format("add"))
+        node.checked_shell("ip netns add old")
+        node.checked_shell(run.format("add"))
         assert node.leases() == {"10.88.0.2"}
         type_block(node, MIGRATION.story("bridge")[0])
-        node.does(run.format("del"))
+        node.checked_shell(run.format("del"))
         assert node.leases() == set()
         assert "humanz-bridge DEL" in node.path("/var/log/humanz_cni.log").read_text()
-        assert "10.88." not in node.does("iptables-save; nft list ruleset")
+        assert "10.88." not in node.checked_shell("iptables-save; nft list ruleset")
         assert not [link for link in node.ip("link") if link["ifname"].startswith("veth")]
 
 
@@ -247,7 +247,7 @@ def test_a_file_is_tried_as_its_manual_says():
     with machines("node1") as found:
         node = found["node1"]
         install(node)
-        node.does("cp /usr/share/doc/humanz/examples/10-humanz.conflist /etc/cni/net.d/")
+        node.checked_shell("cp /usr/share/doc/humanz/examples/10-humanz.conflist /etc/cni/net.d/")
         # The next hops of the example's peers are on this segment.
         for block in CONFLIST.story("try"):
             type_block(node, block)

@@ -67,37 +67,37 @@ def kind(request):
 def machine(kind):
     with Machine("machine", package(kind.pattern)) as machine:
         # The segment of the example's nodes.
-        machine.does("ip link add eth0 type veth peer name far && ip link set far up && ip link set eth0 up"
+        machine.checked_shell("ip link add eth0 type veth peer name far && ip link set far up && ip link set eth0 up"
                      " && ip address add 200.0.0.10/24 dev eth0")
         yield machine
 
 
 def files(machine):
     """All files on disk, without the package database, logs and caches."""
-    found = machine.does(
+    found = machine.checked_shell(
         "find / -xdev -not -type d -not -path '/var/lib/dpkg/*' -not -path '/var/lib/rpm/*' -not -path '/root/*'"
         " -not -path '/var/cache/*' -not -path '/var/log/*'")
     return set(found.splitlines())
 
 
 def configure(machine):
-    machine.does("mkdir -p /etc/cni/net.d && cp /usr/share/doc/humanz/examples/"
+    machine.checked_shell("mkdir -p /etc/cni/net.d && cp /usr/share/doc/humanz/examples/"
                  f"{EXAMPLE} /etc/cni/net.d/")
 
 
 def run(kind, machine, verb, pod):
-    return machine.does(f"humanz run {verb} /etc/cni/net.d/{EXAMPLE} {pod}")
+    return machine.checked_shell(f"humanz run {verb} /etc/cni/net.d/{EXAMPLE} {pod}")
 
 
 def add_pod(kind, machine, pod):
-    machine.does(f"ip netns add {pod}")
+    machine.checked_shell(f"ip netns add {pod}")
     return json.loads(run(kind, machine, "add", pod))["ips"][0]["address"].split("/")[0]
 
 
 def test_the_chain_runs_from_the_package_through_an_upgrade_and_nothing_is_left(kind, machine, tmp_path):
     before = files(machine)
     name = package(kind.pattern).name
-    machine.does(kind.install.format(name))
+    machine.checked_shell(kind.install.format(name))
 
     # The plugins are where the distribution's runtimes look, and `humanz` is in the PATH.
     for program in PROGRAMS:
@@ -105,42 +105,42 @@ def test_the_chain_runs_from_the_package_through_an_upgrade_and_nothing_is_left(
         assert hashlib.sha256(installed.read_bytes()).digest() == hashlib.sha256(
             (OURS / program).read_bytes()).digest()
         assert installed.stat().st_mode & 0o7777 == 0o755
-    assert machine.does("command -v humanz") == "/usr/bin/humanz\n"
+    assert machine.checked_shell("command -v humanz") == "/usr/bin/humanz\n"
     # Runtimes do not load the examples.
     assert not list(machine.path("/etc/cni/net.d").glob("*humanz*"))
     for unit in (ROOT / "systemd").glob("*.service"):
         text = machine.path(f"{kind.units}/{unit.name}").read_text()
         assert "/usr/bin/humanz sync" in text and "/usr/local" not in text
-    assert machine.does("logrotate --debug /etc/logrotate.d/humanz 2>&1").count("error:") == 0
+    assert machine.checked_shell("logrotate --debug /etc/logrotate.d/humanz 2>&1").count("error:") == 0
 
     configure(machine)
     one, two = (add_pod(kind, machine, pod) for pod in ("one", "two"))
-    machine.does(f"ip netns exec one ping -c 1 -W 2 {two}")
+    machine.checked_shell(f"ip netns exec one ping -c 1 -W 2 {two}")
 
     # The pods survive an upgrade, and the new programs delete them.
     newer = kind.newer(package(kind.pattern), tmp_path)
     (machine.path("/root/dist") / newer.name).write_bytes(pathlib.Path(newer).read_bytes())
-    machine.does(kind.upgrade.format(newer.name))
-    machine.does(f"ip netns exec two ping -c 1 -W 2 {one}")
+    machine.checked_shell(kind.upgrade.format(newer.name))
+    machine.checked_shell(f"ip netns exec two ping -c 1 -W 2 {one}")
     run(kind, machine, "check", "one")
     three = add_pod(kind, machine, "three")
-    machine.does(f"ip netns exec three ping -c 1 -W 2 {one}")
+    machine.checked_shell(f"ip netns exec three ping -c 1 -W 2 {one}")
     for pod in ("one", "two", "three"):
         run(kind, machine, "del", pod)
-        machine.does(f"ip netns del {pod}")
+        machine.checked_shell(f"ip netns del {pod}")
     assert machine.leases() == set()
 
-    machine.does(f"rm -f /etc/cni/net.d/{EXAMPLE} && {kind.remove}")
+    machine.checked_shell(f"rm -f /etc/cni/net.d/{EXAMPLE} && {kind.remove}")
     assert files(machine) == before
 
 
 def test_the_manual_and_the_completions_are_where_programs_look(kind, machine):
-    machine.does(kind.install.format(package(kind.pattern).name))
+    machine.checked_shell(kind.install.format(package(kind.pattern).name))
     for page in ("humanz.8", *(f"{program}.8" for program in PROGRAMS), "humanz-conflist.5"):
         name, section = page.rsplit(".", 1)
-        assert machine.does(f"man --warnings {section} {name} 2>&1 >/dev/null") == ""
-        assert "SEE ALSO" in machine.does(f"man {section} {name}")
-    listed = machine.does(kind.listed).splitlines()
+        assert machine.checked_shell(f"man --warnings {section} {name} 2>&1 >/dev/null") == ""
+        assert "SEE ALSO" in machine.checked_shell(f"man {section} {name}")
+    listed = machine.checked_shell(kind.listed).splitlines()
     assert "/usr/share/bash-completion/completions/humanz" in listed
     zsh = {"Deb": "vendor-completions", "RPM": "site-functions"}[kind.__name__]
     assert f"/usr/share/zsh/{zsh}/_humanz" in listed
@@ -148,13 +148,13 @@ def test_the_manual_and_the_completions_are_where_programs_look(kind, machine):
 
 
 def test_the_log_is_rotated_and_the_next_call_writes_a_new_one(kind, machine):
-    machine.does(kind.install.format(package(kind.pattern).name))
+    machine.checked_shell(kind.install.format(package(kind.pattern).name))
     configure(machine)
     add_pod(kind, machine, "one")
     assert machine.path("/var/log/humanz_cni.log").read_text().count(" ADD ") == 3
-    machine.does("logrotate --force /etc/logrotate.d/humanz")
+    machine.checked_shell("logrotate --force /etc/logrotate.d/humanz")
     run(kind, machine, "del", "one")
-    assert machine.does("zcat -f /var/log/humanz_cni.log.1*").count(" ADD ") == 3
+    assert machine.checked_shell("zcat -f /var/log/humanz_cni.log.1*").count(" ADD ") == 3
     log = machine.path("/var/log/humanz_cni.log")
     assert log.read_text().count(" DEL ") == 3
     assert log.stat().st_mode & 0o7777 == 0o600

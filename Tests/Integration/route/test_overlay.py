@@ -10,7 +10,7 @@ import pytest
 from lab.attachment import Refused, reaches
 from lab.cluster import NETWORKS, by_families
 from lab.isolated_node import Node
-from lab.overlay import ID, PORT, Routed, Told, chain, encapsulated, heard
+from lab.overlay import ID, PORT, CommandOutput, Routed, captured, chain, encapsulated
 from lab.system_calls import traced
 from lab.tool import Tool
 from lab.traffic import source_of_datagram
@@ -42,13 +42,13 @@ def test_packets_on_a_segment_are_plain_and_those_across_the_router_are_not(fami
         cluster.add_pods()
         first, second, third = cluster
         for own, near, far in zip(*(member.addresses() for member in cluster)):
-            with heard(first.node) as seen:
+            with captured(first.node) as seen:
                 assert reaches(first.node, first.pod, near, wait=3)
                 assert reaches(first.node, first.pod, far, wait=3)
-            assert seen.having(f"{own} > {near}: ICMP")
-            assert not seen.having(near, "VXLAN")
-            assert seen.having(f".{PORT}: VXLAN-GPE", f"vni {ID}", f"{own} > {far}: ICMP")
-            assert all("VXLAN" in line for line in seen.having(f"{own} > {far}"))
+            assert seen.lines_with(f"{own} > {near}: ICMP")
+            assert not seen.lines_with(near, "VXLAN")
+            assert seen.lines_with(f".{PORT}: VXLAN-GPE", f"vni {ID}", f"{own} > {far}: ICMP")
+            assert all("VXLAN" in line for line in seen.lines_with(f"{own} > {far}"))
 
 
 @by_families
@@ -57,9 +57,9 @@ def test_with_always_packets_on_a_segment_are_encapsulated_too(families):
         cluster.add_pods()
         first, second, _ = cluster
         assert cluster.all_reach_all()
-        with heard(first.node) as seen:
+        with captured(first.node) as seen:
             assert first.reaches(second)
-        assert seen.having("VXLAN-GPE", "vni 9") and not seen.having("vni 72")
+        assert seen.lines_with("VXLAN-GPE", "vni 9") and not seen.lines_with("vni 72")
 
 
 @pytest.mark.parametrize("pods, underlay", [
@@ -83,15 +83,15 @@ def test_a_peer_that_moves_between_segments_gets_its_other_route_in_one_step(ver
         away = host.network(host.peer(2, far), overlay="off-link")
         home = host.network(host.peer(2), overlay="off-link")
         host.add(away)
-        with Told(node, "ip", "monitor", "route") as told:
+        with CommandOutput(node, "ip", "monitor", "route") as changes:
             time.sleep(0.3)
             for network, is_plain in ((home, True), (away, False), (home, True)):
                 host.add(network)
                 [route] = host.routes(host.subnet(2))
                 assert (route["dev"] == "uplink") == is_plain
                 assert check(network) == limits(network) == (0, "")
-        assert len(told.having(host.subnet(2))) == 3
-        assert not told.having("Deleted", host.subnet(2))
+        assert len(changes.lines_with(host.subnet(2))) == 3
+        assert not changes.lines_with("Deleted", host.subnet(2))
 
 
 FAR = {"4": "198.18.0.{}", "6": "fd00:98::{}"}
@@ -197,16 +197,16 @@ def test_the_overlay_goes_with_the_last_network_that_needs_it(remote):
     one, two = (remote.remote(2, name=name) for name in ("one", "two"))
     for network in (one, two):
         remote.add(network)
-    one.collect("pod")
-    one.collect()
+    one.gc("pod")
+    one.gc()
     assert "humanz-vx" in remote.node.run("ip", "link").stdout
     assert "overlay-two" in remote.node.run("nft", "list", "ruleset").stdout
     assert "overlay-one" not in remote.node.run("nft", "list", "ruleset").stdout
     assert check(two) == (0, "")
-    two.collect()
+    two.gc()
     assert "humanz-vx" not in remote.node.run("ip", "link").stdout
     assert remote.node.run("nft", "list", "ruleset").stdout == ""
-    two.collect()
+    two.gc()
 
 
 def test_a_link_of_that_name_that_is_none_of_ours_stays(remote):
@@ -216,7 +216,7 @@ def test_a_link_of_that_name_that_is_none_of_ours_stays(remote):
     remote.add(network)
     assert remote.ours() == {remote.subnet(3): remote.via(3)}
     assert "humanz-vx" in remote.node.path("/run/tmp/log").read_text()
-    network.collect()
+    network.gc()
     assert remote.node.ip("link", "show", "type", "bridge")
 
 

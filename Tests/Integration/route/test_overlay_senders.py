@@ -22,7 +22,7 @@ while True:
     print(server.recvfrom(100)[0].decode(), flush=True)
 """
 
-_THROW = """
+_SEND = """
 import socket, sys
 target, port, payload = sys.argv[1], int(sys.argv[2]), bytes.fromhex(sys.argv[3])
 family = socket.AF_INET6 if ":" in target else socket.AF_INET
@@ -76,37 +76,37 @@ def test_only_a_peers_own_pods_are_heard_through_the_overlay(version, masquerade
         assert catcher.stdout.readline() == "ready\n"
         node1, node2 = first.uplink(version), second.uplink(version)
 
-        def throw(machine, payload, pod=None, to=node1):
-            machine.run(PYTHON, "-c", _THROW, to, PORT, payload.hex(), pod=pod)
+        def send(machine, payload, pod=None, to=node1):
+            machine.run(PYTHON, "-c", _SEND, to, PORT, payload.hex(), pod=pod)
         # A pod's packet to a node arrives, with ipMasq from the node's address.
         assert reaches(third.node, third.pod, node1, wait=3)
         neighbour = str(ipaddress.ip_address(pod3) + 7)
         router, peer = cluster.router, third.node
-        throw(router, vxlan(datagram(pod3, pod1, "a stranger as a peer's pod")))
-        throw(router, vxlan(datagram(gateway(0, version), pod1, "a stranger as itself")))
-        throw(router, vxlan(datagram(pod1, pod1, "a stranger as the pod itself")))
-        throw(peer, vxlan(datagram(pod3, pod1, "another id"), id=ID + 1))
-        throw(peer, vxlan(datagram(pod3, pod1, "id 0"), id=0))
-        throw(peer, vxlan(datagram(pod2, pod1, "another peer's pod")))
-        throw(peer, vxlan(datagram(pod1, pod1, "the pod itself")))
-        throw(peer, vxlan(datagram(node1, pod1, "this node")))
-        throw(peer, vxlan(datagram(node2, pod1, "another peer")))
+        send(router, vxlan(datagram(pod3, pod1, "a stranger as a peer's pod")))
+        send(router, vxlan(datagram(gateway(0, version), pod1, "a stranger as itself")))
+        send(router, vxlan(datagram(pod1, pod1, "a stranger as the pod itself")))
+        send(peer, vxlan(datagram(pod3, pod1, "another id"), id=ID + 1))
+        send(peer, vxlan(datagram(pod3, pod1, "id 0"), id=0))
+        send(peer, vxlan(datagram(pod2, pod1, "another peer's pod")))
+        send(peer, vxlan(datagram(pod1, pod1, "the pod itself")))
+        send(peer, vxlan(datagram(node1, pod1, "this node")))
+        send(peer, vxlan(datagram(node2, pod1, "another peer")))
         world = {"4": "198.51.100.1", "6": "fd00:97::1"}[version]
-        throw(peer, vxlan(datagram(world, pod1, "somebody in the world")))
-        throw(peer, vxlan(datagram(pod3, pod1, "another kind"), kind={"4": 2, "6": 1}[version]))
-        throw(peer, vxlan(datagram(pod3, pod1, "no GPE"), flags=0x08))
-        throw(peer, b"short")
-        throw(peer, vxlan(datagram(pod3, pod1, "cut short"))[:24])
-        throw(router, vxlan(datagram(pod3, pod1, "a stranger, in fragments" + "." * 3000)))
+        send(peer, vxlan(datagram(world, pod1, "somebody in the world")))
+        send(peer, vxlan(datagram(pod3, pod1, "another kind"), kind={"4": 2, "6": 1}[version]))
+        send(peer, vxlan(datagram(pod3, pod1, "no GPE"), flags=0x08))
+        send(peer, b"short")
+        send(peer, vxlan(datagram(pod3, pod1, "cut short"))[:24])
+        send(router, vxlan(datagram(pod3, pod1, "a stranger, in fragments" + "." * 3000)))
         for sender in (third, first):
             forged = vxlan(datagram(neighbour, pod1, "a pod as its neighbour"))
-            throw(sender.node, forged, pod=sender.pod)
-            throw(sender.node, forged, pod=sender.pod, to=str(ipaddress.ip_address(pod1) - 1))
+            send(sender.node, forged, pod=sender.pod)
+            send(sender.node, forged, pod=sender.pod, to=str(ipaddress.ip_address(pod1) - 1))
         # The accepted packets come last: nothing sent before is still on its way.
-        throw(peer, vxlan(datagram(third.uplink(version), pod1, "the peer itself")))
-        throw(peer, vxlan(datagram(pod3, pod1, "the peer's pod")))
-        heard = [catcher.stdout.readline().strip()]
-        while heard[-1] != "the peer's pod":
-            heard.append(catcher.stdout.readline().strip())
-        assert heard == ["the peer itself", "the peer's pod"]
+        send(peer, vxlan(datagram(third.uplink(version), pod1, "the peer itself")))
+        send(peer, vxlan(datagram(pod3, pod1, "the peer's pod")))
+        received = [catcher.stdout.readline().strip()]
+        while received[-1] != "the peer's pod":
+            received.append(catcher.stdout.readline().strip())
+        assert received == ["the peer itself", "the peer's pod"]
         catcher.stdout.close()

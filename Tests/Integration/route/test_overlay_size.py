@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from lab.cluster import gateway, subnet
-from lab.overlay import PORT, Routed, chain, heard
+from lab.overlay import PORT, Routed, captured, chain
 from lab.traffic import PYTHON
 
 _SERVE = """
@@ -41,7 +41,7 @@ class Downloaded:
         for member in cluster:
             member.node.run("ethtool", "-K", "uplink", "tso", "off", "gso", "off", "gro", "off",
                             check=False)
-        with heard(cluster.router, "-v", "udp", "port", str(PORT), link="lan1") as seen:
+        with captured(cluster.router, "-v", "udp", "port", str(PORT), link="lan1") as seen:
             self.count = int(client.node.run(
                 PYTHON, "-c", _FETCH, server.addresses()[0], pod=client.pod).stdout)
             assert self.count == 10 << 20

@@ -62,9 +62,9 @@ def test_del_and_gc_do_without_a_key_that_add_refuses(host, keys):
     network.delete("pod", **keys)
     assert not is_remembered()
     network.delete("pod", **keys)
-    network.collect("pod", **keys)
+    network.gc("pod", **keys)
     assert "humanz net" in host.node.run("iptables-nft", "-S", "FORWARD").stdout
-    network.collect(**keys)
+    network.gc(**keys)
     assert "humanz net" not in host.node.run("iptables-nft", "-S", "FORWARD").stdout
 
 
@@ -100,7 +100,7 @@ def test_a_mistyped_key_is_refused_and_takes_no_route_away(host, typo, meant):
         assert f'"{typo}"' in text and f'"{meant}"' in text
     assert host.ours() == before
     network.call("DEL", "pod", prevResult=host.prev_result)
-    network.collect()
+    network.gc()
 
 
 @pytest.mark.parametrize("key, path", [("vai", "peers[0].vai"), ("Subnet", "peers[0].Subnet")])

@@ -10,10 +10,10 @@ from lab.traffic import source_of_datagram
 def complaint(member):
     """CHECK's message. STATUS must succeed: otherwise runtimes make no pod, and no ADD repairs the node."""
     route = member.chain.stages[-1]
-    code, said = route.complaint("CHECK", member.pod, prevResult=route.results[member.pod])
+    code, said = route.error_of("CHECK", member.pod, prevResult=route.results[member.pod])
     assert code in (0, 102)
     for keys in ({}, {"statusLimited": True}):
-        assert route.complaint("STATUS", **keys) == (0, "")
+        assert route.error_of("STATUS", **keys) == (0, "")
     return said
 
 

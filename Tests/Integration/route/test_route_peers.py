@@ -99,7 +99,7 @@ def test_somebody_elses_route_to_a_peer_survives_everything_and_is_named(host, m
     host.add(network)
     host.add(host.network(host.peer(3)))
     network.delete("pod")
-    network.collect()
+    network.gc()
     assert before in host.routes(host.subnet(2))
 
 

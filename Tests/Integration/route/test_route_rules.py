@@ -37,9 +37,9 @@ def test_a_network_is_let_through_once_and_no_longer_when_its_last_pod_has_gone(
     assert len(rules) == 2, rules
     assert all(NETWORKS[host.version] in rule for rule in rules)
     assert check(network) == status(network) == (0, "")
-    network.collect("pod")
+    network.gc("pod")
     assert host.node.run(*listing).stdout != before
-    network.collect()
+    network.gc()
     assert host.node.run(*listing).stdout == before
 
 
@@ -61,7 +61,7 @@ def test_other_peoples_rules_stay_when_ours_go(host):
     before = host.node.run(*listing).stdout
     network = host.network()
     host.add(network)
-    network.collect()
+    network.gc()
     assert host.node.run(*listing).stdout == before
 
 
@@ -102,7 +102,7 @@ def test_a_masquerade_that_was_taken_away_is_named_and_healed(host):
     assert code == 102 and "masquerade" in text
     host.add(network)
     assert check(network) == (0, "")
-    network.collect()
+    network.gc()
     assert "masquerade" not in host.node.run("nft", "list", "ruleset").stdout
 
 
@@ -242,7 +242,7 @@ def test_another_networks_rule_does_not_serve_this_one(host):
     networks = [host.network(name=name) for name in ("one", "two")]
     for network in networks:
         host.add(network)
-    networks[0].collect()
+    networks[0].gc()
     rules = host.node.run(*listing).stdout
     assert "humanz one" not in rules and rules.count("humanz two") == 2
     assert check(networks[1]) == (0, "")

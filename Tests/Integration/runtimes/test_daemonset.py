@@ -14,9 +14,9 @@ import time
 import pytest
 
 from lab.api_server import KUBECONFIG, PORT, APIServer
-from lab.cluster import told
+from lab.cluster import node_object
 from lab.commands import Document
-from lab.daemonset import DaemonSetPod, KubeletsContainerd, PLACES, Ping, build_image, manifest
+from lab.daemonset import PLACES, DaemonSetPod, KubeletsContainerd, Ping, build_image, manifest
 from lab.isolated_node import OURS, PLUGINS, ROOT, THEIRS, Node, Segment
 from lab.kubernetes import changed
 from lab.waiting import eventually
@@ -128,7 +128,7 @@ def cluster(folder):
 
 
 def test_node_changes_server_outage_and_upgrade_lose_no_ping(tmp_path, record_property):
-    members = [told(number, ["4"]) for number in (1, 2, 3)]
+    members = [node_object(number, ["4"]) for number in (1, 2, 3)]
     with cluster(tmp_path) as (machine, pods, tls):
         one, two = pods
         with APIServer(machine, *members[:2], tls=tls) as server:

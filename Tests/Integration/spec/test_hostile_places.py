@@ -24,7 +24,7 @@ IN_TIME = ["timeout", "5"]
 STATION = "/run/humanz/ipam/net"
 
 
-def plant(path, kind):
+def put(path, kind):
     """Puts something in the place of a file."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     match kind:
@@ -54,16 +54,16 @@ FILES = ["attachments/.new", "attachments/.lease", "attachments/.pools", "last_r
 def test_what_is_in_the_place_of_a_file_of_the_store_is_replaced_or_named(node, name, kind):
     network = Leases(node, subnet="10.1.0.0/24")
     precious = node.run("cat", "/etc/passwd").stdout
-    plant(node.path(f"{STATION}/{name}"), kind)
-    ended = network.end("ADD", "pod", namespace="/run/netns/x", under=IN_TIME)
+    put(node.path(f"{STATION}/{name}"), kind)
+    ended = network.run("ADD", "pod", namespace="/run/netns/x", under=IN_TIME)
     if ended.status:
         # The path, and what to do about it.
         ended.refused(5, f"{STATION}/{name}", "move it away")
         assert network.held() == {}
-        network.end("DEL", "pod", namespace="/run/netns/x", under=IN_TIME).succeeded()
+        network.run("DEL", "pod", namespace="/run/netns/x", under=IN_TIME).succeeded()
         there = node.path(f"{STATION}/{name}")
         shutil.rmtree(there) if there.is_dir() and not there.is_symlink() else there.unlink()
-        network.end("ADD", "pod", namespace="/run/netns/x").succeeded()
+        network.run("ADD", "pod", namespace="/run/netns/x").succeeded()
     else:
         assert kind not in ("folder", "full folder")
     assert checked(network.directory) == {"10.1.0.2": "pod eth0"}
@@ -73,9 +73,9 @@ def test_what_is_in_the_place_of_a_file_of_the_store_is_replaced_or_named(node, 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_in_the_place_of_the_attachments_folder_is_named(node, kind):
     network = Leases(node, subnet="10.1.0.0/24")
-    plant(node.path(f"{STATION}/attachments"), kind)
+    put(node.path(f"{STATION}/attachments"), kind)
     for verb in ("ADD", "DEL"):
-        ended = network.end(verb, "pod", namespace="/run/netns/x", under=IN_TIME)
+        ended = network.run(verb, "pod", namespace="/run/netns/x", under=IN_TIME)
         if "folder" in kind:
             ended.succeeded()
         else:
@@ -85,12 +85,12 @@ def test_what_is_in_the_place_of_the_attachments_folder_is_named(node, kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_address_whose_file_is_none_is_not_given(node, kind):
     network = Leases(node, subnet="10.1.0.0/24")
-    plant(node.path(f"{STATION}/10.1.0.2"), kind)
-    ended = network.end("ADD", "pod", namespace="/run/netns/x", under=IN_TIME).succeeded()
+    put(node.path(f"{STATION}/10.1.0.2"), kind)
+    ended = network.run("ADD", "pod", namespace="/run/netns/x", under=IN_TIME).succeeded()
     address, = [ip["address"] for ip in ended.json["ips"]]
     # A FIFO without a writer reads as an empty file, which is no lease.
     assert address == ("10.1.0.2/24" if kind == "fifo" else "10.1.0.3/24")
-    network.end("DEL", "pod", namespace="/run/netns/x", under=IN_TIME).succeeded()
+    network.run("DEL", "pod", namespace="/run/netns/x", under=IN_TIME).succeeded()
 
 
 # The node's lock
@@ -99,14 +99,14 @@ def test_an_address_whose_file_is_none_is_not_given(node, kind):
 def test_the_nodes_lock_is_never_waited_for_and_never_followed(node, kind):
     network = Network(node, isGateway=True, ipam={"type": "humanz-ipam", "subnet": "10.1.0.0/24"})
     node.add_pod("pod")
-    plant(node.path("/run/humanz/node.lock"), kind)
-    ended = network.end("ADD", "pod", under=IN_TIME)
+    put(node.path("/run/humanz/node.lock"), kind)
+    ended = network.run("ADD", "pod", under=IN_TIME)
     if kind not in ("fifo", "device"):
         ended.refused(5, "/run/humanz/node.lock")
         assert node.leases() == set() and [link["ifname"] for link in node.ip("link", pod="pod")] == ["lo"]
     else:
         ended.succeeded()
-    network.end("DEL", "pod", under=IN_TIME).succeeded()
+    network.run("DEL", "pod", under=IN_TIME).succeeded()
 
 
 # The folder of configurations
@@ -114,7 +114,7 @@ def test_the_nodes_lock_is_never_waited_for_and_never_followed(node, kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_command_waits_for_what_is_in_the_folder_of_configurations(node, kind):
     tool = Tool(node)
-    plant(node.path("/run/cni/net.d/10-planted.conflist"), kind)
+    put(node.path("/run/cni/net.d/10-planted.conflist"), kind)
     for words in ([], ["ports"], ["leases"], ["routes"], ["lint"], ["metrics"]):
         done = node.run("timeout", "5", "/run/cni/bin/humanz", *words, check=False,
                         env={"CNI_CONF_DIR": "/run/cni/net.d"})
@@ -136,9 +136,9 @@ def test_a_name_or_a_container_id_is_never_a_path(node, plugin, verb):
     for name in OUTSIDE:
         network = Network(node, plugin, name=name, subnet="10.1.0.0/24", network="10.0.0.0/8",
                           ipam={"type": "humanz-ipam", "subnet": "10.1.0.0/24"})
-        network.end(verb, "pod").refused(7, '"name"')
+        network.run(verb, "pod").refused(7, '"name"')
         network.configuration["name"] = "net"
-        network.end(verb, "pod", environment={"CNI_CONTAINERID": name}).refused(4, "CNI_CONTAINERID")
+        network.run(verb, "pod", environment={"CNI_CONTAINERID": name}).refused(4, "CNI_CONTAINERID")
     assert not node.path("/run/humanz").exists() or [*node.path("/run/humanz").rglob("*")] == []
 
 
@@ -163,19 +163,19 @@ def test_relative_and_empty_entries_of_cni_path_lead_to_no_program(node):
     node.add_pod("pod")
     for path in ("", ".", ":", "::", "evil", "../tmp/evil", "./"):
         environment = {"CNI_PATH": path}
-        network.end("ADD", "pod", under=in_folder, environment=environment).refused(103, "absolute", path)
+        network.run("ADD", "pod", under=in_folder, environment=environment).refused(103, "absolute", path)
         environment = {"CNI_PATH": f"{path}:/run/cni/bin"}
-        network.end("ADD", "pod", under=in_folder, environment=environment).succeeded()
-        network.end("DEL", "pod", under=in_folder, environment=environment).succeeded()
+        network.run("ADD", "pod", under=in_folder, environment=environment).succeeded()
+        network.run("DEL", "pod", under=in_folder, environment=environment).succeeded()
     assert not node.path("/run/tmp/was-run").exists()
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_delegate_that_is_no_program_is_not_run(node, kind):
-    plant(node.path("/run/tmp/path/host-local"), kind)
+    put(node.path("/run/tmp/path/host-local"), kind)
     network = Network(node, ipam={"type": "host-local", "subnet": "10.1.0.0/24"})
     node.add_pod("pod")
-    network.end("ADD", "pod", under=IN_TIME, environment={"CNI_PATH": "/run/tmp/path"}).refused(
+    network.run("ADD", "pod", under=IN_TIME, environment={"CNI_PATH": "/run/tmp/path"}).refused(
         103, "host-local")
 
 
@@ -191,9 +191,9 @@ def test_a_store_of_another_user_is_used_without_following_its_links(node):
         path.chmod(0o777)
     for name in ("attachments/.new", "attachments/.lease", "attachments/.pools", "attachments/pod:eth0"):
         (folder / name).symlink_to("/run/precious")
-    network.give("pod")
+    network.lease("pod")
     assert node.path("/run/precious").read_text() == "precious"
-    network.take_back("pod")
+    network.release("pod")
     assert network.held() == {}
 
 
@@ -229,7 +229,7 @@ def test_what_is_swapped_while_a_call_runs_leads_it_nowhere_else(node, place):
     thread = threading.Thread(target=swap)
     thread.start()
     try:
-        answers = [network.end(verb, f"pod{n % 7}", namespace="/run/netns/x", under=IN_TIME)
+        answers = [network.run(verb, f"pod{n % 7}", namespace="/run/netns/x", under=IN_TIME)
                    for n in range(60) for verb in ("ADD", "DEL")]
     finally:
         is_over.set()

@@ -44,7 +44,7 @@ def test_the_largest_input_is_read_in_time(node, kind, record_property):
 
     def call(stdin):
         plugin = network.start("STATUS")
-        plugin.give(stdin)
+        plugin.write_input(stdin)
         return plugin.end(timeout=20)
 
     seconds = processor_seconds(lambda: call(text).succeeded())
@@ -69,6 +69,6 @@ def test_as_many_ranges_as_fit_take_no_time(node, form, record_property):
     ranges = [{"subnet": f"10.{number >> 8 & 255}.{number & 255}.0/28"} for number in range(20_000)]
     leases = Leases(node, version="1.1.0", logFile="",
                     ranges=[ranges] if form == "one set" else [[one] for one in ranges])
-    seconds = processor_seconds(lambda: leases.end("STATUS").succeeded())
+    seconds = processor_seconds(lambda: leases.run("STATUS").succeeded())
     record_property("seconds of the processor", f"{seconds:.2f}")
     assert seconds < patience(1)

@@ -45,7 +45,7 @@ def test_an_add_without_its_rights_says_which_and_leaves_nothing(node, way, numb
     for stage in chain.stages[:number]:
         result = stage.add("pod", **({"prevResult": result} if result else {}))
     before = node.traces()
-    ended = chain.stages[number].end(
+    ended = chain.stages[number].run(
         "ADD", "pod", under=WAYS[way], **({"prevResult": result} if result else {}))
     error = ended.error
     said = f"{error['msg']} {error.get('details', '')}"
@@ -80,9 +80,9 @@ def test_on_a_read_only_file_system_the_path_is_named(node):
     network = Network(node, isGateway=True, ipam={"type": "humanz-ipam", "subnet": "10.77.0.0/24"})
     before = node.traces()
     node.run("mount", "-o", "remount,ro", "/run")
-    network.end("ADD", "pod").refused(5, "/run/humanz", "Read-only file system")
-    network.end("STATUS", version="1.1.0")
-    network.end("DEL", "pod").succeeded()
+    network.run("ADD", "pod").refused(5, "/run/humanz", "Read-only file system")
+    network.run("STATUS", version="1.1.0")
+    network.run("DEL", "pod").succeeded()
     node.run("mount", "-o", "remount,rw", "/run")
     assert node.traces() == before
 
@@ -96,7 +96,7 @@ def test_on_a_full_file_system_the_path_is_named_and_what_is_there_can_be_delete
     for number in range(6):
         node.add_pod(f"pod{number}")
         before = node.traces()
-        ended = network.end("ADD", f"pod{number}")
+        ended = network.run("ADD", f"pod{number}")
         if ended.status:
             ended.refused(5, "/run/humanz", "No space left")
             assert node.traces()["links"] == before["links"]

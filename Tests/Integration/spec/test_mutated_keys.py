@@ -144,7 +144,7 @@ class Stage:
         self.server.stdout.close()
 
 
-def judged(ended, what):
+def succeeded(ended, what):
     """Whether a call succeeded; it did, or said what is wrong by one error."""
     assert ended["status"] in (0, 1), f"{what}: {ended}"
     assert ended["seconds"] < patience(2), f"{what}: {ended['seconds']} s"
@@ -160,13 +160,13 @@ def tried(stage, what, stdin, others, **variables):
     """ADD, and where it succeeds DEL: then all is as before. Gives whether it succeeded."""
     added = stage.call("ADD", stdin, **variables)
     for verb in others:
-        judged(stage.call(verb, stdin, **variables), f"{verb} {what}")
-    if not judged(added, f"ADD {what}"):
+        succeeded(stage.call(verb, stdin, **variables), f"{verb} {what}")
+    if not succeeded(added, f"ADD {what}"):
         assert stage.kept(added["state"]) == stage.before, f"ADD {what}: {added}"
-        judged(stage.call("DEL", stdin, **variables), f"DEL {what}")
+        succeeded(stage.call("DEL", stdin, **variables), f"DEL {what}")
         return False
     deleted = stage.call("DEL", stdin, **variables)
-    assert judged(deleted, f"DEL {what}"), f"DEL {what}: {deleted}"
+    assert succeeded(deleted, f"DEL {what}"), f"DEL {what}: {deleted}"
     state = stage.without_bridges(deleted["state"])
     assert stage.kept(state) == stage.before, f"DEL {what}: {deleted}"
     return True
@@ -203,7 +203,7 @@ def test_every_key_with_a_mib_takes_less_than_a_second(stage, record_property):
             for verb in ("ADD", "DEL"):
                 ended = stage.call(verb, stdin)
                 longest = max(longest, ended["processor"])
-                judged(ended, f"{verb} {path} = {value[:20]}")
+                succeeded(ended, f"{verb} {path} = {value[:20]}")
                 # Of the processor: others may use it too.
                 assert ended["processor"] < patience(1), f"{verb} {path} = {value[:20]}: {ended['processor']} s"
             assert stage.settled() == stage.before, path
@@ -214,7 +214,7 @@ def test_more_than_16_mib_is_refused_at_once(stage):
     for value in (b'"' + b"x" * (16 << 20) + b'"', b"[" * (16 << 20)):
         for verb in ("ADD", "DEL", "CHECK", "GC", "STATUS"):
             ended = stage.call(verb, stage.text("args", value))
-            assert not judged(ended, verb) and "16777216" in ended["stdout"], ended
+            assert not succeeded(ended, verb) and "16777216" in ended["stdout"], ended
         assert stage.settled() == stage.before
 
 
@@ -226,11 +226,11 @@ def test_every_variable_with_values_that_nobody_expects(stage):
             value = os.fsdecode(value.encode("latin-1"))
             what = f"{name}={value[:100]!r}"
             if name == "CNI_COMMAND":
-                judged(stage.call("ADD", stdin, **{name: value}) if value else {"status": 0, "seconds": 0}, what)
+                succeeded(stage.call("ADD", stdin, **{name: value}) if value else {"status": 0, "seconds": 0}, what)
                 assert stage.settled() == stage.before, what
             elif name in ("CNI_CONTAINERID", "CNI_IFNAME") and stage.way in ("ipam", "route"):
                 # Another pod than the one that was prepared.
-                judged(stage.call("ADD", stdin, **{name: value}), what)
-                judged(stage.call("DEL", stdin, **{name: value}), what)
+                succeeded(stage.call("ADD", stdin, **{name: value}), what)
+                succeeded(stage.call("DEL", stdin, **{name: value}), what)
             else:
                 tried(stage, what, stdin, [], **{name: value})

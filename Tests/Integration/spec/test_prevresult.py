@@ -136,7 +136,7 @@ def results(draw, version, has_pair):
     return Members(draw(st.permutations([*top, *draw(UNKNOWN)])))
 
 
-def same_beginning(before, after, place=""):
+def assert_kept(before, after, place=""):
     """Everything in `before` is also in `after`; the lists that we append to begin with it."""
     for name, value in before:
         found = after.get(name)
@@ -147,7 +147,7 @@ def same_beginning(before, after, place=""):
             for index, entry in enumerate(value):
                 assert found[index] == entry, f"{here}[{index}]"
         elif place == "" and name in ("ip4", "ip6"):
-            same_beginning(value, found, here)
+            assert_kept(value, found, here)
         else:
             assert found == value, here
     kept = [name for name in after.names() if name in before.names()]
@@ -164,7 +164,7 @@ def test_whatever_was_in_the_previous_result_is_in_the_result(shared_node, plugi
     @settings(max_examples=20, deadline=None, database=None, derandomize=True,
               phases=[Phase.generate], suppress_health_check=list(HealthCheck))
     @given(results(version, has_pair=plugin != ROUTE))
-    def comes_out(previous):
+    def passes_through(previous):
         if own is not None:
             previous = with_own(previous, own, version)
         configuration = parse(json.dumps(subject.configuration))
@@ -173,7 +173,7 @@ def test_whatever_was_in_the_previous_result_is_in_the_result(shared_node, plugi
                           write(configuration).encode()).succeeded()
         result = parse(done.stdout.decode())
         try:
-            same_beginning(previous, result)
+            assert_kept(previous, result)
             if at_least(version, "0.3.0"):
                 count = len(result["interfaces"])
                 for ip in result["ips"]:
@@ -189,7 +189,7 @@ def test_whatever_was_in_the_previous_result_is_in_the_result(shared_node, plugi
             if plugin == ROUTE:
                 flush_routes(subject)
     try:
-        comes_out()
+        passes_through()
     finally:
         subject.remove()
 

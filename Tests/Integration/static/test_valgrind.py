@@ -46,5 +46,5 @@ def test_a_delegate_has_no_memory_error(node):
     network = Network(node, version="1.1.0", isDefaultGateway=True, ipam={
         "type": "humanz-ipam", "ranges": [[{"subnet": "10.77.0.0/24"}], [{"subnet": "fd77::/64"}]]})
     network.add("pod", under=VALGRIND)
-    network.collect(under=VALGRIND)
+    network.gc(under=VALGRIND)
     assert len(logs(node)) >= 4 and node.leases() == set()

@@ -4,7 +4,7 @@
 import json
 import time
 
-from lab.cluster import CLUSTER_FILE, subnets, told, uplinks
+from lab.cluster import CLUSTER_FILE, node_object, subnets, uplinks
 from lab.tool import Tool, command
 from lab.waiting import eventually
 
@@ -17,7 +17,7 @@ def sync(node, input, *words, check=True):
 
 def member(number, families=("4",), **options):
     """A node of the cluster, as a Kubernetes object."""
-    return told(number, families, **options)
+    return node_object(number, families, **options)
 
 
 def peers(*numbers, families=("4",)):
@@ -63,7 +63,7 @@ HARM = [
 HARM_IDS = ["link flap", "route deleted", "all deleted", "another next hop", "address flap"]
 
 
-def healed_after(node, harm, right):
+def seconds_to_repair(node, harm, right):
     """The seconds until the routes are right again after a change."""
     node.run("sh", "-c", harm)
     start = time.monotonic()

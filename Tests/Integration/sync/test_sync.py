@@ -14,10 +14,10 @@ import pytest
 from lab.cluster import CLUSTER_FILE, by_families, subnets, uplinks
 from lab.kubernetes import bookmark, changed, event, expired, listed, node_list, watched
 from lab.kubernetes import node as kubernetes_node
-from lab.tool import SPEAKER, WRONG_USAGE, Tool
+from lab.tool import PROGRAM, WRONG_USAGE, Tool
 from lab.waiting import eventually, patience
 from sync.expected import (
-    HARM, HARM_IDS, SYNC, cluster_file, content, expected, healed_after, inode, member, routes, sync)
+    HARM, HARM_IDS, SYNC, cluster_file, content, expected, inode, member, routes, seconds_to_repair, sync)
 
 V4, BOTH = ["4"], ["4", "6"]
 WITHOUT_SUBNET = "{} no podCIDR: was the cluster made with --pod-network-cidr?"
@@ -104,14 +104,14 @@ def test_a_node_without_pod_subnet_yet_has_its_peers(node1):
     done = sync(node1, listed(kubernetes_node("node1", [], ["192.168.0.1"]), member(2)), check=False)
     assert done.returncode == 1
     assert cluster_file(node1) == {**content(2), "subnets": []}
-    assert done.stderr == f"{SPEAKER}: {WITHOUT_SUBNET.format('node node1 has')}\n"
+    assert done.stderr == f"{PROGRAM}: {WITHOUT_SUBNET.format('node node1 has')}\n"
 
 
 def test_a_cluster_that_gives_no_subnets_is_one_sentence(node1):
     poor = [kubernetes_node(f"node{n}", [], [f"192.168.0.{n}"]) for n in (1, 2, 3)]
     done = sync(node1, listed(*poor), check=False)
     assert done.returncode == 1
-    assert done.stderr == f"{SPEAKER}: {WITHOUT_SUBNET.format('node node1 and 2 more nodes have')}\n"
+    assert done.stderr == f"{PROGRAM}: {WITHOUT_SUBNET.format('node node1 and 2 more nodes have')}\n"
 
 
 # MARK: - A second sync
@@ -227,7 +227,7 @@ def test_bad_input_changes_nothing_and_is_one_error(node1, input):
     before = inode(node1)
     done = sync(node1, input, check=False)
     assert done.returncode == 1 and not done.stdout
-    assert done.stderr.startswith(f"{SPEAKER}: stdin: ") and len(done.stderr.splitlines()) <= 2
+    assert done.stderr.startswith(f"{PROGRAM}: stdin: ") and len(done.stderr.splitlines()) <= 2
     assert (inode(node1), routes(node1)) == (before, expected(2, 3))
 
 
@@ -298,7 +298,7 @@ def test_each_event_is_applied_as_it_arrives(node1, families, start):
         eventually(lambda: routes(node1) == expected(4, families=families) | dict(
             zip(subnets(3, families), uplinks(33, families))))
         status, said = watch.end()
-    assert status == 1 and said == f"{SPEAKER}: stdin: the stream of nodes has ended\n"
+    assert status == 1 and said == f"{PROGRAM}: stdin: the stream of nodes has ended\n"
     assert [peer["name"] for peer in cluster_file(node1)["peers"]] == ["node3", "node4"] * len(families)
 
 
@@ -342,7 +342,7 @@ def test_what_others_did_to_the_routes_is_healed_within_a_second(node1, words):
         eventually(lambda: routes(node1) == expected(2, 3))
         before = inode(node1)
         for _ in range(3):
-            assert healed_after(node1, words, expected(2, 3)) < patience(1)
+            assert seconds_to_repair(node1, words, expected(2, 3)) < patience(1)
         assert inode(node1) == before and watch.process.poll() is None
 
 

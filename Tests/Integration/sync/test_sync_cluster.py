@@ -4,7 +4,7 @@
 import pytest
 
 from lab.attachment import Network, Refused
-from lab.cluster import CLUSTER_FILE, Cluster, by_families, from_kubernetes, subnets, told
+from lab.cluster import CLUSTER_FILE, Cluster, by_families, from_kubernetes, node_object, subnets
 
 
 def stage(member, **keys):
@@ -16,7 +16,7 @@ def stage(member, **keys):
 def complaint(member):
     """CHECK's message; empty if all is well. STATUS must succeed if an ADD can repair the node."""
     stage(member).call("STATUS")
-    code, words = stage(member).complaint(
+    code, words = stage(member).error_of(
         "CHECK", member.pod, prevResult=member.chain.results[member.pod])
     assert code in (0, 102), words
     return words
@@ -24,7 +24,7 @@ def complaint(member):
 
 @by_families
 def test_one_file_serves_every_node_and_who_leaves_is_forgotten(families):
-    everyone = [told(number, families) for number in (1, 2, 3)]
+    everyone = [node_object(number, families) for number in (1, 2, 3)]
     with Cluster(families, from_kubernetes) as cluster:
         for member in cluster:
             member.sync(*everyone)
@@ -62,14 +62,14 @@ def test_one_file_serves_every_node_and_who_leaves_is_forgotten(families):
 
 @by_families
 def test_add_and_sync_want_the_same_routes(families):
-    everyone = [told(number, families) for number in (1, 2, 3)]
+    everyone = [node_object(number, families) for number in (1, 2, 3)]
     with Cluster(families, from_kubernetes, count=1) as (first,):
         first.sync(*everyone)
         before = first.routes()
         first.add_pod()
         assert first.routes() == before
         # The ADD has made the rest of the network unreachable; now node 2 leaves and node 4 joins.
-        fourth = told(4, families)
+        fourth = node_object(4, families)
         first.sync(everyone[0], everyone[2], fourth)
         after = first.routes()
         assert set(after) == {*subnets(3, families), *subnets(4, families)}
@@ -85,14 +85,14 @@ def test_before_the_first_sync_an_add_is_to_be_tried_again():
             first.add_pod()
         assert CLUSTER_FILE in refused.value.error["msg"] and refused.value.error["code"] == 11
         first.chain.delete(first.pod)
-        first.sync(told(1, families), told(2, families))
+        first.sync(node_object(1, families), node_object(2, families))
         first.add_pod()
         assert first.routes() == {"10.244.2.0/24": "192.168.0.2"}
 
 
 def test_drift_is_named_by_check_and_healed_by_the_next_sync():
     families = ["4"]
-    everyone = [told(number, families) for number in (1, 2, 3)]
+    everyone = [node_object(number, families) for number in (1, 2, 3)]
     with Cluster(families, from_kubernetes, count=1) as (first,):
         first.sync(*everyone)
         first.add_pod()
@@ -110,18 +110,18 @@ def test_drift_is_named_by_check_and_healed_by_the_next_sync():
 def test_an_add_that_has_read_the_old_file_does_not_undo_a_sync():
     families = ["4"]
     with Cluster(families, from_kubernetes, count=1) as (first,):
-        first.sync(told(1, families), told(2, families))
+        first.sync(node_object(1, families), node_object(2, families))
         first.add_pod()
         # Each message to the kernel is delayed: the sync runs after the ADD reads the file, before its routes.
         slow = stage(first).start("ADD", first.pod, under=[
             "strace", "-o", "/run/tmp/trace", "-e", "trace=openat,sendto",
             "-e", "inject=sendto:delay_enter=200000"])
         result = {**first.chain.results[first.pod], "routes": []}
-        slow.give({**stage(first).configuration, "prevResult": result})
+        slow.write_input({**stage(first).configuration, "prevResult": result})
         trace = first.node.path("/run/tmp/trace")
         while not (trace.exists() and CLUSTER_FILE in trace.read_text()):
             assert slow.is_running()
-        first.sync(told(1, families), told(4, families))
+        first.sync(node_object(1, families), node_object(4, families))
         slow.end().succeeded()
         assert first.routes() == {"10.244.4.0/24": "192.168.0.4"}
 
@@ -135,7 +135,7 @@ def test_a_node_that_was_synced_is_ready_for_its_first_pod(program):
         with pytest.raises(Refused) as refused:
             stage(first, ipMasq=True).call("STATUS")
         assert refused.value.error["code"] == 50
-        first.sync(told(1, families), told(2, families))
+        first.sync(node_object(1, families), node_object(2, families))
         # The first ADD makes the firewall and masquerade rules, so STATUS must not wait for them.
         stage(first, ipMasq=True).call("STATUS")
         first.add_pod()

@@ -13,7 +13,7 @@ import pytest
 from lab.isolated_node import NETWORKS, ROOT
 from lab.tool import Tool, command
 from lab.waiting import eventually, patience
-from sync.expected import HARM, HARM_IDS, expected, healed_after, routes
+from sync.expected import HARM, HARM_IDS, expected, routes, seconds_to_repair
 from sync.test_sync_service import SAID, child, said
 
 CONFLIST = f"{NETWORKS}/10-humanz.conflist"
@@ -57,7 +57,7 @@ def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path):
 
 @pytest.mark.parametrize("words", HARM, ids=HARM_IDS)
 def test_what_others_did_to_the_routes_is_healed_within_a_second(keeper, words, record_property):
-    times = [healed_after(keeper, words, RIGHT) for _ in range(3)]
+    times = [seconds_to_repair(keeper, words, RIGHT) for _ in range(3)]
     record_property("healed after", ", ".join(f"{time:.2f} s" for time in times))
     assert max(times) < patience(1)
     assert said(keeper) == "" and keeper.keeper.poll() is None

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from lab.kubernetes import listed
-from lab.tool import SPEAKER
+from lab.tool import PROGRAM
 from sync.expected import SYNC, cluster_file, inode, member, sync
 
 ORIGINALS = [
@@ -49,7 +49,7 @@ def test_damaged_lists_are_applied_whole_or_not_at_all(node1, seed):
         text = damaged(chance.choice(ORIGINALS), chance)
         done = subprocess.run(node1.entered(*SYNC), input=text, capture_output=True, timeout=30)
         assert done.returncode in (0, 1), text
-        refused = done.stderr.startswith(f"{SPEAKER}: stdin: ".encode())
+        refused = done.stderr.startswith(f"{PROGRAM}: stdin: ".encode())
         # The status is also 1 if the input is applied but a node is left out.
         assert done.returncode == (1 if done.stderr else 0), done
         if refused:

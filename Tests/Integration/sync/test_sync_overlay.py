@@ -22,7 +22,7 @@ def chain(member):
     return Conflist(member.node, *plugins, **shipped.keys)
 
 
-def told(number, families, segment):
+def node_object(number, families, segment):
     return kubernetes_node(f"node{number}", subnets(number, families),
                            uplinks(number, families, segment))
 
@@ -73,7 +73,7 @@ class Echoes:
 def test_a_node_that_moves_to_the_other_segment_answers_again_within_a_second(
         families, record_property):
     with Cluster(families, chain, count=3, behind=(3,)) as cluster, contextlib.ExitStack() as stack:
-        everyone = [told(number, families, int(number == 3)) for number in (1, 2, 3)]
+        everyone = [node_object(number, families, int(number == 3)) for number in (1, 2, 3)]
         watches = []
         for member in cluster:
             add_way_out(member)
@@ -111,7 +111,7 @@ def test_a_node_that_finds_itself_on_another_segment_needs_no_word_of_the_cluste
     families = ["4"]
     with Cluster(families, chain, count=3, behind=(3,)) as cluster:
         third = cluster.members[2]
-        everyone = [told(number, families, int(number == 3)) for number in (1, 2, 3)]
+        everyone = [node_object(number, families, int(number == 3)) for number in (1, 2, 3)]
         add_way_out(third)
         with Watch(third.node, third.name) as watch:
             watch.tell(listed(*everyone))
@@ -126,9 +126,9 @@ def test_a_peer_that_left_loses_its_route_through_the_overlay():
     families = ["4"]
     with Cluster(families, chain, count=1) as (first,):
         add_way_out(first)
-        first.sync(told(1, families, 0), told(2, families, 1), told(3, families, 1))
+        first.sync(node_object(1, families, 0), node_object(2, families, 1), node_object(3, families, 1))
         assert set(ways(first).values()) == {"vxlan"} and len(ways(first)) == 2
-        first.sync(told(1, families, 0), told(3, families, 1))
+        first.sync(node_object(1, families, 0), node_object(3, families, 1))
         assert ways(first) == {"10.244.3.0/24": "vxlan"}
         rules = first.node.run("nft", "list", "ruleset").stdout
         assert "10.244.3.0/24" in rules and "10.244.2.0/24" not in rules

@@ -14,10 +14,10 @@ from lab.api_server import KUBECONFIG, APIServer
 from lab.cluster import CLUSTER_FILE, by_families
 from lab.isolated_node import PLUGINS, ROOT
 from lab.kubernetes import changed, listed
-from lab.tool import SPEAKER, command, command_line
+from lab.tool import PROGRAM, command, command_line
 from lab.waiting import eventually, patience
 from sync.expected import (
-    HARM, cluster_file, content, expected, healed_after, inode, member, routes, sync)
+    HARM, cluster_file, content, expected, inode, member, routes, seconds_to_repair, sync)
 
 UNIT = "humanz-sync.service"
 SAID = "/run/tmp/said"
@@ -107,7 +107,7 @@ def test_what_kubectl_watches_is_followed(node1, words):
         server.tell("ADDED", member(3))
         eventually(lambda: routes(node1) == expected(2, 3))
         server.close_watches()
-        assert end(node1, process) == (1, f"{SPEAKER}: stdin: the stream of nodes has ended\n")
+        assert end(node1, process) == (1, f"{PROGRAM}: stdin: the stream of nodes has ended\n")
 
 
 def test_the_service_follows_the_cluster(installed, node1):
@@ -154,7 +154,7 @@ def test_without_the_server_the_routes_stay_and_are_repaired_and_with_it_the_ser
         before = inode(node1)
     eventually(lambda: "is started again in" in said(node1))
     for words in HARM:
-        assert healed_after(node1, words, expected(2, 3)) < patience(1)
+        assert seconds_to_repair(node1, words, expected(2, 3)) < patience(1)
     assert inode(node1) == before and process.poll() is None
     with APIServer(node1, *(member(n) for n in (1, 2, 4))):
         eventually(lambda: routes(node1) == expected(2, 4), seconds=60)
@@ -202,7 +202,7 @@ def test_once_it_lists_with_its_own_kubectl(node1):
         assert (cluster_file(node1), routes(node1)) == (content(2), expected(2))
     done = node1.run(*words, check=False)
     assert done.returncode == 1
-    assert done.stderr.endswith(f"{SPEAKER}: kubectl listed no nodes: it ended with status 1\n")
+    assert done.stderr.endswith(f"{PROGRAM}: kubectl listed no nodes: it ended with status 1\n")
     assert (cluster_file(node1), routes(node1)) == (content(2), expected(2))
 
 
@@ -277,4 +277,4 @@ def test_a_sync_that_hangs_is_told_by_its_heartbeat(node1):
 
 def test_a_heartbeat_without_a_sync_to_watch_is_wrong_usage(node1):
     done = node1.run(*command("sync", "--node", "node1", "--heartbeat", HEARTBEAT), check=False)
-    assert (done.returncode, done.stderr.splitlines()[0]) == (2, f"{SPEAKER}: --heartbeat needs --watch")
+    assert (done.returncode, done.stderr.splitlines()[0]) == (2, f"{PROGRAM}: --heartbeat needs --watch")

@@ -97,12 +97,12 @@ def offered(request, tmp_path):
     return offered
 
 
-def helped(*words):
+def help_text(*words):
     return subprocess.run([OURS / "humanz", *words, "--help"], capture_output=True, text=True,
                           check=True).stdout
 
 
-COMMANDS = re.findall(r"^  ([a-z]+)  ", helped(), re.MULTILINE)
+COMMANDS = re.findall(r"^  ([a-z]+)  ", help_text(), re.MULTILINE)
 
 
 def test_the_commands_are_those_of_the_help(offered):
@@ -113,7 +113,7 @@ def test_the_commands_are_those_of_the_help(offered):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_options_are_those_of_the_help(offered, command):
-    options = set(re.findall(r"^  (?:-h, )?(--[a-z-]+)", helped(command), re.MULTILINE))
+    options = set(re.findall(r"^  (?:-h, )?(--[a-z-]+)", help_text(command), re.MULTILINE))
     assert set(offered(f"humanz {command} --")) == options
 
 

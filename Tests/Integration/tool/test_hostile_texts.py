@@ -103,10 +103,10 @@ def test_what_nodes_say_of_themselves_is_no_more_than_text(node, change, form):
 
 def test_the_log_can_be_read_on_a_terminal(node):
     network = Network(node, logFile=LOG, mtu=HOSTILE)
-    network.end("STATUS", version="1.1.0", bridge=HOSTILE)
-    network.end("ADD", "pod", environment={"CNI_NETNS": f"/run/{HOSTILE}"}, mtu=1400)
+    network.run("STATUS", version="1.1.0", bridge=HOSTILE)
+    network.run("ADD", "pod", environment={"CNI_NETNS": f"/run/{HOSTILE}"}, mtu=1400)
     network.configuration |= {"cniVersion": "1.1.0"}
-    network.end("STATUS")
+    network.run("STATUS")
     text = node.path(LOG).read_text()
     assert "red" in text and re.search("error=[37] ", text)
     assert not CONTROLS.search(text.replace("\n", "")), repr(text)

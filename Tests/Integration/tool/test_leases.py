@@ -20,7 +20,7 @@ def test_leases_prints_a_line_for_each_lease_and_one_for_each_pool(network):
     network.configuration["ipam"] = {
         "type": "humanz-ipam", "ranges": [[{"subnet": "10.1.0.0/28"}], [{"subnet": "fd00::/64"}]]}
     for pod in ["one", "two"]:
-        network.give(pod)
+        network.lease(pod)
     forget_boot(network, "two")
     lines = Tool(network.node).leases("net", "--wide").splitlines()
     assert lines[0].split() == ["NETWORK", "ADDRESS", "CONTAINER", "INTERFACE", "SINCE", "STATE"]
@@ -38,7 +38,7 @@ def test_leases_prints_a_line_for_each_lease_and_one_for_each_pool(network):
 
 
 def test_leases_as_json(network):
-    network.give("one", environment={"CNI_ARGS": "K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web-0"})
+    network.lease("one", environment={"CNI_ARGS": "K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web-0"})
     (network.directory / "10.1.0.9").write_text("not an ID")
     answer = Tool(network.node).leases(as_json=True)
     first, second = answer["leases"]
@@ -53,7 +53,7 @@ def test_the_table_has_short_ids_and_pod_names_and_fits_the_terminal(network):
     container = "0123456789abcdef" * 4
     pod = "K8S_POD_NAMESPACE=kube-system;K8S_POD_NAME=coredns-5d78c9869d-x2x4k"
     network.node.add_pod("pod")
-    network.give(container, namespace="/run/netns/pod", environment={"CNI_ARGS": pod})
+    network.lease(container, namespace="/run/netns/pod", environment={"CNI_ARGS": pod})
     short = Tool(network.node).leases().splitlines()
     assert " 0123456789ab " in short[1] and " kube-system/coredns-5d78c9869d-x2x4k " in short[1]
     assert max(map(len, short)) <= 120
@@ -64,7 +64,7 @@ def test_leases_of_all_networks_and_of_none(node):
     tool = Tool(node)
     assert tool.leases(as_json=True) == {"leases": [], "pools": []}
     for name in ["b", "a"]:
-        Leases(node, name, subnet="10.1.0.0/24").give("pod")
+        Leases(node, name, subnet="10.1.0.0/24").lease("pod")
     answer = tool.leases(as_json=True)
     assert [lease["network"] for lease in answer["leases"]] == ["a", "b"]
     failed = tool.call("leases", "c", check=False)
@@ -72,7 +72,7 @@ def test_leases_of_all_networks_and_of_none(node):
 
 
 def test_leases_changes_nothing_and_takes_no_lock(network):
-    network.give("pod")
+    network.lease("pod")
     node = network.node
     store = node.path(STORE)
     # A store of host-local without attachment files and with an empty lease; folders that are not stores.
@@ -97,7 +97,7 @@ def test_leases_of_a_store_that_cannot_be_written(network):
     node.path("/run/disk").mkdir()
     node.run("mount", "-t", "tmpfs", "tmpfs", "/run/disk")
     network.keys["dataDir"] = "/run/disk"
-    network.give("pod")
+    network.lease("pod")
     (network.directory / "lock").unlink()
     node.run("mount", "-o", "remount,ro", "/run/disk")
     assert "10.1.0.2" in Tool(node).leases("net", store="/run/disk")
@@ -105,7 +105,7 @@ def test_leases_of_a_store_that_cannot_be_written(network):
 
 def test_leases_of_a_store_elsewhere(network):
     network.keys["dataDir"] = "/run/elsewhere"
-    network.give("pod")
+    network.lease("pod")
     node = network.node
     assert "10.1.0.2" in Tool(node).leases("net", store="/run/elsewhere")
     # With a conflist that names the store, the tool finds it.
@@ -121,7 +121,7 @@ def test_leases_of_a_store_elsewhere(network):
 def test_release_frees_an_address_whoever_holds_it(network):
     network.configuration["ipam"] = {
         "type": "humanz-ipam", "ranges": [[{"subnet": "10.1.0.0/28"}], [{"subnet": "fd00::/64"}]]}
-    network.give("pod")
+    network.lease("pod")
     (network.directory / "10.1.0.9").write_text("foreign")
     tool = Tool(network.node)
     said = tool.release("net", "10.1.0.2")
