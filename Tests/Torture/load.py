@@ -209,9 +209,7 @@ class Load:
         return f"{address}: {self.place.ip('neigh', 'show', 'to', address)}"
 
     def leases(self):
-        stores = [*self.place.path("/run/humanz/ipam").glob("*"), *_STORE.glob("*")]
-        return {file.name for store in stores for file in store.iterdir()
-                if file.name[0].isdigit() or file.name.startswith("fd")}
+        return self.place.leases(["/run/humanz/ipam", _STORE])
 
     @staticmethod
     def _ports_in_rules(state):

@@ -4,7 +4,7 @@
 The process runs inside a node of lab.isolated_node, so that what it starts needs no entering.
 """
 
-import ctypes
+import contextlib
 import json
 import os
 import pathlib
@@ -13,14 +13,15 @@ import subprocess
 import time
 import uuid
 
+from lab import namespaces
 from lab.isolated_node import Node
 from lab.waiting import eventually
 from Torture.kernel_state import kernel_state
 
 _SCRATCH = ("/attachments/.lease", "/attachments/.new")
 
-_LIBC = ctypes.CDLL(None, use_errno=True)
-_NEW_NETWORK, _BIND, _DETACH = 0x40000000, 4096, 2
+# MS_BIND of mount(2), MNT_DETACH of umount(2).
+_BIND, _DETACH = 4096, 2
 
 STATE = pathlib.Path("/run/humanz")
 NAMESPACES = pathlib.Path("/run/netns")
@@ -38,12 +39,6 @@ address add 2001:db8:2::10/64 dev uplink nodad
 address add {PEER}/24 dev far
 route add default via {ROUTER}
 """
-
-
-def _checked(result):
-    if result < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
 
 
 class Place(Node):
@@ -74,7 +69,7 @@ class Place(Node):
         shutil.rmtree(STATE, ignore_errors=True)
         for log in pathlib.Path("/var/log").glob("humanz*"):
             log.unlink()
-        _checked(_LIBC.unshare(_NEW_NETWORK))
+        namespaces.enter_new()
         subprocess.run(["ip", "-batch", "-"], input=_UPLINK, text=True, check=True)
 
     def reboot(self):
@@ -87,13 +82,8 @@ class Place(Node):
     def add_pod(self, name):
         path = NAMESPACES / name
         path.touch()
-        own = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            _checked(_LIBC.unshare(_NEW_NETWORK))
-            _checked(_LIBC.mount(b"/proc/thread-self/ns/net", str(path).encode(), None, _BIND, None))
-        finally:
-            _checked(_LIBC.setns(own, _NEW_NETWORK))
-            os.close(own)
+        with namespaces.inside():
+            namespaces.call("mount", b"/proc/thread-self/ns/net", str(path).encode(), None, _BIND, None)
         return str(path)
 
     def has_pod(self, name):
@@ -104,19 +94,13 @@ class Place(Node):
 
     def remove_pod(self, name):
         path = NAMESPACES / name
-        _LIBC.umount2(str(path).encode(), _DETACH)
+        with contextlib.suppress(OSError):
+            namespaces.call("umount2", str(path).encode(), _DETACH)
         path.unlink(missing_ok=True)
 
     def _pod_state(self, pod):
-        own = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        other = os.open(NAMESPACES / pod, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            _checked(_LIBC.setns(other, _NEW_NETWORK))
+        with namespaces.inside(NAMESPACES / pod):
             return kernel_state(has_nftables=False)
-        finally:
-            _checked(_LIBC.setns(own, _NEW_NETWORK))
-            os.close(own)
-            os.close(other)
 
     # What there is
 

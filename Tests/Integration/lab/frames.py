@@ -5,14 +5,12 @@ The test's process opens the sockets in the namespaces itself: starting a proces
 a second on an emulated machine.
 """
 
-import contextlib
-import ctypes
-import os
 import select
 import socket
 import struct
 import time
 
+from lab import namespaces
 from lab.waiting import patience
 
 ETHERTYPE = b"\x88\xb5"
@@ -20,26 +18,11 @@ EVERYONE = "ff:ff:ff:ff:ff:ff"
 
 # Constants of Linux that Python's socket module lacks.
 _ETH_P_ALL, _SOL_PACKET, _PACKET_AUXDATA, _TP_STATUS_VLAN_VALID = 3, 263, 8, 0x10
-_CLONE_NEWNET = 0x40000000
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
-@contextlib.contextmanager
 def _inside(node, pod):
-    """Moves this thread into the network namespace of a pod, or of the node."""
-    namespace = node.path(f"/run/netns/{pod}") if pod else f"/proc/{node.pid}/ns/net"
-    with open("/proc/thread-self/ns/net", "rb") as own, open(namespace, "rb") as other:
-        _set_namespace(other)
-        try:
-            yield
-        finally:
-            _set_namespace(own)
-
-
-def _set_namespace(file):
-    if _libc.setns(file.fileno(), _CLONE_NEWNET):
-        raise OSError(ctypes.get_errno(), f"setns: {os.strerror(ctypes.get_errno())}")
+    """Runs a block in the network namespace of a pod, or of the node."""
+    return namespaces.inside(node.path(f"/run/netns/{pod}") if pod else f"/proc/{node.pid}/ns/net")
 
 
 def send_frame(node, pod, to=EVERYONE, source="", vlan=None):

@@ -117,10 +117,9 @@ class Node:
         answer = self.run("ip", "-json", *words, pod=pod).stdout
         return json.loads(answer) if answer.strip() else []
 
-    def leases(self):
-        """The leased addresses of every network in both stores."""
-        stores = [*self.path("/run/humanz/ipam").glob("*"),
-                  *self.path("/var/lib/cni/networks").glob("*")]
+    def leases(self, folders=("/run/humanz/ipam", "/var/lib/cni/networks")):
+        """The leased addresses of every network in these folders, by default those of both suites."""
+        stores = [store for folder in folders for store in self.path(folder).glob("*")]
         return {entry.name for store in stores for entry in store.iterdir()
                 if entry.name[0].isdigit() or entry.name.startswith("fd")}
 
