@@ -34,8 +34,8 @@ import Testing
   }
 
   private func peers(_ cluster: SyncCluster) throws -> [ClusterFile.Peer] {
-    var complaints: [String] = []
-    return try #require(cluster.file(&complaints)).peers
+    var problems: [String] = []
+    return try #require(cluster.file(&problems)).peers
   }
 
   private var own: String { node("own", ["10.244.0.0/24"], ["192.168.0.1"]) }
@@ -65,8 +65,8 @@ import Testing
   }
 
   @Test func `without this node there is no file`() throws {
-    var complaints: [String] = []
-    #expect(try cluster(other).file(&complaints) == nil)
+    var problems: [String] = []
+    #expect(try cluster(other).file(&problems) == nil)
   }
 
   @Test func `what changes nothing is told apart`() throws {
@@ -99,10 +99,10 @@ import Testing
         peer("a", "10.244.1.0/24", "192.168.0.4"), peer("b", "10.244.2.0/24", "192.168.0.2"),
         peer("a", "fd00:1::/64", "fd01::4"),
       ])
-    var complaints: [String] = []
+    var problems: [String] = []
     let remembered = try cluster(remembered: file)
     #expect(
-      remembered.file(&complaints)
+      remembered.file(&problems)
         == ClusterFile(
           node: "own", subnets: file.subnets, peers: file.peers.sorted { $0.subnet < $1.subnet }))
     // A new node has the subnet of one that left unnoticed.

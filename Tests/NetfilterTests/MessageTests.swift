@@ -126,7 +126,7 @@ import Testing
       let message = try #require(first)
       for (text, isAmong) in [("10.0.0.2", true), ("10.0.0.3", false)] {
         let addresses = [address("192.0.2.1").bytes, address(text).bytes]
-        #expect(TrackedConnection.sources(of: message, areAmong: addresses) == isAmong)
+        #expect(TrackedConnection.hasSource(message, among: addresses) == isAmong)
       }
       return try #require(TrackedConnection(message))
     }

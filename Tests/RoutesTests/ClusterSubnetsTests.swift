@@ -18,15 +18,15 @@ import Testing
       via: [address(subnet.family == .v4 ? "192.168.0.2" : "fd00:192::2")])
   }
 
-  private func usable(_ peers: ClusterFile.Peer...) -> (names: [String], complaints: [String]) {
-    var complaints: [String] = []
-    return (subnets.usable(peers, &complaints).map { $0.name }, complaints)
+  private func usable(_ peers: ClusterFile.Peer...) -> (names: [String], problems: [String]) {
+    var problems: [String] = []
+    return (subnets.usable(peers, &problems).map { $0.name }, problems)
   }
 
   @Test func `peers come in the order of their subnets`() {
     let found = usable(
       peer("c", "fd00:244:1::/64"), peer("b", "10.244.2.0/24"), peer("a", "10.244.1.0/24"))
-    #expect(found.names == ["a", "b", "c"] && found.complaints == [])
+    #expect(found.names == ["a", "b", "c"] && found.problems == [])
   }
 
   @Test(arguments: [
@@ -37,7 +37,7 @@ import Testing
   func `a subnet that is this node's, a node's address's or reserved is left out`(subnet: String) {
     let found = usable(peer("bad", subnet), peer("good", "10.244.1.0/24"))
     #expect(found.names == ["good"])
-    #expect(found.complaints.count == 1 && found.complaints[0].contains("bad has the pod subnet"))
+    #expect(found.problems.count == 1 && found.problems[0].contains("bad has the pod subnet"))
   }
 
   @Test func `of subnets that overlap the one with the usual length goes first`() {
@@ -47,7 +47,7 @@ import Testing
       peer("other", "10.244.7.0/25"), peer("again", "10.244.1.0/24"))
     #expect(found.names == ["usual", "other"])
     #expect(
-      found.complaints.sorted() == [
+      found.problems.sorted() == [
         "again has the pod subnet 10.244.1.0/24 that usual has already",
         "half has the pod subnet 10.244.1.128/25, which overlaps with 10.244.1.0/24 of usual",
         "wide has the pod subnet 10.244.0.0/14 of this node",

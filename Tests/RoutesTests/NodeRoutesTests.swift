@@ -77,7 +77,7 @@ import Testing
       #expect(
         try states(list, node) == own + ["installed 10.244.1.0/24", "installed fd00:244:1::/64"])
       #expect(try states(list, all: false, node) == [])
-      #expect(try routes(list, node).complaints(on: node) == [])
+      #expect(try routes(list, node).problems(on: node) == [])
       let made = shell("ip route show proto 72; ip -6 route show proto 72")
       #expect(made.contains("10.244.1.0/24 via 192.0.2.2 dev uplink"))
       #expect(made.contains("nexthop via fd01::2 dev uplink weight 1"))
@@ -121,8 +121,8 @@ import Testing
         try states(list, node).filter { $0.hasSuffix("10.244.1.0/24") } == [
           "\(state) 10.244.1.0/24"
         ])
-      let complaints = try routes(list, node).repair(on: node)
-      #expect(complaints.isEmpty == becomesRight, "\(complaints)")
+      let problems = try routes(list, node).repair(on: node)
+      #expect(problems.isEmpty == becomesRight, "\(problems)")
       let left = try states(list, all: false, node)
       #expect(left.isEmpty == becomesRight)
       if !becomesRight { #expect(shell("ip route show 10.244.1.0/24").contains("192.0.2.9")) }
@@ -159,9 +159,9 @@ import Testing
         #"{"subnet":"10.244.3.0/24","via":["192.0.2.3","198.51.100.3"]}"#, two[0],
         #"{"subnet":"10.244.4.0/24","via":"192.0.2.4","dev":"uplink"}"#,
       ])
-      let complaints = try routes(list, node).repair(on: node)
+      let problems = try routes(list, node).repair(on: node)
       #expect(
-        complaints == [
+        problems == [
           "peer b (10.244.1.0/24): the next hop 198.51.100.2 is not on-link",
           "peer (10.244.1.0/24) has the subnet of peer b (10.244.1.0/24)",
           "peer (10.244.2.0/24): there is no link gone",
@@ -175,7 +175,7 @@ import Testing
           """)
       // STATUS does not report what the next ADD repairs.
       #expect(
-        try routes(list, node).problems(includingRepairable: false, on: node) == complaints)
+        try routes(list, node).problems(includingRepairable: false, on: node) == problems)
     }
   }
 

@@ -65,8 +65,8 @@ func fuzzConflist(_ input: [UInt8]) throws(Violation) {
     if [plugin, section].contains(where: { $0?.has("clusterFile") == true }) { return }
     if plugin.has("subnetFile") { return }
   }
-  var complaints: [String] = []
-  let network = ConfiguredNetwork(list, file: "input", &complaints)
+  var problems: [String] = []
+  let network = ConfiguredNetwork(list, file: "input", &problems)
   if let pools = network.pools { try check(pools, []) }
   var conversion = Conversion(list)
   guard (try? conversion.convert()) != nil else { return }
@@ -124,9 +124,9 @@ func fuzzCluster(_ input: [UInt8]) throws(Violation) {
     for refusal in list.refused { use(refusal.reason) }
   }
   let addresses = file.peers.flatMap { $0.via }
-  var complaints: [String] = []
+  var problems: [String] = []
   let usable = ClusterSubnets(own: file.subnets, addresses: addresses)
-    .usable(file.peers, &complaints)
+    .usable(file.peers, &problems)
   for (one, next) in zip(usable, usable.dropFirst()) {
     try require(
       one.subnet < next.subnet && !one.subnet.overlaps(next.subnet),
@@ -137,7 +137,7 @@ func fuzzCluster(_ input: [UInt8]) throws(Violation) {
       !file.subnets.contains { $0.overlaps(peer.subnet) }, "\(peer.subnet) is this node's own")
   }
   // What the file remembers is where `sync` begins.
-  use(SyncCluster(ownName: file.node ?? "own", remembered: file).file(&complaints))
+  use(SyncCluster(ownName: file.node ?? "own", remembered: file).file(&problems))
 }
 
 /// A file that is written must be one that is read.
@@ -162,8 +162,8 @@ func fuzzNodes(_ input: [UInt8]) throws(Violation) {
   var cluster = SyncCluster(ownName: "node1", remembered: nil)
   for piece in whole.pieces {
     use(try? cluster.take(piece))
-    var complaints: [String] = []
-    if let file = cluster.file(&complaints) { try check(file) }
+    var problems: [String] = []
+    if let file = cluster.file(&problems) { try check(file) }
   }
 }
 

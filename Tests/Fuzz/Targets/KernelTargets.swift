@@ -163,7 +163,7 @@ private func readRule(_ message: Message) throws(Violation) {
 /// Tracked connections.
 private func readConnection(_ message: Message) throws(Violation) {
   let addresses: [[UInt8]] = [[10, 1, 0, 2], [0xfd] + [UInt8](repeating: 0, count: 14) + [2]]
-  use(TrackedConnection.sources(of: message, areAmong: addresses))
+  use(TrackedConnection.hasSource(message, among: addresses))
   guard let connection = TrackedConnection(message) else { return }
   let request = Request.deleteConnection(connection)
   let written = answer(request, as: newConnection, TrackedConnection.init)

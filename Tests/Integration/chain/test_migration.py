@@ -7,7 +7,7 @@
 import pytest
 
 from lab.attachment import comes_to_reach, reaches
-from lab.cluster import Cluster, from_kubernetes, subnet, node_object, uplink
+from lab.cluster import Cluster, from_kubernetes, node_object, subnet, uplink
 from lab.conflist import Conflist
 
 

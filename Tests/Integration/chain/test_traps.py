@@ -196,11 +196,17 @@ def test_an_instruction_that_traps_is_answered(node, part):
     network.add("stays")
     node.add_pod("pod")
     before = state(node)
-    calls = len([line for line in traced(network, "ADD", "pod") if "(" in line])
+    calls = [line for line in traced(network, "ADD", "pod") if "(" in line]
     network.call("DEL", "pod")
+    # The C library blocks all signals while it starts the delegate: no code of ours runs there.
+    masks = [(number, line) for number, line in enumerate(calls, 1) if line.startswith("rt_sigprocmask(")]
+    number = len(calls) * part // 6
+    for (blocked, line), (unblocked, _) in zip(masks, masks[1:]):
+        if "SIG_BLOCK, ~[]" in line and blocked <= number < unblocked:
+            number = unblocked
     address = trap_instruction(OURS / "humanz-bridge")
     ended = network.run("ADD", "pod", under=[
-        sys.executable, ptrace.__file__, "trap", str(calls * part // 6), hex(address)])
+        sys.executable, ptrace.__file__, "trap", str(number), hex(address)])
     assert ended.status == 1 and ended.error["code"] == CODE, str(ended)
     assert "Illegal instruction" in ended.error["msg"]
     assert state(node) == before

@@ -16,7 +16,7 @@ import pytest
 from lab.api_server import KUBECONFIG, PORT, APIServer
 from lab.cluster import node_object
 from lab.commands import Document
-from lab.daemonset import DaemonSetPod, KubeletsContainerd, PLACES, Ping, build_image, manifest
+from lab.daemonset import PLACES, DaemonSetPod, KubeletsContainerd, Ping, build_image, manifest
 from lab.isolated_node import OURS, PLUGINS, ROOT, THEIRS, Node, Segment
 from lab.kubernetes import changed
 from lab.waiting import eventually

@@ -4,7 +4,7 @@
 import json
 import time
 
-from lab.cluster import CLUSTER_FILE, subnets, node_object, uplinks
+from lab.cluster import CLUSTER_FILE, node_object, subnets, uplinks
 from lab.tool import Tool, command
 from lab.waiting import eventually
 

@@ -17,7 +17,7 @@ from lab.kubernetes import node as kubernetes_node
 from lab.tool import PROGRAM, WRONG_USAGE, Tool
 from lab.waiting import eventually, patience
 from sync.expected import (
-    HARM, HARM_IDS, SYNC, cluster_file, content, expected, seconds_to_repair, inode, member, routes, sync)
+    HARM, HARM_IDS, SYNC, cluster_file, content, expected, inode, member, routes, seconds_to_repair, sync)
 
 V4, BOTH = ["4"], ["4", "6"]
 WITHOUT_SUBNET = "{} no podCIDR: was the cluster made with --pod-network-cidr?"

@@ -4,7 +4,7 @@
 import pytest
 
 from lab.attachment import Network, Refused
-from lab.cluster import CLUSTER_FILE, Cluster, by_families, from_kubernetes, subnets, node_object
+from lab.cluster import CLUSTER_FILE, Cluster, by_families, from_kubernetes, node_object, subnets
 
 
 def stage(member, **keys):

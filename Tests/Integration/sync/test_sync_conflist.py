@@ -13,7 +13,7 @@ import pytest
 from lab.isolated_node import NETWORKS, ROOT
 from lab.tool import Tool, command
 from lab.waiting import eventually, patience
-from sync.expected import HARM, HARM_IDS, expected, seconds_to_repair, routes
+from sync.expected import HARM, HARM_IDS, expected, routes, seconds_to_repair
 from sync.test_sync_service import SAID, child, said
 
 CONFLIST = f"{NETWORKS}/10-humanz.conflist"

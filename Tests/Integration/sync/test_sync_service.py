@@ -17,7 +17,7 @@ from lab.kubernetes import changed, listed
 from lab.tool import PROGRAM, command, command_line
 from lab.waiting import eventually, patience
 from sync.expected import (
-    HARM, cluster_file, content, expected, seconds_to_repair, inode, member, routes, sync)
+    HARM, cluster_file, content, expected, inode, member, routes, seconds_to_repair, sync)
 
 UNIT = "humanz-sync.service"
 SAID = "/run/tmp/said"
