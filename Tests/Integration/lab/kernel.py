@@ -30,6 +30,12 @@ def need_no_bridge_netfilter(node):
         pytest.skip("needs a kernel without br_netfilter; Scripts/test-kernels has one")
 
 
+def need_table_owners(node):
+    """The test needs nftables' tables with an owner, which Linux has since 5.12."""
+    if node.run("nft", "add table inet probe { flags owner; }", check=False).returncode:
+        pytest.skip("needs tables with an owner (Linux 5.12)")
+
+
 def _need(feature, is_there):
     """Skips the test if the kernel lacks a feature, and names the feature."""
     if is_there:

@@ -8,6 +8,7 @@ import pytest
 
 from lab.attachment import Network, Refused
 from lab.cluster import NETWORKS, Cluster, static_peers
+from lab.kernel import need_table_owners
 from lab.system_calls import traced
 from lab.traffic import PYTHON, source_of_datagram
 from lab.uplinked import Uplinked, check, status
@@ -177,6 +178,7 @@ class OwnersTable:
     """A table with the `owner` flag, as firewalld may have: only its owner can add rules."""
 
     def __init__(self, node, *rules):
+        need_table_owners(node)
         self.process = node.start(
             "nft", "-i", stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         lines = ["add table inet wall { flags owner; }",
