@@ -110,7 +110,8 @@ var commands: [Command] {
         Option("--conflist", "FILE", "write this conflist, after the plugins"),
       ],
       notes: """
-        A file is replaced in one step, also while it runs, and only where `humanz install` wrote it.
+        A file is replaced in one step, also while it runs, and only where `humanz install` wrote it. A
+        missing folder is made.
         Exit status 1: a file that somebody else wrote or changed is in the way, and stays.
         """, run: installFiles),
     Command(
@@ -120,7 +121,8 @@ var commands: [Command] {
         Option("--network", nil, "also the networks' leases, rules, routes and bridges")
       ],
       notes: """
-        The conflist goes first. With --network nothing is removed while a pod is attached.
+        The conflist goes first. With --network nothing is removed while a pod is attached. What is
+        removed is printed.
         Exit status 1: a file was changed since, and stays.
         """, run: uninstallFiles),
     Command(
