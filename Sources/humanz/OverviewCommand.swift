@@ -97,13 +97,17 @@ struct Overview {
   private mutating func addProblems(
     _ configured: ConfiguredNetworks, _ routes: RouteReport, _ ports: [Port]
   ) {
-    for problem in configured.problems {
-      add(problem, "humanz lint")
+    let errors = Overview.configurationErrors
+    if let first = errors.first {
+      let count = errors.count == 1 ? "1 error" : "\(errors.count) errors"
+      add(
+        "\(count) in the configurations\(errors.count == 1 ? "" : ", the first"): \(first)",
+        "humanz lint")
     }
     if !configured.networks.contains(where: { $0.isOurs }), configured.problems.isEmpty {
       add(
         "no configuration in \(configured.place) names a plugin of humanz",
-        "copy an example into \(configured.place), and give it your subnets")
+        exampleAdvice(for: configured.place))
     }
     if configured.networks.contains(where: { $0.usesBridgeNetfilter }), !BridgeNetfilter.isLoaded {
       add(BridgeNetfilter.advice, "modprobe br_netfilter")
@@ -120,6 +124,17 @@ struct Overview {
         add("port \(port.link.name) of \(attachment.title): \(problem)", "humanz ports")
       }
     }
+  }
+
+  /// What `humanz lint` finds, without the warnings and without what has a remedy of its own here.
+  private static var configurationErrors: [String] {
+    lint(configurationFiles(), areNamed: false).filter { $0.isError }
+      .filter { $0.sentence != BridgeNetfilter.advice }
+      .map { finding in
+        // Errors of the file system and of JSON contain the path already.
+        finding.sentence.begins(with: finding.file)
+          ? finding.sentence : "\(finding.file): \(finding.sentence)"
+      }
   }
 
   private mutating func add(_ sentence: String, _ remedy: String) {

@@ -85,8 +85,8 @@ var commands: [Command] {
       forms: ["[FILE]... [--json]"], operands: 0...1000, options: [json],
       notes: """
         Without FILE: every configuration in CNI_CONF_DIR, or else /etc/cni/net.d. Plugins are looked for
-        in CNI_PATH, or else where containerd looks, or else in /opt/cni/bin. Exit status 1: an error
-        was found; a warning may be meant.
+        in CNI_PATH, in the folders that the configurations of containerd, podman and CRI-O name, and in the
+        usual ones, such as /opt/cni/bin. Exit status 1: an error was found; a warning may be meant.
         """, run: lintFiles),
     Command(
       "convert", "Makes a conflist for humanz of another plugin's configuration", forms: ["FILE"],

@@ -11,6 +11,8 @@ import Stages
 /// The mistakes in one configuration, and on the node for it.
 struct Lint {
   private(set) var findings: [LintFinding] = []
+  /// The network's name; nil if the file cannot be read.
+  private(set) var name: NetworkName?
   private let file: String
   private let surroundings: LintSurroundings
 
@@ -23,6 +25,7 @@ struct Lint {
       add(true, error.details.isEmpty ? error.message : "\(error.message): \(error.details)")
       return
     }
+    name = list.name
     checkVersion(list)
     for plugin in list.plugins { check(plugin) }
     var problems: [String] = []
@@ -91,14 +94,14 @@ struct Lint {
   // MARK: - The node
 
   private mutating func checkExecutable(_ type: String) {
-    let path = surroundings.searchPath
-    if !surroundings.has(type, in: path) {
-      add(true, "the plugin \"\(type)\" is in no folder of \(path)")
+    guard surroundings.has(type, in: surroundings.folders) else {
+      let folders = surroundings.folders.joined(separator: ":")
+      add(true, "the plugin \"\(type)\" is in no folder of \(folders)")
+      return
     }
-    if let folder = surroundings.containerdFolder, folder != path,
-      !surroundings.has(type, in: folder)
-    {
-      add(true, "containerd looks for the plugin \"\(type)\" in \(folder), where it is not")
+    for runtime in surroundings.runtimes where !surroundings.has(type, in: runtime.folders) {
+      let folders = runtime.folders.joined(separator: ":")
+      add(false, "\(runtime.name) looks for the plugin \"\(type)\" in \(folders), where it is not")
     }
   }
 
@@ -111,7 +114,7 @@ struct Lint {
     }
     if let (runtime, _) = surroundings.runtimeVersion,
       runtime.begins(with: "containerd 1."),
-      !surroundings.has("loopback", in: surroundings.containerdFolder ?? surroundings.searchPath)
+      !surroundings.has("loopback", in: surroundings.containerdFolders)
     {
       add(true, "\(runtime) needs the plugin \"loopback\", which is not installed")
     }
@@ -125,7 +128,9 @@ struct Lint {
     for range in network.pools?.sets.flatMap({ $0.ranges }) ?? [] {
       for address in addresses where address.prefix.overlaps(range.subnet) {
         guard let link = links.first(where: { $0.index == address.index }),
-          link.name != network.bridge, network.bridge != nil
+          let bridge = network.bridge, link.name != bridge,
+          // The gateway's link of a VLAN.
+          !link.name.description.begins(with: "\(bridge).")
         else { continue }
         add(true, "the subnet \(range.subnet) overlaps with \(address.prefix) on \(link.name)")
       }

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from lab.conflist import Conflist
+from lab.isolated_node import NETWORKS
 from lab.tool import Tool
 
 CHAIN = [
@@ -103,3 +104,29 @@ def test_other_peoples_networks_are_left_out(node1):
             "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.88.0.0/16"}]]}}]}))
     status, rows, rest = screen(node1)
     assert status == 1 and rows == {} and "names a plugin of humanz" in rest
+
+
+def test_errors_of_lint_are_counted_and_warnings_are_not(node1):
+    Conflist(node1, {**CHAIN[0], "colour": "red"}, *CHAIN[1:]).add("a")
+    assert screen(node1)[0] == 0
+    chain = Conflist(node1, {**CHAIN[0], "isgateway": True}, *CHAIN[1:])
+    status, rows, rest = screen(node1)
+    assert status == 1 and rest.splitlines() == [
+        f"- 1 error in the configurations: {chain.file}: key \"plugins[0].isgateway\" is unknown; did you mean "
+        "\"isGateway\"?", "", "First: humanz lint"]
+    Conflist(node1, {**CHAIN[0], "isgateway": True}, *CHAIN[1:], {"type": "missing"})
+    status, rows, rest = screen(node1)
+    assert status == 1 and rest.startswith("- 2 errors in the configurations, the first: ")
+    assert Tool(node1).overview(as_json=True)["problems"][0]["remedy"] == "humanz lint"
+
+
+@pytest.mark.parametrize("is_packaged", [True, False])
+def test_the_examples_are_named_where_they_are(node1, is_packaged):
+    node1.run("mount", "-t", "tmpfs", "tmpfs", "/usr/share/doc")
+    if is_packaged:
+        node1.path("/usr/share/doc/humanz/examples").mkdir(parents=True)
+    source = " from /usr/share/doc/humanz/examples" if is_packaged else ""
+    advice = f"copy an example{source} into {NETWORKS}, and give it your subnets"
+    assert screen(node1)[2].splitlines()[-1] == f"First: {advice}"
+    done = Tool(node1).call("lint", check=False)
+    assert done.returncode == 1 and done.stderr.splitlines()[-1] == advice
