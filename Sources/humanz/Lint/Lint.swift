@@ -39,6 +39,7 @@ struct Lint {
     }
     checkSubnets(network)
     checkGateways(network)
+    checkPeers(network)
     checkOrder()
   }
 
@@ -143,6 +144,27 @@ struct Lint {
     for range in network.pools?.sets.flatMap({ $0.ranges }) ?? [] {
       guard let gateway = range.gateway, !range.subnet.contains(gateway) else { continue }
       add(false, "the gateway \(gateway) is outside of the subnet \(range.subnet)")
+    }
+  }
+
+  /// Reports a peer that has addresses of this node's own pods, unless it is this node's own entry in a list that all
+  /// nodes share: ADD leaves that one out.
+  private mutating func checkPeers(_ network: ConfiguredNetwork) {
+    guard let routed = network.routed, routed.clusterFile == nil, let peers = try? routed.peers(),
+      let node = try? Node(), let addresses = try? node.kernel.addresses()
+    else { return }
+    for (index, peer) in peers.peers.enumerated() {
+      for range in network.pools?.sets.flatMap({ $0.ranges }) ?? []
+      where range.subnet.overlaps(peer.subnet) {
+        let isThisNode = peer.via.contains { via in
+          addresses.contains { $0.prefix.address == via }
+        }
+        if isThisNode, peer.subnet == range.subnet { continue }
+        add(
+          true,
+          "key \"peers[\(index)].subnet\" is \(peer.subnet), which overlaps with this node's own subnet \(range.subnet): leave it out, or correct its subnet or \"via\""
+        )
+      }
     }
   }
 

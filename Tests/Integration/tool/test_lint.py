@@ -133,6 +133,23 @@ def test_two_files_of_one_network_are_a_warning(lint):
     assert "podman uses" not in one
 
 
+@pytest.mark.parametrize("subnet, via, is_error", [
+    ("100.100.0.0/24", "200.0.0.20", True),
+    ("100.100.0.0/24", "200.0.0.10", False),
+    ("100.100.0.128/25", "200.0.0.20", True),
+    ("100.100.0.0/23", "200.0.0.10", True),
+    ("100.100.1.0/24", "200.0.0.20", False),
+])
+def test_a_peer_with_this_nodes_own_subnet_is_an_error(lint, subnet, via, is_error):
+    lint.node.run("ip", "link", "add", "uplink", "type", "veth", "peer", "name", "far")
+    lint.node.run("ip", "address", "add", "200.0.0.10/24", "dev", "uplink")
+    peers = [{"subnet": "100.100.7.0/24", "via": "200.0.0.70"}, {"subnet": subnet, "via": via}]
+    status, findings = lint(changed(humanz_route={"peers": peers}))
+    assert (status, findings) == ((1, [
+        ("error", f"key \"peers[1].subnet\" is {subnet}, which overlaps with this node's own subnet 100.100.0.0/24: "
+         "leave it out, or correct its subnet or \"via\"")]) if is_error else (0, []))
+
+
 def test_the_gateways_link_of_a_vlan_is_not_another_links_subnet(lint):
     for words in ("add hz0 type bridge", "set hz0 up", "add hz0.7 type veth peer name far7", "set hz0.7 up"):
         lint.node.run("ip", "link", *words.split())
