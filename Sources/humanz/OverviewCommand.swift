@@ -118,6 +118,12 @@ struct Overview {
           "\(row.network): every address of \(pool.set) is leased", "humanz leases \(row.network)")
       }
     }
+    for port in UnleasedPorts(among: ports, configured).ports {
+      guard let network = port.network, let attachment = port.attachment else { continue }
+      add(
+        "port \(port.link.name): its pod has no lease of network \(network), so another pod may get its address",
+        "delete the pod of container \(attachment.containerID), and make it again")
+    }
     for problem in routes.problems { add(problem, "humanz routes") }
     for port in ports where port.attachment != nil {
       if let problem = port.problem, let attachment = port.attachment {

@@ -2,12 +2,15 @@
 """`humanz` alone: the node on one screen, and the first thing to do."""
 
 import json
+import subprocess
+import time
 
 import pytest
 
 from lab.conflist import Conflist
-from lab.isolated_node import NETWORKS
-from lab.tool import Tool
+from lab.isolated_node import NETWORKS, PLUGINS
+from lab.tool import Tool, command
+from lab.waiting import eventually
 
 CHAIN = [
     {"type": "humanz-bridge", "bridge": "pods"},
@@ -130,3 +133,79 @@ def test_the_examples_are_named_where_they_are(node1, is_packaged):
     assert screen(node1)[2].splitlines()[-1] == f"First: {advice}"
     done = Tool(node1).call("lint", check=False)
     assert done.returncode == 1 and done.stderr.splitlines()[-1] == advice
+
+
+# The chain, and humanz-bridge with the section of another plugin.
+DELEGATING = {"type": "humanz-bridge", "bridge": "pods", "isGateway": True}
+LEASING = [
+    CHAIN, [{**DELEGATING, "ipam": {"type": "humanz-ipam", "subnet": "10.1.0.0/29"}}],
+    [{**CHAIN[0], "ipam": {"type": "humanz-ipam", "subnet": "10.1.0.0/29", "dataDir": "/run/humanz/x"}}]]
+
+
+@pytest.mark.parametrize("plugins", LEASING, ids=["chain", "delegate", "elsewhere"])
+def test_a_pod_whose_lease_is_lost_is_named(node1, plugins):
+    chain = Conflist(node1, *plugins)
+    chain.add("a")
+    assert screen(node1)[2] == "Nothing is wrong.\n"
+    [port] = [port["ifname"] for port in node1.ip("link") if port["ifname"].startswith("veth")]
+    node1.run("rm", "-rf", "/run/humanz")
+    chain.add("b")
+    status, _, rest = screen(node1)
+    assert status == 1 and rest.splitlines() == [
+        f"- port {port}: its pod has no lease of network net, so another pod may get its address", "",
+        "First: delete the pod of container a, and make it again"]
+    chain.delete("a")
+    chain.add("a")
+    assert screen(node1)[2] == "Nothing is wrong.\n"
+
+
+def test_ports_that_need_no_lease_of_ours_are_not_named(node1):
+    host_local = {"type": "host-local", "ranges": [[{"subnet": "10.1.0.0/29"}]], "dataDir": "/run/host-local"}
+    chain = Conflist(node1, {**DELEGATING, "ipam": host_local})
+    chain.add("a")
+    node1.run("rm", "-rf", "/run/host-local")
+    for words in ("add foreign type veth peer name other", "set foreign master pods up", "set other up"):
+        node1.run("ip", "link", *words.split())
+    assert screen(node1)[2] == "Nothing is wrong.\n"
+    # A network whose configuration is gone may have leased anywhere.
+    gone = Conflist(node1, {**CHAIN[0], "bridge": "b2"}, {**CHAIN[1], "subnet": "10.3.0.0/29", "dataDir": "/run/x"},
+                    name="gone")
+    gone.add("c")
+    node1.path(gone.file).unlink()
+    assert screen(node1)[2] == "Nothing is wrong.\n"
+
+
+def test_a_lease_that_host_local_made_counts(node1):
+    Conflist(node1, {**DELEGATING, "ipam": {
+        "type": "host-local", "ranges": [[{"subnet": "10.1.0.0/29"}]], "dataDir": "/run/leases"}}).add("a")
+    Conflist(node1, {**DELEGATING, "ipam": {
+        "type": "humanz-ipam", "ranges": [[{"subnet": "10.1.0.0/29"}]], "dataDir": "/run/leases"}})
+    assert screen(node1)[2] == "Nothing is wrong.\n"
+
+
+SLOW = """#!/usr/bin/python3 -I
+import json, os, sys, time
+result = json.load(sys.stdin).get("prevResult", {})
+open("/run/tmp/reached", "w").close()
+while not os.path.exists("/run/tmp/go"):
+    time.sleep(0.01)
+print(json.dumps(result))
+"""
+
+
+def test_an_attachment_that_is_being_made_gets_time_for_its_lease(node1):
+    program = node1.path(f"{PLUGINS}/slow")
+    program.write_text(SLOW)
+    program.chmod(0o755)
+    chain = Conflist(node1, CHAIN[0], {"type": "slow"}, CHAIN[1])
+    node1.add_pod("a")
+    adding = node1.start("env", f"CNI_PATH={PLUGINS}", *command("run", "add", chain.file, "a"), stdout=subprocess.DEVNULL)
+    eventually(node1.path("/run/tmp/reached").exists)
+    # As long as the stage between takes, there is a port without a lease.
+    assert "its pod has no lease" in screen(node1)[2]
+    looking = node1.start("env", f"CNI_CONF_DIR={NETWORKS}", f"CNI_PATH={PLUGINS}", *command(),
+                          stdout=subprocess.PIPE, text=True)
+    time.sleep(0.5)
+    node1.path("/run/tmp/go").touch()
+    assert adding.wait(30) == 0
+    assert looking.communicate(timeout=30)[0].endswith("Nothing is wrong.\n")
