@@ -56,7 +56,7 @@ struct Overview {
           leases: reports.first { $0.name == name }?.report,
           routes: ofNetwork.count, wrongRoutes: ofNetwork.count { $0.problem != nil }))
     }
-    addProblems(configured, routes, ports)
+    addProblems(configured, routes, ports, reports)
   }
 
   /// The leases of each network of ours.
@@ -95,7 +95,8 @@ struct Overview {
   // MARK: - What is wrong
 
   private mutating func addProblems(
-    _ configured: ConfiguredNetworks, _ routes: RouteReport, _ ports: [Port]
+    _ configured: ConfiguredNetworks, _ routes: RouteReport, _ ports: [Port],
+    _ reports: [(name: NetworkName, report: LeaseReport)]
   ) {
     let errors = Overview.configurationErrors
     if let first = errors.first {
@@ -124,6 +125,7 @@ struct Overview {
         "port \(port.link.name): its pod has no lease of network \(network), so another pod may get its address",
         "delete the pod of container \(attachment.containerID), and make it again")
     }
+    for problem in OldAddresses(configured, reports, ports).problems { problems.append(problem) }
     for problem in routes.problems { add(problem, "humanz routes") }
     for port in ports where port.attachment != nil {
       if let problem = port.problem, let attachment = port.attachment {

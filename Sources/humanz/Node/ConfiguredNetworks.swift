@@ -21,6 +21,8 @@ struct ConfiguredNetwork {
   private(set) var pools: Pools?
   /// Whether humanz-ipam leases its addresses.
   private(set) var usesOurIPAM = false
+  /// Whether a runtime may name further pools.
+  private(set) var takesRuntimeRanges = false
   /// nil if it has no entry of humanz-route.
   private(set) var routed: RoutedNetwork?
   /// The files that its plugins log to.
@@ -48,6 +50,7 @@ struct ConfiguredNetwork {
     logFiles.append(try plugin.string("logFile") ?? Log.defaultPath)
     let delegate = try section?.string("type") ?? ""
     usesOurIPAM = usesOurIPAM || type == "humanz-ipam" || delegate == "humanz-ipam"
+    if plugin.object["capabilities"]?.object?["ipRanges"] != nil { takesRuntimeRanges = true }
     isOurs = isOurs || type.begins(with: "humanz-") || delegate == "humanz-ipam"
     if type == "humanz-bridge" || type == "bridge" {
       bridge =

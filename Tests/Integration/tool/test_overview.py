@@ -209,3 +209,49 @@ def test_an_attachment_that_is_being_made_gets_time_for_its_lease(node1):
     node1.path("/run/tmp/go").touch()
     assert adding.wait(30) == 0
     assert looking.communicate(timeout=30)[0].endswith("Nothing is wrong.\n")
+
+
+def test_a_subnet_that_was_changed_leaves_old_pods_and_an_old_gateway(node1):
+    Conflist(node1, *CHAIN).add("a")
+    changed = Conflist(node1, CHAIN[0], {**CHAIN[1], "subnet": "10.1.8.0/29"}, CHAIN[2])
+    changed.add("b")
+    status, _, rest = screen(node1)
+    assert status == 1 and rest.splitlines() == [
+        "- net: 10.1.0.2 of a eth0 is in no subnet of the configuration",
+        "- bridge pods has the address 10.1.0.1/29, which is in no configured subnet", "",
+        "First: delete the pods with old addresses: `humanz leases net` lists them"]
+    second = Tool(node1).overview(as_json=True)["problems"][1]["remedy"]
+    assert second == "delete the pods of 10.1.0.0/29, and then: ip address del 10.1.0.1/29 dev pods"
+    changed.delete("a")
+    status, _, rest = screen(node1)
+    first = rest.splitlines()[-1].removeprefix("First: ")
+    assert status == 1 and first == "ip address del 10.1.0.1/29 dev pods"
+    node1.run(*first.split())
+    assert screen(node1)[2] == "Nothing is wrong.\n"
+
+
+def test_addresses_of_other_networks_and_of_the_node_itself_are_not_old(node1):
+    bridge = {"type": "humanz-bridge", "bridge": "pods"}
+    for name, subnet in (("one", "10.1.0.0/29"), ("two", "10.1.1.0/29")):
+        Conflist(node1, bridge, {"type": "humanz-ipam", "subnet": subnet}, name=name).add(name)
+    node1.run("ip", "address", "add", "169.254.20.10/16", "dev", "pods")
+    node1.run("ip", "address", "add", "192.0.2.77/32", "dev", "pods")
+    # A bridge that somebody else has made may have the node's own address.
+    node1.run("ip", "link", "add", "shared", "type", "bridge")
+    node1.run("ip", "address", "add", "198.51.100.1/24", "dev", "shared")
+    Conflist(node1, {**bridge, "bridge": "shared"}, {"type": "humanz-ipam", "subnet": "10.1.2.0/29"},
+             name="three").add("three")
+    # The runtime may name the subnet of a pod.
+    Conflist(node1, {**bridge, "bridge": "b4"}, {
+        "type": "humanz-ipam", "subnet": "10.1.4.0/29", "capabilities": {"ipRanges": True}}, name="four").add(
+            "four", "--capability-args", json.dumps({"ipRanges": [[{"subnet": "10.1.5.0/29"}]]}))
+    # A gateway may be outside of its subnet.
+    Conflist(node1, {**bridge, "bridge": "b5"}, {
+        "type": "humanz-ipam", "subnet": "10.1.6.0/29", "gateway": "10.1.7.1"}, name="five").add("five")
+    assert screen(node1)[2] == "Nothing is wrong.\n"
+    # On a bridge whose other pods have another plugin's addresses nothing is known.
+    node1.run("ip", "address", "add", "10.9.0.1/24", "dev", "pods")
+    assert "bridge pods has the address 10.9.0.1/24" in screen(node1)[2]
+    Conflist(node1, {**bridge, "ipam": {"type": "static", "addresses": [{"address": "10.9.0.5/24"}]}},
+             name="six").add("six")
+    assert screen(node1)[2] == "Nothing is wrong.\n"
