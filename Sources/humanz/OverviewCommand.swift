@@ -56,7 +56,7 @@ struct Overview {
           leases: reports.first { $0.name == name }?.report,
           routes: ofNetwork.count, wrongRoutes: ofNetwork.count { $0.problem != nil }))
     }
-    addProblems(configured, routes, ports)
+    addProblems(configured, routes, ports, reports)
   }
 
   /// The leases of each network of ours.
@@ -95,15 +95,20 @@ struct Overview {
   // MARK: - What is wrong
 
   private mutating func addProblems(
-    _ configured: ConfiguredNetworks, _ routes: RouteReport, _ ports: [Port]
+    _ configured: ConfiguredNetworks, _ routes: RouteReport, _ ports: [Port],
+    _ reports: [(name: NetworkName, report: LeaseReport)]
   ) {
-    for problem in configured.problems {
-      add(problem, "humanz lint")
+    let errors = Overview.configurationErrors
+    if let first = errors.first {
+      let count = errors.count == 1 ? "1 error" : "\(errors.count) errors"
+      add(
+        "\(count) in the configurations\(errors.count == 1 ? "" : ", the first"): \(first)",
+        "humanz lint")
     }
     if !configured.networks.contains(where: { $0.isOurs }), configured.problems.isEmpty {
       add(
         "no configuration in \(configured.place) names a plugin of humanz",
-        "copy an example into \(configured.place), and give it your subnets")
+        exampleAdvice(for: configured.place))
     }
     if configured.networks.contains(where: { $0.usesBridgeNetfilter }), !BridgeNetfilter.isLoaded {
       add(BridgeNetfilter.advice, "modprobe br_netfilter")
@@ -114,12 +119,30 @@ struct Overview {
           "\(row.network): every address of \(pool.set) is leased", "humanz leases \(row.network)")
       }
     }
+    for port in UnleasedPorts(among: ports, configured).ports {
+      guard let network = port.network, let attachment = port.attachment else { continue }
+      add(
+        "port \(port.link.name): its pod has no lease of network \(network), so another pod may get its address",
+        "delete the pod of container \(attachment.containerID), and make it again")
+    }
+    for problem in OldAddresses(configured, reports, ports).problems { problems.append(problem) }
     for problem in routes.problems { add(problem, "humanz routes") }
     for port in ports where port.attachment != nil {
       if let problem = port.problem, let attachment = port.attachment {
         add("port \(port.link.name) of \(attachment.title): \(problem)", "humanz ports")
       }
     }
+  }
+
+  /// What `humanz lint` finds, without the warnings and without what has a remedy of its own here.
+  private static var configurationErrors: [String] {
+    lint(configurationFiles(), areNamed: false).filter { $0.isError }
+      .filter { $0.sentence != BridgeNetfilter.advice }
+      .map { finding in
+        // Errors of the file system and of JSON contain the path already.
+        finding.sentence.begins(with: finding.file)
+          ? finding.sentence : "\(finding.file): \(finding.sentence)"
+      }
   }
 
   private mutating func add(_ sentence: String, _ remedy: String) {

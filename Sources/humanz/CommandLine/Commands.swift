@@ -85,8 +85,8 @@ var commands: [Command] {
       forms: ["[FILE]... [--json]"], operands: 0...1000, options: [json],
       notes: """
         Without FILE: every configuration in CNI_CONF_DIR, or else /etc/cni/net.d. Plugins are looked for
-        in CNI_PATH, or else where containerd looks, or else in /opt/cni/bin. Exit status 1: an error
-        was found; a warning may be meant.
+        in CNI_PATH, in the folders that the configurations of containerd, podman and CRI-O name, and in the
+        usual ones, such as /opt/cni/bin. Exit status 1: an error was found; a warning may be meant.
         """, run: lintFiles),
     Command(
       "convert", "Makes a conflist for humanz of another plugin's configuration", forms: ["FILE"],
@@ -110,7 +110,8 @@ var commands: [Command] {
         Option("--conflist", "FILE", "write this conflist, after the plugins"),
       ],
       notes: """
-        A file is replaced in one step, also while it runs, and only where `humanz install` wrote it.
+        A file is replaced in one step, also while it runs, and only where `humanz install` wrote it. A
+        missing folder is made.
         Exit status 1: a file that somebody else wrote or changed is in the way, and stays.
         """, run: installFiles),
     Command(
@@ -120,7 +121,8 @@ var commands: [Command] {
         Option("--network", nil, "also the networks' leases, rules, routes and bridges")
       ],
       notes: """
-        The conflist goes first. With --network nothing is removed while a pod is attached.
+        The conflist goes first. With --network nothing is removed while a pod is attached. What is
+        removed is printed.
         Exit status 1: a file was changed since, and stays.
         """, run: uninstallFiles),
     Command(

@@ -36,7 +36,9 @@ func uninstallFiles(_ arguments: Arguments) throws(CNIError) -> Int32 {
   let configured = try ConfiguredNetworks(file: nil, folder: installation.conflistFolder)
   let network = arguments.has("--network") ? try NetworkRemoval(configured) : nil
   var isWhole = try installation.remove(.conflist)
-  if let network, try !network.remove(plugins: installation.pluginFolder) { isWhole = false }
+  // The plugins may be in another folder, as those of a package are.
+  let plugins = "\(installation.pluginFolder):\(Runtime.defaultSearchPath)"
+  if let network, try !network.remove(plugins: plugins) { isWhole = false }
   if try !installation.remove(.plugin) { isWhole = false }
   try installation.end()
   return isWhole ? 0 : 1
@@ -70,7 +72,7 @@ struct Installation {
   private var records: [Record] = []
   private static let recordName = ".humanz-installed"
 
-  /// - Throws: also if a folder is missing.
+  /// A missing folder is as an empty one: it is made for its first file.
   init(_ arguments: Arguments) throws(CNIError) {
     pluginFolder = try arguments.path("--bin-dir") ?? "/opt/cni/bin"
     conflistFolder = try arguments.path("--conf-dir") ?? NetworkList.defaultFolder
@@ -157,35 +159,55 @@ struct Installation {
 /// A folder of programs or configurations, whose files are replaced in one step.
 private final class Folder {
   let path: String
-  private let directory: Directory
+  /// nil while it is missing.
+  private var directory: Directory?
 
   init(_ path: String) throws(CNIError) {
     self.path = path
-    do throws(SystemError) {
-      guard let directory = try Directory(path: path, make: false) else {
-        throw SystemError("look into \(path)", .noSuchFileOrDirectory)
-      }
-      self.directory = directory
-    } catch {
-      throw CNIError(error)
-    }
+    do { directory = try Directory(path: path, make: false) } catch { throw CNIError(error) }
   }
 
   /// The file's content; nil if it does not exist.
   func read(_ name: String) throws(CNIError) -> [UInt8]? {
-    do { return try directory.read(name, limit: 1 << 24) } catch { throw CNIError(error) }
+    if directory == nil { return nil }
+    do { return try directory!.read(name, limit: 1 << 24) } catch { throw CNIError(error) }
   }
 
   func write(_ name: String, _ bytes: [UInt8], _ mode: mode_t) throws(CNIError) {
+    if directory == nil { try make() }
     do throws(SystemError) {
-      try directory.replace(name, bytes, mode: mode)
-      try directory.sync()
+      try directory!.replace(name, bytes, mode: mode)
+      try directory!.sync()
     } catch {
       throw CNIError(error)
     }
   }
 
   func remove(_ name: String) throws(CNIError) {
-    do { _ = try directory.remove(name) } catch { throw CNIError(error) }
+    if directory == nil { return }
+    do { try directory!.remove(name) } catch { throw CNIError(error) }
+  }
+
+  /// Makes the folder and those above it, 0755 whatever the umask is. Links are followed as by
+  /// `Directory.init`.
+  private func make() throws(CNIError) {
+    do throws(SystemError) {
+      var path = ""
+      guard var current = try Directory(path: "/", make: false) else { return }
+      for name in self.path.fields(separatedBy: "/") {
+        path += "/\(name)"
+        if let next = try Directory(path: path, make: false) {
+          current = next
+          continue
+        }
+        guard let made = try current.directory(name, make: true) else { return }
+        fchmod(made.rawValue, 0o755)
+        current = made
+      }
+      directory = consume current
+    } catch {
+      throw CNIError(error)
+    }
+    try Output.print("\(path) is made")
   }
 }

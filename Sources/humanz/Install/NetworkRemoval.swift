@@ -3,6 +3,7 @@ import Addresses
 import CNI
 import Embedded
 import Leases
+import Netfilter
 import Netlink
 import Node
 import Routes
@@ -23,9 +24,11 @@ struct NetworkRemoval {
       details: "delete the pods of this node first: `humanz ports` lists them")
   }
 
-  /// - Parameter plugins: the folder of the plugins; each frees what it has made.
+  /// Prints a line for each thing that is removed.
+  /// - Parameter plugins: the folders of the plugins; each frees what it has made.
   /// - Returns: false if something could not be removed, which is printed.
   func remove(plugins: String) throws(CNIError) -> Bool {
+    let before = try traces()
     var wrong: [String] = []
     for network in configured.networks where network.isOurs {
       do throws(CNIError) {
@@ -35,6 +38,8 @@ struct NetworkRemoval {
       }
     }
     wrong += try removeLinks()
+    let left = try traces()
+    for trace in before where !left.contains(trace) { try Output.print("\(trace) is removed") }
     for sentence in wrong { Output.complain(sentence) }
     return wrong.isEmpty
   }
@@ -47,19 +52,59 @@ struct NetworkRemoval {
         .map { .deleteRoute($0) }
     }
     let links = try node.kernel.links()
-    for network in configured.networks where network.isOurs {
-      guard let bridge = links.first(where: { $0.name == network.bridge }), bridge.isMadeByUs,
-        !links.contains(where: { $0.master == bridge.index })
-      else { continue }
+    for bridge in bridges(among: links)
+    where !links.contains(where: { $0.master == bridge.index }) {
       requests.append(.deleteLink(.index(bridge.index)))
     }
     return try node.kernel.failures(performing: requests).map { $0.error.description }
+  }
+
+  /// The bridges that humanz-bridge has made for our networks.
+  private func bridges(among links: [Link]) -> [Link] {
+    links.filter { link in
+      link.isBridgeOfOurs && configured.networks.contains { $0.isOurs && $0.bridge == link.name }
+    }
+  }
+
+  // MARK: - What there is
+
+  /// Everything that can be removed, as the line of its removal begins.
+  private func traces() throws(CNIError) -> [String] {
+    var traces: [String] = []
+    for (name, report) in try Overview.leases(configured) {
+      traces += report.rows.map { "lease \($0.lease.address) of network \(name)" }
+    }
+    try netfilterSteps { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
+      for network in configured.networks where network.isOurs {
+        let name = network.name.description
+        if try Masquerade.exists(network: name, socket) {
+          traces.append("masquerade of network \(name)")
+        }
+        if try ForwardAccept(network: name, prefixes: []).hasRules(socket) {
+          traces.append("firewall rules of network \(name)")
+        }
+      }
+    }
+    let node = try Node()
+    for family in [IPAddress.Family.v4, .v6] {
+      for route in try node.kernel.routes(family, proto: Route.humanz, table: nil) {
+        let gateway = route.nextHops.first?.gateway.map { " via \($0)" } ?? ""
+        let kind = route.kind == .unicast ? "" : "\(route.kind.name) "
+        traces.append("\(kind)route \(route.destination)\(gateway)")
+      }
+    }
+    let links = try node.kernel.links()
+    let bridges = bridges(among: links)
+    for link in links where link.name == Overlay.device || bridges.contains(link) {
+      traces.append("\(link.kind ?? "link") \(link.name)")
+    }
+    return traces
   }
 }
 
 extension Link {
   /// humanz-bridge makes a bridge with a MAC address that begins with these bytes.
-  fileprivate var isMadeByUs: Bool {
+  var isBridgeOfOurs: Bool {
     kind == "bridge" && mac?.bytes[0] == 0x02 && mac?.bytes[1] == 0x68
   }
 }

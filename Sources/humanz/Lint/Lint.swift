@@ -11,6 +11,8 @@ import Stages
 /// The mistakes in one configuration, and on the node for it.
 struct Lint {
   private(set) var findings: [LintFinding] = []
+  /// The network's name; nil if the file cannot be read.
+  private(set) var name: NetworkName?
   private let file: String
   private let surroundings: LintSurroundings
 
@@ -23,6 +25,7 @@ struct Lint {
       add(true, error.details.isEmpty ? error.message : "\(error.message): \(error.details)")
       return
     }
+    name = list.name
     checkVersion(list)
     for plugin in list.plugins { check(plugin) }
     var problems: [String] = []
@@ -36,6 +39,7 @@ struct Lint {
     }
     checkSubnets(network)
     checkGateways(network)
+    checkPeers(network)
     checkOrder()
   }
 
@@ -91,14 +95,14 @@ struct Lint {
   // MARK: - The node
 
   private mutating func checkExecutable(_ type: String) {
-    let path = surroundings.searchPath
-    if !surroundings.has(type, in: path) {
-      add(true, "the plugin \"\(type)\" is in no folder of \(path)")
+    guard surroundings.has(type, in: surroundings.folders) else {
+      let folders = surroundings.folders.joined(separator: ":")
+      add(true, "the plugin \"\(type)\" is in no folder of \(folders)")
+      return
     }
-    if let folder = surroundings.containerdFolder, folder != path,
-      !surroundings.has(type, in: folder)
-    {
-      add(true, "containerd looks for the plugin \"\(type)\" in \(folder), where it is not")
+    for runtime in surroundings.runtimes where !surroundings.has(type, in: runtime.folders) {
+      let folders = runtime.folders.joined(separator: ":")
+      add(false, "\(runtime.name) looks for the plugin \"\(type)\" in \(folders), where it is not")
     }
   }
 
@@ -111,7 +115,7 @@ struct Lint {
     }
     if let (runtime, _) = surroundings.runtimeVersion,
       runtime.begins(with: "containerd 1."),
-      !surroundings.has("loopback", in: surroundings.containerdFolder ?? surroundings.searchPath)
+      !surroundings.has("loopback", in: surroundings.containerdFolders)
     {
       add(true, "\(runtime) needs the plugin \"loopback\", which is not installed")
     }
@@ -125,7 +129,9 @@ struct Lint {
     for range in network.pools?.sets.flatMap({ $0.ranges }) ?? [] {
       for address in addresses where address.prefix.overlaps(range.subnet) {
         guard let link = links.first(where: { $0.index == address.index }),
-          link.name != network.bridge, network.bridge != nil
+          let bridge = network.bridge, link.name != bridge,
+          // The gateway's link of a VLAN.
+          !link.name.description.begins(with: "\(bridge).")
         else { continue }
         add(true, "the subnet \(range.subnet) overlaps with \(address.prefix) on \(link.name)")
       }
@@ -138,6 +144,27 @@ struct Lint {
     for range in network.pools?.sets.flatMap({ $0.ranges }) ?? [] {
       guard let gateway = range.gateway, !range.subnet.contains(gateway) else { continue }
       add(false, "the gateway \(gateway) is outside of the subnet \(range.subnet)")
+    }
+  }
+
+  /// Reports a peer that has addresses of this node's own pods, unless it is this node's own entry in a list that all
+  /// nodes share: ADD leaves that one out.
+  private mutating func checkPeers(_ network: ConfiguredNetwork) {
+    guard let routed = network.routed, routed.clusterFile == nil, let peers = try? routed.peers(),
+      let node = try? Node(), let addresses = try? node.kernel.addresses()
+    else { return }
+    for (index, peer) in peers.peers.enumerated() {
+      for range in network.pools?.sets.flatMap({ $0.ranges }) ?? []
+      where range.subnet.overlaps(peer.subnet) {
+        let isThisNode = peer.via.contains { via in
+          addresses.contains { $0.prefix.address == via }
+        }
+        if isThisNode, peer.subnet == range.subnet { continue }
+        add(
+          true,
+          "key \"peers[\(index)].subnet\" is \(peer.subnet), which overlaps with this node's own subnet \(range.subnet): leave it out, or correct its subnet or \"via\""
+        )
+      }
     }
   }
 

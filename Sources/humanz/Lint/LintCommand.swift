@@ -1,23 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 import CNI
+import CNetlink
 import Embedded
-import System
 
 /// `humanz lint`: checks configurations, and this node for them.
 /// - Returns: 1 if a file has an error.
 func lintFiles(_ arguments: Arguments) throws(CNIError) -> Int32 {
   var files = arguments.operands
   if files.isEmpty {
-    let folder = ConfiguredNetworks.folder
-    files = NetworkList.fileNames(in: folder).map { "\(folder)/\($0)" }
-    if files.isEmpty { throw CNIError(.io, "there is no configuration in \(folder)") }
+    files = configurationFiles()
+    if files.isEmpty {
+      let folder = ConfiguredNetworks.folder
+      throw CNIError(
+        .io, "there is no configuration in \(folder)", details: exampleAdvice(for: folder))
+    }
   }
-  let surroundings = LintSurroundings()
-  var findings: [LintFinding] = []
-  let areNamed = !arguments.operands.isEmpty
-  for file in files {
-    findings += Lint(file: file, isNamed: areNamed, surroundings).findings
-  }
+  let findings = lint(files, areNamed: !arguments.operands.isEmpty)
   if arguments.has("--json") {
     try Output.print(.object(JSONObject(("findings", .array(findings.map { $0.json })))))
   } else if findings.isEmpty {
@@ -26,6 +24,42 @@ func lintFiles(_ arguments: Arguments) throws(CNIError) -> Int32 {
     try Output.print(findings.map { printable("\($0.file): \($0.kind): \($0.sentence)") })
   }
   return findings.contains { $0.isError } ? 1 : 0
+}
+
+/// The node's configurations, in a runtime's order.
+func configurationFiles() -> [String] {
+  let folder = ConfiguredNetworks.folder
+  return NetworkList.fileNames(in: folder).map { "\(folder)/\($0)" }
+}
+
+/// What is wrong in configurations, and between them.
+/// - Parameter areNamed: whether the user named the files; see `NetworkList`.
+func lint(_ files: [String], areNamed: Bool) -> [LintFinding] {
+  let surroundings = LintSurroundings()
+  var findings: [LintFinding] = []
+  var networks: [(name: NetworkName, file: String)] = []
+  for file in files {
+    let lint = Lint(file: file, isNamed: areNamed, surroundings)
+    findings += lint.findings
+    guard let name = lint.name else { continue }
+    if let first = networks.first(where: { $0.name == name })?.file, first != file {
+      findings.append(
+        LintFinding(
+          file: file, isError: false,
+          sentence:
+            "the network \"\(name)\" is in \(first) too: podman uses only one of the files, and both lease from one store"
+        ))
+    }
+    networks.append((name, file))
+  }
+  return findings
+}
+
+/// How to get a first configuration.
+func exampleAdvice(for folder: String) -> String {
+  let examples = "/usr/share/doc/humanz/examples"
+  let source = access(examples, F_OK) == 0 ? "an example from \(examples)" : "an example"
+  return "copy \(source) into \(folder), and give it your subnets"
 }
 
 /// A finding of lint.
@@ -38,55 +72,4 @@ struct LintFinding {
   var kind: String { isError ? "error" : "warning" }
 
   var json: JSON { row(("file", file), ("kind", kind), ("problem", sentence)) }
-}
-
-/// What lint reads of this node, once for all files.
-struct LintSurroundings {
-  /// The folders that are searched for plugins.
-  let searchPath: String
-  /// containerd's `bin_dir`; nil if its configuration names none.
-  let containerdFolder: String?
-  /// The newest protocol version that the installed containerd or podman supports; nil if neither is
-  /// installed.
-  let runtimeVersion: (runtime: String, version: ProtocolVersion)?
-
-  private static let containerdFile = "/etc/containerd/config.toml"
-
-  init() {
-    containerdFolder = LintSurroundings.readContainerdFolder()
-    if let path = environmentVariable("CNI_PATH"), !path.isEmpty {
-      searchPath = path
-    } else {
-      searchPath = containerdFolder ?? "/opt/cni/bin"
-    }
-    runtimeVersion = LintSurroundings.askRuntime()
-  }
-
-  /// The value of the line `bin_dir = "FOLDER"`.
-  private static func readContainerdFolder() -> String? {
-    guard let bytes = try? FileDescriptor.contents(of: containerdFile) else { return nil }
-    for line in String(decoding: bytes).fields(separatedBy: "\n") {
-      let words = line.fields(separatedBy: "\"")
-      if words.count > 1, words[0].fields(separatedBy: " ") == ["bin_dir", "="] { return words[1] }
-    }
-    return nil
-  }
-
-  /// The libcni in containerd before 2.0 and in podman with CNI supports versions up to 1.0.0.
-  private static func askRuntime() -> (runtime: String, version: ProtocolVersion)? {
-    for runtime in ["containerd", "podman"] {
-      guard let path = executablePath(of: runtime) else { continue }
-      guard let outcome = try? Program(path, arguments: ["--version"]).run() else { continue }
-      let words = String(decoding: outcome.output).fields(separatedBy: " ")
-      let version = words.first { decimalDigit($0.utf8.first ?? 0) != nil } ?? ""
-      let isNew = runtime == "containerd" && !version.begins(with: "1.")
-      return ("\(runtime) \(version)", isNew ? .v110 : .v100)
-    }
-    return nil
-  }
-
-  /// Whether a folder of a search path has a plugin.
-  func has(_ plugin: String, in path: String) -> Bool {
-    path.fields(separatedBy: ":").contains { isExecutableFile("\($0)/\(plugin)") }
-  }
 }

@@ -19,6 +19,10 @@ struct ConfiguredNetwork {
   private(set) var leaseFolder: String?
   /// The pools of its leases; nil if they are not known.
   private(set) var pools: Pools?
+  /// Whether humanz-ipam leases its addresses.
+  private(set) var usesOurIPAM = false
+  /// Whether a runtime may name further pools.
+  private(set) var takesRuntimeRanges = false
   /// nil if it has no entry of humanz-route.
   private(set) var routed: RoutedNetwork?
   /// The files that its plugins log to.
@@ -45,6 +49,8 @@ struct ConfiguredNetwork {
     let section = try plugin.keys("ipam")
     logFiles.append(try plugin.string("logFile") ?? Log.defaultPath)
     let delegate = try section?.string("type") ?? ""
+    usesOurIPAM = usesOurIPAM || type == "humanz-ipam" || delegate == "humanz-ipam"
+    if plugin.object["capabilities"]?.object?["ipRanges"] != nil { takesRuntimeRanges = true }
     isOurs = isOurs || type.begins(with: "humanz-") || delegate == "humanz-ipam"
     if type == "humanz-bridge" || type == "bridge" {
       bridge =

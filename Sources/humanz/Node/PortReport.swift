@@ -53,7 +53,7 @@ extension Link {
 
 extension IPAddress {
   /// RFC 4291 section 2.5.6. The kernel makes such addresses; they are not the pod's.
-  fileprivate var isLinkLocal: Bool { family == .v6 && value >> 118 == 0x3fa }
+  var isLinkLocal: Bool { family == .v6 && value >> 118 == 0x3fa }
 }
 
 extension LeaseStores {

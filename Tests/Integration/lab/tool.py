@@ -33,11 +33,11 @@ class Tool:
     def call(self, *words, env=None, **options):
         """Runs a command with these words; `options` go to `Node.run`, whose result is returned.
 
-        CNI_CONF_DIR is the node's folder, since the default one is the host's. `run` reads no folder and passes
-        its environment on to plugins.
+        CNI_CONF_DIR and CNI_PATH are the node's folders, since the default ones are the host's. `run` reads no
+        folder and passes its environment on to plugins.
         """
         if words[:1] != ("run",):
-            env = {"CNI_CONF_DIR": NETWORKS, **(env or {})}
+            env = {"CNI_CONF_DIR": NETWORKS, "CNI_PATH": PLUGINS, **(env or {})}
         return self.node.run(*command(*words), env=env, **options)
 
     def overview(self, as_json=False):

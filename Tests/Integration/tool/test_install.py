@@ -7,7 +7,8 @@ import shutil
 
 import pytest
 
-from lab.isolated_node import OURS
+from lab.conflist import Conflist
+from lab.isolated_node import NETWORKS, OURS
 from lab.tool import Tool
 
 BIN, CONF, NEW = "/run/opt/bin", "/run/opt/net.d", "/run/opt/new"
@@ -161,3 +162,53 @@ def test_network_takes_back_what_the_node_has_and_not_while_a_pod_is_attached(fr
     assert fresh.traces() != before
     tool(fresh, "uninstall", "--network")
     assert fresh.traces() == before and content(fresh) == {}
+
+
+def test_folders_that_are_missing_are_made_and_a_link_of_another_users_is_not_followed(fresh):
+    for folder in (BIN, CONF):
+        fresh.path(folder).rmdir()
+    fresh.path("/run/opt").chmod(0o700)
+    deep = "/run/opt/deep/er/bin"
+    words = ("--from", NEW, "--conf-dir", CONF)
+    done = fresh.run("sh", "-c", f"umask 077; exec /run/cni/bin/humanz install {' '.join(words)} --bin-dir {deep}")
+    assert done.stdout.splitlines()[0] == f"{deep} is made"
+    for folder in (deep, "/run/opt/deep/er", "/run/opt/deep"):
+        assert fresh.path(folder).stat().st_mode & 0o7777 == 0o755
+    # Only what is missing is made and changed, and no folder that nothing is written to.
+    assert fresh.path("/run/opt").stat().st_mode & 0o7777 == 0o700 and not fresh.path(CONF).exists()
+    assert tool(fresh, "install", "--from", NEW, "--conflist", f"{NEW}/10-net.conflist").returncode == 0
+    assert fresh.path(CONFLIST).exists()
+    fresh.run("sh", "-c", "mkdir -m 1777 /run/shared && ln -s /run/opt/new /run/shared/link")
+    done = Tool(fresh).call("install", *words, "--bin-dir", "/run/shared/link/bin", check=False)
+    assert done.returncode == 1 and "/run/shared/link" in done.stderr
+    assert not fresh.path(f"{NEW}/bin").exists()
+
+
+def test_nothing_is_made_where_the_plugins_are_missing(fresh):
+    fresh.path(BIN).rmdir()
+    done = tool(fresh, "install", "--from", "/run/nowhere", check=False)
+    assert done.returncode == 1 and not fresh.path(BIN).exists()
+
+
+def test_where_nothing_was_installed_uninstall_still_removes_the_network_and_says_what(node):
+    node.run("ip", "link", "add", "uplink", "type", "veth", "peer", "name", "far")
+    for link in ("uplink", "far"):
+        node.run("ip", "link", "set", link, "up")
+    node.run("ip", "address", "add", "192.0.2.10/24", "dev", "uplink")
+    node.run("iptables-nft", "-P", "FORWARD", "DROP")
+    before = node.traces()
+    chain = Conflist(node, CHAIN["plugins"][0], CHAIN["plugins"][1], {
+        **CHAIN["plugins"][2], "peers": [{"subnet": "10.2.0.0/24", "via": "192.0.2.20"}]})
+    chain.add("a")
+    chain.add("b")
+    # One pod's port goes without a DEL, and its lease stays.
+    node.run("ip", "netns", "del", "b")
+    chain.delete("a")
+    words = ("--bin-dir", "/run/nowhere/bin", "--conf-dir", NETWORKS, "--network")
+    done = Tool(node).call("uninstall", *words)
+    assert sorted(done.stdout.splitlines()) == sorted(f"{thing} is removed" for thing in [
+        "lease 10.1.0.3 of network net", "masquerade of network net", "firewall rules of network net",
+        "unreachable route 10.0.0.0/8", "route 10.2.0.0/24 via 192.0.2.20", "bridge pods"])
+    assert node.traces() == before and not node.path("/run/nowhere").exists()
+    done = Tool(node).call("uninstall", *words)
+    assert (done.stdout, done.stderr) == ("", "")

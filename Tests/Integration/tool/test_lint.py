@@ -90,13 +90,72 @@ def test_a_file_that_sorts_before_is_a_warning(lint):
         ("warning", f"runtimes take the first file by name, which is {NETWORKS}/05-other.conflist")]
 
 
-def test_what_containerd_does_not_find_is_an_error(lint):
-    lint.node.path("/etc/containerd/config.toml").write_text(
-        'version = 2\n[plugins."io.containerd.grpc.v1.cri".cni]\n    bin_dir = "/usr/lib/cni"\n')
+def test_a_plugin_that_any_runtime_finds_is_no_error(lint):
+    """CNI_PATH is for people: runtimes look elsewhere."""
+    assert lint(CHAIN, CNI_PATH="/run/nowhere")[0] == 1
+    lint.node.run("mount", "-t", "tmpfs", "tmpfs", "/opt")
+    for name in [plugin["type"] for plugin in CHAIN["plugins"]]:
+        lint.node.path("/opt/cni/bin").mkdir(parents=True, exist_ok=True)
+        lint.node.path(f"/opt/cni/bin/{name}").symlink_to(lint.node.path(f"{PLUGINS}/{name}").readlink())
+    assert lint(CHAIN, CNI_PATH="/run/nowhere") == (0, [])
+    assert lint(CHAIN, CNI_PATH="") == (0, [])
+
+
+@pytest.mark.parametrize("runtime, file, text", [
+    ("containerd", "/etc/containerd/config.toml",
+     'version = 2\n[plugins."io.containerd.grpc.v1.cri".cni]\n    bin_dir = "/usr/lib/cni"\n'),
+    ("containerd", "/etc/containerd/config.toml",
+     "version = 3\n[plugins.'io.containerd.cri.v1.runtime'.cni]\n\tbin_dirs = ['/usr/lib/cni'] # [\"/run/cni/bin\"]\n"),
+    ("podman", "/etc/containers/containers.conf",
+     '[network]\n#cni_plugin_dirs = ["/run/cni/bin"]\ncni_plugin_dirs = [\n  "/usr/lib/cni", # old\n]\nx = ["/run/cni/bin"]\n'),
+    ("CRI-O", "/etc/crio/crio.conf.d/10.conf", '[crio.network]\nplugin_dirs = ["/usr/lib/cni"]\n'),
+])
+def test_what_a_runtime_does_not_find_is_a_warning_with_its_name(lint, runtime, file, text):
+    lint.node.run("mount", "-t", "tmpfs", "tmpfs", "/etc")
+    lint.node.path(file).parent.mkdir(parents=True)
+    lint.node.path(file).write_text(text)
+    assert lint(CHAIN) == (0, [
+        ("warning", f"{runtime} looks for the plugin \"{plugin['type']}\" in /usr/lib/cni, where it is not")
+        for plugin in CHAIN["plugins"]])
+    # What only the configured folder has is found there.
+    status, findings = lint(CHAIN, CNI_PATH="/run/nowhere")
+    assert status == 1 and "is in no folder of /run/nowhere:/usr/lib/cni:" in findings[0][1]
+
+
+def test_two_files_of_one_network_are_a_warning(lint):
+    lint.node.path(f"{NETWORKS}/20-again.conflist").write_text(json.dumps(CHAIN))
     status, findings = lint(CHAIN)
-    assert status == 1
-    assert ("error", "containerd looks for the plugin \"humanz-bridge\" in /usr/lib/cni, where it is not"
-            ) in findings
+    assert status == 0 and findings[-1] == (
+        "warning", f"the network \"{CHAIN['name']}\" is in {NETWORKS}/10-humanz.conflist too: podman uses only one "
+        "of the files, and both lease from one store")
+    assert f"{NETWORKS}/20-again.conflist: warning: the network" in Tool(lint.node).call("lint").stdout
+    one = Tool(lint.node).call("lint", f"{NETWORKS}/10-humanz.conflist", f"{NETWORKS}/10-humanz.conflist").stdout
+    assert "podman uses" not in one
+
+
+@pytest.mark.parametrize("subnet, via, is_error", [
+    ("100.100.0.0/24", "200.0.0.20", True),
+    ("100.100.0.0/24", "200.0.0.10", False),
+    ("100.100.0.128/25", "200.0.0.20", True),
+    ("100.100.0.0/23", "200.0.0.10", True),
+    ("100.100.1.0/24", "200.0.0.20", False),
+])
+def test_a_peer_with_this_nodes_own_subnet_is_an_error(lint, subnet, via, is_error):
+    lint.node.run("ip", "link", "add", "uplink", "type", "veth", "peer", "name", "far")
+    lint.node.run("ip", "address", "add", "200.0.0.10/24", "dev", "uplink")
+    peers = [{"subnet": "100.100.7.0/24", "via": "200.0.0.70"}, {"subnet": subnet, "via": via}]
+    status, findings = lint(changed(humanz_route={"peers": peers}))
+    assert (status, findings) == ((1, [
+        ("error", f"key \"peers[1].subnet\" is {subnet}, which overlaps with this node's own subnet 100.100.0.0/24: "
+         "leave it out, or correct its subnet or \"via\"")]) if is_error else (0, []))
+
+
+def test_the_gateways_link_of_a_vlan_is_not_another_links_subnet(lint):
+    for words in ("add hz0 type bridge", "set hz0 up", "add hz0.7 type veth peer name far7", "set hz0.7 up"):
+        lint.node.run("ip", "link", *words.split())
+    lint.node.run("ip", "address", "add", "100.100.0.1/24", "dev", "hz0.7")
+    conflist = changed(humanz_bridge={"bridge": "hz0", "vlan": 7})
+    assert lint(conflist) == (0, [])
 
 
 def test_versions_that_the_runtime_does_not_speak_and_a_loopback_that_is_missing(lint):

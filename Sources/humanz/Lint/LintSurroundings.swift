@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+import CNI
+import Embedded
+import System
+
+/// What lint reads of this node, once for all files.
+struct LintSurroundings {
+  /// The folders of plugins that a runtime's configuration names.
+  struct Runtime {
+    let name: String
+    let folders: [String]
+  }
+
+  /// Those whose configuration names folders.
+  let runtimes: [Runtime]
+  /// All folders in which runtimes look for plugins: those of CNI_PATH first.
+  let folders: [String]
+  /// The folders in which containerd looks for plugins.
+  let containerdFolders: [String]
+  /// The newest protocol version that the installed containerd or podman supports; nil if neither is
+  /// installed.
+  let runtimeVersion: (runtime: String, version: ProtocolVersion)?
+
+  /// Where containerd, podman, CRI-O and nerdctl look, and where distributions install plugins.
+  private static var usualFolders: [String] {
+    [
+      "/opt/cni/bin", "/usr/lib/cni", "/usr/libexec/cni", "/usr/local/lib/cni",
+      "/usr/local/libexec/cni",
+    ]
+  }
+
+  init() {
+    let path = (environmentVariable("CNI_PATH") ?? "").fields(separatedBy: ":")
+    runtimes = [
+      Runtime("containerd", ["bin_dir", "bin_dirs"], ["/etc/containerd/config.toml"]),
+      Runtime(
+        "podman", ["cni_plugin_dirs"],
+        ["/usr/share/containers/containers.conf", "/etc/containers/containers.conf"]
+          + files(in: "/etc/containers/containers.conf.d")),
+      Runtime(
+        "CRI-O", ["plugin_dir", "plugin_dirs"],
+        ["/etc/crio/crio.conf"] + files(in: "/etc/crio/crio.conf.d")),
+    ].filter { !$0.folders.isEmpty }
+    var folders: [String] = []
+    for folder in path + runtimes.flatMap({ $0.folders }) + LintSurroundings.usualFolders
+    where !folders.contains(folder) {
+      folders.append(folder)
+    }
+    self.folders = folders
+    containerdFolders =
+      runtimes.first { $0.name == "containerd" }?.folders
+      ?? (path.isEmpty ? ["/opt/cni/bin"] : path)
+    runtimeVersion = LintSurroundings.askRuntime()
+  }
+
+  /// The libcni in containerd before 2.0 and in podman with CNI supports versions up to 1.0.0.
+  private static func askRuntime() -> (runtime: String, version: ProtocolVersion)? {
+    for runtime in ["containerd", "podman"] {
+      guard let path = executablePath(of: runtime) else { continue }
+      guard let outcome = try? Program(path, arguments: ["--version"]).run() else { continue }
+      let words = String(decoding: outcome.output).fields(separatedBy: " ")
+      let version = words.first { decimalDigit($0.utf8.first ?? 0) != nil } ?? ""
+      let isNew = runtime == "containerd" && !version.begins(with: "1.")
+      return ("\(runtime) \(version)", isNew ? .v110 : .v100)
+    }
+    return nil
+  }
+
+  /// Whether one of some folders has a plugin.
+  func has(_ plugin: String, in folders: [String]) -> Bool {
+    folders.contains { isExecutableFile("\($0)/\(plugin)") }
+  }
+}
+
+/// The files in a folder that are read in the order of their names; none if it is missing.
+private func files(in folder: String) -> [String] {
+  guard let directory = try? Directory(path: folder, make: false),
+    let names = try? directory.names()
+  else { return [] }
+  return names.sortedByBytes().map { "\(folder)/\($0)" }
+}
+
+extension LintSurroundings.Runtime {
+  /// - Parameters:
+  ///   - keys: which of its keys name folders: `KEY = "FOLDER"` or `KEY = ["FOLDER", …]`, also on several lines.
+  ///   - files: its TOML files; the last one that has a key counts.
+  fileprivate init(_ name: String, _ keys: [String], _ files: [String]) {
+    var folders: [String] = []
+    for file in files {
+      guard let bytes = try? FileDescriptor.contents(of: file) else { continue }
+      var isInside = false
+      for line in String(decoding: bytes).fields(separatedBy: "\n") {
+        let parts = LintSurroundings.Runtime.parts(line)
+        if !isInside {
+          guard keys.contains(where: { parts[0] == "\($0)=" || parts[0] == "\($0)=[" }) else {
+            continue
+          }
+          folders = []
+          isInside = parts[0].utf8.last == UInt8(ascii: "[")
+        }
+        for (index, part) in parts.enumerated() {
+          if index % 2 == 1 {
+            folders.append(part)
+          } else if part.utf8.contains(UInt8(ascii: "]")) {
+            isInside = false
+          }
+        }
+      }
+    }
+    self.name = name
+    self.folders = folders
+  }
+
+  /// What is before, in and behind the quotation marks of a line, without blanks and comment.
+  private static func parts(_ line: String) -> [String] {
+    var bytes: [UInt8] = []
+    for byte in line.utf8 {
+      if byte == UInt8(ascii: "#") { break }
+      switch byte {
+      case UInt8(ascii: " "), UInt8(ascii: "\t"), UInt8(ascii: "\r"): continue
+      case UInt8(ascii: "'"): bytes.append(UInt8(ascii: "\""))
+      default: bytes.append(byte)
+      }
+    }
+    return String(decoding: bytes).fields(separatedBy: "\"", omittingEmpty: false)
+  }
+}
