@@ -78,7 +78,7 @@ def test_an_add_that_fails_at_any_system_call_leaves_nothing(node, is_new, recor
         assert node.ip("link", pod="pod")[1:] == [], call
     record_property("system calls that failed", len(calls))
     record_property("of them made ADD fail", failed)
-    assert failed > len(calls) / 2
+    assert failed >= len(calls) / 2
 
 
 @pytest.mark.parametrize("is_new, verb", [
