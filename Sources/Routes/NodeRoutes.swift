@@ -14,32 +14,41 @@ public struct NodeRoutes {
   private let peers: [Peer]
   /// Peers that get no route, and why.
   private let refused: [PeerList.Refusal]
-  private let table: RouteTable
+  let table: RouteTable
   /// Within these prefixes a route of ours that no peer needs is stale.
   private let network: [IPPrefix]
+  /// The subnets of this node's own pods, each with the gateway's address in it if that is known.
+  let own: [IPPrefix]
   /// The links that peers name, if they exist.
   private let devices: [Link]
   /// nil if no peer is reached through an overlay.
   private let tunnels: Tunnels?
 
-  public init(_ routed: RoutedNetwork, _ node: borrowing Node) throws(CNIError) {
+  /// - Parameter own: the subnets of this node's own pods: see `ownSubnets(of:)`.
+  public init(
+    _ routed: RoutedNetwork, own: [IPPrefix] = [], _ node: borrowing Node
+  ) throws(CNIError) {
     try self.init(
-      try routed.peers(), unreachable: routed.unreachable ? routed.network : [],
+      try routed.peers(), own: own, unreachable: routed.unreachable ? routed.network : [],
       staleWithin: routed.network, of: routed, node)
   }
 
   /// - Parameters:
+  ///   - own: the subnets of this node's own pods.
   ///   - unreachable: the prefixes that get an unreachable route for what no peer has.
   ///   - network: within these prefixes a route of ours that no peer needs is stale.
   ///   - routed: the network, whose overlay reaches peers that are on no segment of this node.
   public init(
-    _ list: PeerList, unreachable: [IPPrefix] = [], staleWithin network: [IPPrefix],
-    of routed: RoutedNetwork? = nil, _ node: borrowing Node
+    _ list: PeerList, own: [IPPrefix] = [], unreachable: [IPPrefix] = [],
+    staleWithin network: [IPPrefix], of routed: RoutedNetwork? = nil, _ node: borrowing Node
   ) throws(CNIError) {
-    self.network = network
+    self.own = own
+    // Nothing of ours may be in the place of the kernel's routes to the own subnets.
+    self.network = network + own.map { $0.network }
     refused = list.refused
     // The rest of a network comes before its subnets, and peers mostly come in order.
-    let all = unreachable.map { Peer(restOf: $0) } + list.peers
+    let rests = unreachable.filter { prefix in !own.contains { $0.network == prefix } }
+    let all = rests.map { Peer(restOf: $0) } + list.peers
     var devices: [Link] = []
     for peer in list.peers {
       guard let name = peer.device, !devices.contains(where: { $0.name == name }) else { continue }
@@ -49,7 +58,7 @@ public struct NodeRoutes {
     self.devices = devices
     var routes: [Route] = []
     for family in [IPAddress.Family.v4, .v6]
-    where network.contains(where: { $0.family == family })
+    where self.network.contains(where: { $0.family == family })
       || all.contains(where: { $0.subnet.family == family })
       || routed?.overlay != nil && all.contains(where: { $0.via.first?.family == family })
     {
@@ -127,7 +136,8 @@ extension NodeRoutes {
       while next < routes.count, routes[next].destination == peer.subnet { next += 1 }
       compare(peer, routes[first..<next], all, &findings)
     }
-    return try withoutThisNode(findings, on: node)
+    // The last ones: a route in the place of one of them is deleted first.
+    return try withoutThisNode(findings, on: node) + ownFindings(on: node)
   }
 
   /// A conflist may name every node, this one too: a peer with an address of this node is this node.

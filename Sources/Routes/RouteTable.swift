@@ -91,7 +91,7 @@ struct RouteTable {
 
 extension Route {
   /// The link that its destination is on; nil for a route that leads to a router or nowhere.
-  fileprivate var link: LinkIndex? {
+  var link: LinkIndex? {
     guard kind == .unicast,
       nextHops.allSatisfy({ $0.gateway == nil && $0.encapsulation == nil })
     else { return nil }

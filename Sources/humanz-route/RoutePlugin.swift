@@ -43,7 +43,7 @@ struct RoutePlugin: Plugin {
     let interface = try pod.interface(attachment.interface)
     let addresses = addressesBehindNode(configuration, result, interface, namespace)
     let routes = try PodRoutes(configuration, result, on: interface, of: pod)
-    try repairNode(configuration, for: Gateway.families(of: addresses), node)
+    try repairNode(configuration, for: addresses, node)
     var undo = Undo(pod: namespace)
     do throws(CNIError) {
       undo.push(.pod(routes.reverse))
@@ -60,12 +60,13 @@ struct RoutePlugin: Plugin {
   /// Enables forwarding and makes the routes that all pods of the node share. They stay if this ADD fails.
   /// A route that cannot be made is logged.
   private func repairNode(
-    _ configuration: RouteConfiguration, for families: [IPAddress.Family], _ node: borrowing Node
+    _ configuration: RouteConfiguration, for addresses: [ResultIP], _ node: borrowing Node
   ) throws(CNIError) {
-    for family in families { try Forwarding.enable(family, on: node) }
+    for family in Gateway.families(of: addresses) { try Forwarding.enable(family, on: node) }
     // `humanz sync` must not replace the cluster file before its routes are made.
     let lock = try NodeLock(.shared)
-    log(try NodeRoutes(configuration.network, node).repair(on: node))
+    let own = NodeRoutes.ownSubnets(of: addresses)
+    log(try NodeRoutes(configuration.network, own: own, node).repair(on: node))
     lock.unlock()
   }
 
@@ -118,7 +119,8 @@ struct RoutePlugin: Plugin {
     let addresses = addressesBehindNode(configuration, result, interface, namespace)
     try PodRoutes(configuration, result, on: interface, of: pod).check(in: pod)
     let node = try Node()
-    let routes = try NodeRoutes(configuration.network, node)
+    let own = NodeRoutes.ownSubnets(of: addresses)
+    let routes = try NodeRoutes(configuration.network, own: own, node)
     let families = Gateway.families(of: addresses)
     try refuse(
       problems(configuration, families, addresses, routes, node), .checkFailed)

@@ -61,7 +61,7 @@ struct Metrics {
   }
 
   private mutating func addRoutes(_ configured: ConfiguredNetworks) throws(CNIError) {
-    let report = try RouteReport(configured.routed)
+    let report = try RouteReport(configured)
     begin("humanz_routes", "Destinations of a network, by state.")
     var counts = Counts()
     for row in report.rows { counts.count([row.network.map { "\($0)" } ?? "", row.state]) }
@@ -72,7 +72,7 @@ struct Metrics {
 
   private mutating func addSync(_ configured: ConfiguredNetworks) {
     var files: [String] = []
-    for network in configured.routed {
+    for network in configured.networks.compactMap({ $0.routed }) {
       if let file = network.clusterFile, !files.contains(file) { files.append(file) }
     }
     if files.isEmpty { return }

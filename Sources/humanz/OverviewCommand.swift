@@ -45,7 +45,7 @@ struct Overview {
   init() throws(CNIError) {
     let configured = try ConfiguredNetworks(file: nil)
     let ports = try PortReport(configured).ports
-    let routes = try RouteReport(configured.routed)
+    let routes = try RouteReport(configured)
     let reports = try Overview.leases(configured)
     for name in Overview.names(configured, ports, reports) {
       let ofNetwork = routes.rows.filter { $0.network == name }

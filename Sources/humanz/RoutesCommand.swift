@@ -7,7 +7,7 @@ import Embedded
 func showRoutes(_ arguments: Arguments) throws(CNIError) -> Int32 {
   let configured = try ConfiguredNetworks(file: arguments["--conflist"])
   for problem in configured.problems { Output.complain(problem) }
-  let report = try RouteReport(configured.routed)
+  let report = try RouteReport(configured)
   if arguments.has("--dot") {
     try Output.print(report.graph)
   } else if arguments.has("--json") {

@@ -15,6 +15,10 @@ struct ConfiguredNetwork {
   let name: NetworkName
   /// The bridge of its pods; nil if it has none.
   private(set) var bridge: InterfaceName?
+  /// The link that has the gateways' addresses: the bridge, or its link in a VLAN; nil if it has none.
+  private(set) var gatewayLink: InterfaceName?
+  /// Whether a plugin gives that link the gateways' addresses.
+  private(set) var isGateway = false
   /// The folder of its leases; nil if another IPAM plugin has them.
   private(set) var leaseFolder: String?
   /// The pools of its leases; nil if they are not known.
@@ -56,9 +60,14 @@ struct ConfiguredNetwork {
       bridge =
         try plugin.parsed("bridge", as: "an interface name", InterfaceName.init)
         ?? InterfaceName("cni0")
+      let vlan = try plugin.int("vlan", in: 0...4094).flatMap { $0 == 0 ? nil : UInt16($0) }
+      if let bridge { gatewayLink = try GatewayLink.name(on: bridge, vlan: vlan) }
+      let isDefaultGateway = try plugin.bool("isDefaultGateway") ?? false
+      isGateway = try plugin.bool("isGateway") ?? false || isDefaultGateway
       usesBridgeNetfilter = (try? plugin.bool("bridgeNetfilter")) ?? false
     }
     if type == "humanz-ipam" {
+      isGateway = try (section ?? plugin).bool("isGateway") ?? true
       try readLeases(section ?? plugin, LeaseFolder.ours)
     } else if let section, delegate == "humanz-ipam" {
       try readLeases(section, LeaseFolder.ours)
@@ -127,7 +136,7 @@ struct ConfiguredNetworks {
   func named(_ name: NetworkName) -> ConfiguredNetwork? { networks.first { $0.name == name } }
 
   /// The networks that have routes.
-  var routed: [RoutedNetwork] { networks.compactMap { $0.routed } }
+  var routed: [ConfiguredNetwork] { networks.filter { $0.routed != nil } }
 
   /// The files that the plugins of these networks log to, each once.
   var logFiles: [String] {

@@ -34,9 +34,10 @@ struct RouteReport {
   private var filters: [JSON] = []
   private var masquerade: [JSON] = []
 
-  init(_ networks: [RoutedNetwork]) throws(CNIError) {
+  init(_ configured: ConfiguredNetworks) throws(CNIError) {
     let node = try Node()
-    try readRoutes(networks, node)
+    let networks = configured.networks.compactMap { $0.routed }
+    try readRoutes(configured, node)
     readForwarding(networks)
     try readFirewalls(networks)
   }
@@ -44,14 +45,23 @@ struct RouteReport {
   // MARK: - Routes
 
   private mutating func readRoutes(
-    _ networks: [RoutedNetwork], _ node: borrowing Node
+    _ configured: ConfiguredNetworks, _ node: borrowing Node
   ) throws(CNIError) {
     let links = try node.kernel.links()
     var used: [LinkIndex] = []
-    for network in networks {
+    for network in configured.networks where network.routed != nil || network.isOurs {
       do throws(CNIError) {
-        for finding in try NodeRoutes(network, node).findings(all: true, on: node) {
+        let own = try OwnSubnets(of: network, node)
+        for finding in try network.nodeRoutes(own.prefixes, node).findings(all: true, on: node)
+        where network.routed != nil || !finding.message.isEmpty {
           append(finding, network.name, links, &used)
+        }
+        for (subnet, problem) in own.unserved {
+          append(
+            Row(
+              network: network.name, destination: "\(subnet)", via: ["link"],
+              devices: own.link.map { [$0.nameAndState] } ?? [], state: "missing",
+              purpose: "this node's pods", problem: problem))
         }
       } catch {
         append(
@@ -60,7 +70,7 @@ struct RouteReport {
             purpose: nil, problem: error.message))
       }
     }
-    for family in [IPAddress.Family.v4, .v6] where networks.isEmpty {
+    for family in [IPAddress.Family.v4, .v6] where configured.routed.isEmpty {
       for route in try node.kernel.routes(family, proto: Route.humanz) {
         append(NodeRoutes.Finding(.installed, nil, route), nil, links, &used)
       }
@@ -91,14 +101,17 @@ struct RouteReport {
       if route.nextHops.count == 1, let gateway = hop.gateway { deletion += " via \(gateway)" }
       guard let link = links.first(where: { $0.index == hop.device }) else { continue }
       if route.nextHops.count == 1 { deletion += " dev \(link.name)" }
-      devices.append(link.isRunning ? link.name.description : "\(link.name) (down)")
+      devices.append(link.nameAndState)
       used.append(link.index)
     }
     if via.isEmpty { via.append(route.nextHops.isEmpty ? route.kind.name : "link") }
     // The kernel makes this route with the gateway's address on the bridge.
-    let isOwn = finding.state == .foreign && route.proto == Route.kernel
+    let isKernels = route.proto == Route.kernel
+    let isOwn = finding.state == .foreign && isKernels
+    // Of no peer: one of this node's pods.
+    let isForOwn = isKernels && finding.peer == nil
     var problem = finding.message.isEmpty ? nil : namingDevices(finding.message, links)
-    if finding.state == .conflicting, route.proto != Route.humanz, let words = problem {
+    if finding.state == .conflicting, route.proto != Route.humanz, !isKernels, let words = problem {
       problem = "\(words); if nobody needs it: `\(deletion)`"
     }
     append(
@@ -106,7 +119,7 @@ struct RouteReport {
         network: network, destination: route.destination.description, via: via, devices: devices,
         state: isOwn ? "own subnet" : finding.state.description,
         peer: finding.peer.flatMap { $0.name ?? $0.via.first?.description },
-        purpose: isOwn ? "this node's pods" : finding.peer?.description,
+        purpose: isForOwn ? "this node's pods" : finding.peer?.description,
         problem: problem))
   }
 
@@ -234,6 +247,10 @@ struct RouteReport {
   private static func word(_ value: JSON) -> String {
     value.string ?? (value.array ?? []).compactMap { $0.string }.joined(separator: ",")
   }
+}
+
+extension Link {
+  fileprivate var nameAndState: String { isRunning ? "\(name)" : "\(name) (down)" }
 }
 
 extension ForwardChain.Rules {

@@ -183,13 +183,14 @@ struct ClusterFollower: Watcher {
         .unknownContainer, "stdin: the cluster has no node \(cluster.ownName)",
         details: "--node names the node that this one is, as `kubectl get nodes` lists it")
     }
-    let networks = try ConfiguredNetworks(file: nil).routed.filter { $0.clusterFile == path }
+    let networks = try configuredNetworks()
     // The exclusive lock waits for an ADD that has read the old file, until it has made its routes.
     let lock = try NodeLock(.exclusive)
     let old = try? ClusterFile(path: path)
     wrong += try repair(file, after: old, of: networks)
     if file != old { try file.write(to: path) }
-    wrong += try repairNodeRoutes(of: networks)
+    // Read again: the node's own subnets may be new in the file.
+    wrong += try repairNodeRoutes(of: file == old ? networks : configuredNetworks())
     lock.unlock()
     if file != old {
       try Output.print("\(path): \(file.subnets.count) subnets, \(file.peers.count) peers")
@@ -197,11 +198,16 @@ struct ClusterFollower: Watcher {
     return wrong
   }
 
+  /// The networks on this node that name the file.
+  private func configuredNetworks() throws(CNIError) -> [ConfiguredNetwork] {
+    try ConfiguredNetworks(file: nil).routed.filter { $0.routed?.clusterFile == path }
+  }
+
   /// Removes the routes to peers that have left. If no network of the node names the file, makes the routes to
   /// all others too.
   /// - Returns: the routes that cannot be made, a sentence each.
   private func repair(
-    _ file: ClusterFile, after old: ClusterFile?, of networks: [RoutedNetwork]
+    _ file: ClusterFile, after old: ClusterFile?, of networks: [ConfiguredNetwork]
   ) throws(CNIError) -> [String] {
     let node = try Node()
     let families = [IPAddress.Family.v4, .v6].filter { family in
@@ -212,7 +218,7 @@ struct ClusterFollower: Watcher {
     let departed = old?.peers.map { $0.subnet }.filter { !subnets.containsSorted($0) } ?? []
     guard networks.isEmpty || !departed.isEmpty else { return wrong }
     // As in an ADD of the network that names the file; without such a network there is no overlay.
-    let network = networks.first
+    let network = networks.first?.routed
     let peers = PeerList(file.peers.map { Peer($0) }, within: network?.network ?? [])
     let routes = try NodeRoutes(peers, staleWithin: departed, of: network, node)
     return wrong + routes.repair(on: node)

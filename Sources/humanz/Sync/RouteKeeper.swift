@@ -40,12 +40,15 @@ struct RouteKeeper: Watcher {
 
 /// Repairs the node's routes and forwarding for some networks.
 /// - Returns: the routes that cannot be made, a sentence each.
-func repairNodeRoutes(of networks: [RoutedNetwork]) throws(CNIError) -> [String] {
+func repairNodeRoutes(of networks: [ConfiguredNetwork]) throws(CNIError) -> [String] {
   let node = try Node()
   var wrong: [String] = []
   for network in networks {
-    wrong += enableForwarding(network.families, node)
-    do throws(CNIError) { wrong += try NodeRoutes(network, node).repair(on: node) } catch {
+    wrong += enableForwarding(network.routed?.families ?? [], node)
+    do throws(CNIError) {
+      let own = try OwnSubnets(of: network, node)
+      wrong += try network.nodeRoutes(own.prefixes, node).repair(on: node)
+    } catch {
       wrong.append("\(network.name): \(error.message)")
     }
   }

@@ -170,6 +170,72 @@ def test_a_peer_on_the_uplinks_own_prefix_is_fine(host):
     assert check(network) == (0, "")
 
 
+# The route to the node's own pods, which the kernel makes once
+
+@pytest.mark.parametrize("keys", [{}, {"unreachable": False}])
+def test_the_own_subnets_missing_route_fails_check_and_comes_back_as_the_kernel_made_it(host, keys):
+    network = host.network(host.peer(2), **keys)
+    host.add(network)
+    before = host.routes(host.subnet(1))
+    host.node.run("ip", f"-{host.version}", "route", "delete", host.subnet(1), "dev", "port0")
+    code, text = check(network)
+    assert code == 102 and f"own subnet {host.subnet(1)}: its route is missing" in text
+    host.add(network)
+    assert host.routes(host.subnet(1)) == before
+    assert before[0]["protocol"] == "kernel"
+    assert check(network) == (0, "")
+
+
+def test_the_own_subnets_route_comes_back_without_any_network_and_peer(host):
+    network = host.network()
+    del network.configuration["network"]
+    host.add(network)
+    before = host.routes(host.subnet(1))
+    host.node.run("ip", f"-{host.version}", "route", "delete", host.subnet(1), "dev", "port0")
+    host.add(network)
+    assert host.routes(host.subnet(1)) == before
+
+
+def test_the_own_subnets_route_comes_back_where_it_is_the_whole_network(host):
+    network = host.network()
+    network.configuration["network"] = host.subnet(1)
+    host.add(network)
+    before = host.routes(host.subnet(1))
+    host.node.run("ip", f"-{host.version}", "route", "replace", "unreachable", host.subnet(1), "proto", "72")
+    host.node.run("ip", f"-{host.version}", "route", "delete", host.subnet(1), "dev", "port0", check=False)
+    host.add(network)
+    assert host.routes(host.subnet(1)) == before
+
+
+def test_a_link_that_is_down_keeps_the_own_subnets_route_away_and_is_named(host):
+    network = host.network(host.peer(2), logFile="/run/tmp/log")
+    host.add(network)
+    if host.version == "6":
+        host.node.run("sysctl", "-qw", "net.ipv6.conf.port0.keep_addr_on_down=1")
+    host.node.run("ip", "link", "set", "port0", "down")
+    words = f"own subnet {host.subnet(1)}: port0 is down"
+    code, text = check(network)
+    assert code == 102 and words in text
+    # CHECK's error is in the log too, with the verb and the code before it.
+    said = f"humanz-route {words}\n"
+    assert said not in host.node.path("/run/tmp/log").read_text()
+    host.add(network)
+    assert said in host.node.path("/run/tmp/log").read_text()
+
+
+def test_somebody_elses_route_in_place_of_the_own_subnets_stays_and_is_named(host):
+    network = host.network(host.peer(2))
+    host.add(network)
+    metric = {"4": [], "6": ["metric", "256"]}[host.version]
+    host.node.run("ip", f"-{host.version}", "route", "delete", host.subnet(1), "dev", "port0")
+    host.node.run("ip", f"-{host.version}", "route", "add", host.subnet(1), "via", host.via(7), *metric)
+    before = host.routes(host.subnet(1))
+    host.add(network)
+    assert host.routes(host.subnet(1)) == before
+    code, text = check(network)
+    assert code == 102 and "somebody else's" in text and host.via(7) in text
+
+
 # The cluster file
 
 def test_the_peers_come_from_the_cluster_file(host):

@@ -43,6 +43,19 @@ def routes(node):
             for route in node.ip(family, "route", "show", "proto", "72")}
 
 
+def own_route(node):
+    """The kernel's route to the node's own pods."""
+    return node.ip("route", "show", subnets(1, ["4"])[0])
+
+
+def give_gateway(node):
+    """Gives the node the bridge of its pods, as an ADD makes it; returns the kernel's route to them."""
+    node.run("ip", "link", "add", "pods", "type", "bridge")
+    node.run("ip", "link", "set", "pods", "up")
+    node.run("ip", "address", "add", "10.244.1.1/24", "dev", "pods")
+    return own_route(node)
+
+
 def cluster_file(node, path=CLUSTER_FILE):
     return json.loads(node.path(path).read_text())
 

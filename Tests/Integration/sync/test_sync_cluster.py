@@ -1,10 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Nodes with peers and subnets from Kubernetes: `sync` and the chain together."""
 
+import json
+
 import pytest
 
 from lab.attachment import Network, Refused
 from lab.cluster import CLUSTER_FILE, Cluster, by_families, from_kubernetes, node_object, subnets
+from lab.isolated_node import NETWORKS
+from lab.tool import Watch
+from lab.waiting import eventually
+from sync.expected import expected, give_gateway, member, own_route, routes
 
 
 def stage(member, **keys):
@@ -140,3 +146,19 @@ def test_a_node_that_was_synced_is_ready_for_its_first_pod(program):
         stage(first, ipMasq=True).call("STATUS")
         first.add_pod()
         stage(first, ipMasq=True).call("STATUS")
+
+
+def test_sync_watch_heals_the_route_to_the_nodes_own_pods_too(node1):
+    node1.path(f"{NETWORKS}/net.conflist").write_text(json.dumps({
+        "cniVersion": "1.0.0", "name": "net", "plugins": [
+            {"type": "humanz-bridge", "bridge": "pods"},
+            {"type": "humanz-ipam", "clusterFile": CLUSTER_FILE},
+            {"type": "humanz-route", "network": "10.244.0.0/16", "clusterFile": CLUSTER_FILE,
+             "unreachable": False}]}))
+    with Watch(node1, "node1") as watch:
+        watch.tell("".join(json.dumps(member(number)) for number in (1, 2)))
+        eventually(lambda: routes(node1) == expected(2))
+        right = give_gateway(node1)
+        for _ in range(2):
+            node1.run("ip", "route", "delete", "10.244.1.0/24", "dev", "pods")
+            eventually(lambda: own_route(node1) == right, seconds=2)

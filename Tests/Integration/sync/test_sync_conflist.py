@@ -13,7 +13,8 @@ import pytest
 from lab.isolated_node import NETWORKS, ROOT
 from lab.tool import Tool, command
 from lab.waiting import eventually, patience
-from sync.expected import HARM, HARM_IDS, expected, routes, seconds_to_repair
+from sync.expected import (
+    HARM, HARM_IDS, expected, give_gateway, own_route, routes, seconds_to_repair)
 from sync.test_sync_service import SAID, child, said
 
 CONFLIST = f"{NETWORKS}/10-humanz.conflist"
@@ -61,6 +62,22 @@ def test_what_others_did_to_the_routes_is_healed_within_a_second(keeper, words, 
     record_property("healed after", ", ".join(f"{time:.2f} s" for time in times))
     assert max(times) < patience(1)
     assert said(keeper) == "" and keeper.keeper.poll() is None
+
+
+def test_the_route_to_the_nodes_own_pods_is_healed_too_as_the_kernel_made_it(keeper):
+    right = give_gateway(keeper)
+    for _ in range(2):
+        keeper.run("ip", "route", "delete", "10.244.1.0/24", "dev", "pods")
+        eventually(lambda: own_route(keeper) == right, seconds=2)
+    assert right[0]["protocol"] == "kernel" and right[0]["prefsrc"] == "10.244.1.1"
+
+
+def test_a_bridge_that_is_down_is_said_and_stays_down(keeper):
+    give_gateway(keeper)
+    keeper.run("ip", "link", "set", "pods", "down")
+    eventually(lambda: "own subnet 10.244.1.0/24: pods is down" in said(keeper))
+    [link] = keeper.ip("link", "show", "pods")
+    assert "UP" not in link["flags"]
 
 
 def test_what_the_kernel_does_not_tell_is_seen_within_ten_seconds(keeper):

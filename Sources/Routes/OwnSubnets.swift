@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+import Addresses
+import CNI
+import Embedded
+import Netlink
+import Node
+
+// The routes to this node's own pods. The kernel makes one with the gateway's address on the bridge, and never
+// again if somebody deletes it.
+
+extension NodeRoutes {
+  /// The subnets of a result's addresses, each with the gateway's address in it if there is one.
+  public static func ownSubnets(of ips: [ResultIP]) -> [IPPrefix] {
+    var subnets: [IPPrefix] = []
+    // An address of full length is a single pod's.
+    for ip in ips where ip.address.length < ip.address.family.bits {
+      var subnet = ip.address.network
+      if let gateway = ip.gateway, gateway.family == subnet.family {
+        subnet = IPPrefix(gateway, length: subnet.length)
+      }
+      if !subnets.contains(subnet) { subnets.append(subnet) }
+    }
+    return subnets
+  }
+
+  /// What is wrong with the kernel's routes to this node's own pods. Nothing is asked if all are there.
+  func ownFindings(on node: borrowing Node) throws(CNIError) -> [Finding] {
+    var findings: [Finding] = []
+    for gateway in own where !isConnected(gateway) {
+      if let finding = try ownFinding(gateway, node) { findings.append(finding) }
+    }
+    return findings
+  }
+
+  /// Whether the kernel's route for a gateway's address is there, or the subnet has no gateway here.
+  private func isConnected(_ gateway: IPPrefix) -> Bool {
+    let subnet = gateway.network
+    return gateway == subnet
+      || table.routes.contains { route in
+        route.destination == subnet && route.isFromKernel && route.link != nil
+          && (subnet.family == .v6 || route.source == gateway.address)
+      }
+  }
+
+  /// - Returns: nil if no link has the gateway's address, or another route to the link serves.
+  @inline(never)
+  private func ownFinding(
+    _ gateway: IPPrefix, _ node: borrowing Node
+  ) throws(CNIError) -> Finding? {
+    let addresses = try node.kernel.addresses()
+    // A link with a master, such as a VRF's, has its routes in another table.
+    guard let index = addresses.first(where: { $0.prefix == gateway })?.index,
+      let link = try node.kernel.link(at: index), link.master == nil
+    else { return nil }
+    let wanted = Route.connected(gateway, index)
+    let words = "own subnet \(wanted.destination)"
+    if !link.isUp {
+      return Finding(.missing, nil, wanted, "\(words): \(link.name) is down")
+    }
+    let present = table.routes.filter { $0.destination == wanted.destination }
+    if present.contains(where: { $0.link == index }) { return nil }
+    if let other = present.first(where: { !$0.isOurs && $0.metric == wanted.metric }) {
+      return Finding(
+        .conflicting, nil, other, "\(words): somebody else's route is in its place: \(other)")
+    }
+    return Finding(
+      .missing, nil, wanted, "\(words): its route is missing", repair: .addRoute(wanted))
+  }
+}
+
+extension Route {
+  /// The route that the kernel makes for a link's address. Equivalent to:
+  /// `ip route add SUBNET dev LINK proto kernel scope link src GATEWAY`.
+  @inline(never)
+  static func connected(_ gateway: IPPrefix, _ device: LinkIndex) -> Route {
+    let isIPv4 = gateway.family == .v4
+    return Route(
+      destination: gateway.network, nextHops: [NextHop(device: device)], proto: Route.kernel,
+      priority: isIPv4 ? nil : 256, source: isIPv4 ? gateway.address : nil)
+  }
+}

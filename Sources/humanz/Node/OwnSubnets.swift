@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+import Addresses
+import CNI
+import Embedded
+import Leases
+import Netlink
+import Node
+import Routes
+
+extension ConfiguredNetwork {
+  /// The node's routes for the network: to its peers if it has any, and to this node's own pods.
+  /// - Parameter own: see `OwnSubnets`.
+  func nodeRoutes(_ own: [IPPrefix], _ node: borrowing Node) throws(CNIError) -> NodeRoutes {
+    guard let routed else { return try NodeRoutes(PeerList([]), own: own, staleWithin: [], node) }
+    return try NodeRoutes(routed, own: own, node)
+  }
+}
+
+/// The subnets of a network's pods on this node, and the link that is their gateway.
+struct OwnSubnets {
+  /// Each with the address in it that the link has, if it has one.
+  private(set) var prefixes: [IPPrefix] = []
+  /// A subnet of whose set the link has no address although pods need one, and what is wrong, in a sentence.
+  private(set) var unserved: [(subnet: IPPrefix, problem: String)] = []
+  /// The bridge, or its link in a VLAN; nil if there is none, as before the first pod.
+  private(set) var link: Link?
+
+  init(of network: ConfiguredNetwork, _ node: borrowing Node) throws(CNIError) {
+    var addresses: [InterfaceAddress] = []
+    if let name = network.gatewayLink, let link = try node.kernel.link(name) {
+      self.link = link
+      addresses = try node.kernel.addresses(of: link.index)
+    }
+    for set in network.pools?.sets ?? [] {
+      let found = set.ranges.map { range in
+        OwnSubnets.prefix(of: range, among: addresses.map { $0.prefix })
+      }
+      for prefix in found where !prefixes.contains(prefix) { prefixes.append(prefix) }
+      // An ADD gives the link only the gateway of the range that it leases from.
+      let subnet = set.ranges[0].subnet
+      guard let link, network.isGateway, zip(found, set.ranges).allSatisfy({ $0 == $1.subnet }),
+        try OwnSubnets.hasPods(network, node)
+      else { continue }
+      let problem = link.isUp ? "has no address of \(subnet)" : "is down"
+      unserved.append((subnet, "own subnet \(subnet): \(link.name) \(problem)"))
+    }
+  }
+
+  /// The link's address in a range's subnet, the gateway's first; without one, the subnet.
+  private static func prefix(of range: AddressRange, among present: [IPPrefix]) -> IPPrefix {
+    let inside = present.filter { $0.network == range.subnet }
+    return inside.first { $0.address == range.gateway } ?? inside.first ?? range.subnet
+  }
+
+  /// Whether a port of the network is on its bridge, or one that is not known to be another network's.
+  private static func hasPods(
+    _ network: ConfiguredNetwork, _ node: borrowing Node
+  ) throws(CNIError) -> Bool {
+    guard let name = network.bridge, let bridge = try node.kernel.link(name) else { return false }
+    return try node.kernel.links(master: bridge.index).contains { port in
+      port.alias.flatMap { HostInterface.owner(alias: $0) }.map { $0.network == network.name }
+        ?? true
+    }
+  }
+}

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The route and the bridge of this node's own pods, as `humanz` and `humanz routes` see them."""
+
+import json
+
+import pytest
+
+from lab.cluster import NETWORKS, by_families, subnet
+from lab.conflist import Conflist
+from lab.kernel import need_vlans
+from lab.tool import Tool
+
+BRIDGE = "pods"
+
+
+def chain(node, families, **keys):
+    """A network with pod subnets of these families."""
+    return Conflist(
+        node, {"type": "humanz-bridge", "bridge": BRIDGE},
+        {"type": "humanz-ipam", "ranges": [[{"subnet": subnet(1, family)}] for family in families], **keys},
+        {"type": "humanz-route", "network": [NETWORKS[family] for family in families]})
+
+
+def seen(node):
+    """What `humanz routes` says is wrong; `humanz` says the same, and both exit with 1 if anything is."""
+    done = Tool(node).call("routes", "--json", check=False)
+    report = json.loads(done.stdout)
+    screen = Tool(node).call(check=False)
+    for problem in report["problems"]:
+        assert f"- {problem}\n" in screen.stdout
+    expected = 1 if report["problems"] else 0
+    assert (done.returncode, screen.returncode) == (expected, expected)
+    assert ("Nothing is wrong." in screen.stdout) == (expected == 0)
+    return report["problems"]
+
+
+@pytest.fixture
+def own(node, version):
+    """A node with a pod; gives it with its pod subnet."""
+    chain(node, version).add("pod")
+    assert seen(node) == []
+    node.own = subnet(1, version)
+    return node
+
+
+def test_the_own_subnets_missing_route_is_a_problem_with_a_row(own, version):
+    own.run("ip", f"-{version}", "route", "delete", own.own, "dev", BRIDGE)
+    [problem] = seen(own)
+    assert problem.startswith(f"net: own subnet {own.own}: its route is missing")
+    [row] = [row for row in Tool(own).routes(as_json=True)["routes"] if row["destination"] == own.own]
+    assert (row["state"], row["for"], row["device"]) == ("missing", "this node's pods", [BRIDGE])
+
+
+def test_a_bridge_that_is_down_is_a_problem(own):
+    own.run("ip", "link", "set", BRIDGE, "down")
+    assert seen(own) == [f"net: own subnet {own.own}: {BRIDGE} is down"]
+
+
+def test_a_bridge_without_the_gateways_address_is_a_problem(own, version):
+    own.run("ip", f"-{version}", "address", "flush", "dev", BRIDGE, "scope", "global")
+    assert seen(own) == [f"net: own subnet {own.own}: {BRIDGE} has no address of {own.own}"]
+
+
+def test_somebody_elses_route_in_place_of_the_own_subnets_is_a_problem_whose_remedy_works(own, version):
+    metric = {"4": [], "6": ["metric", "256"]}[version]
+    own.run("ip", "link", "add", "other", "type", "bridge")
+    own.run("ip", "link", "set", "other", "up")
+    own.run("ip", f"-{version}", "route", "delete", own.own, "dev", BRIDGE)
+    own.run("ip", f"-{version}", "route", "add", own.own, "dev", "other", *metric)
+    [problem] = seen(own)
+    words, remedy = problem.removesuffix("`").split("; if nobody needs it: `")
+    assert words.startswith(f"net: own subnet {own.own}: somebody else's route is in its place: ")
+    assert "dev other" in words
+    own.run(*remedy.split())
+    [problem] = seen(own)
+    assert "its route is missing" in problem
+
+
+def test_a_link_route_that_somebody_else_made_to_the_bridge_serves(own, version):
+    own.run("ip", f"-{version}", "route", "delete", own.own, "dev", BRIDGE)
+    own.run("ip", f"-{version}", "route", "add", own.own, "dev", BRIDGE, "proto", "static")
+    assert seen(own) == []
+
+
+def test_a_bridge_in_a_vrf_has_its_route_in_another_table(own):
+    if own.run("ip", "link", "add", "red", "type", "vrf", "table", "10", check=False).returncode:
+        pytest.skip("this kernel has no VRF")
+    own.run("ip", "link", "set", "red", "up")
+    own.run("ip", "link", "set", BRIDGE, "master", "red")
+    assert [problem for problem in seen(own) if "route is missing" in problem] == []
+
+
+@by_families
+def test_before_the_first_pod_and_after_the_last_one_nothing_is_wrong(node, families):
+    network = chain(node, families)
+    assert "own subnet" not in str(seen(node))
+    # A bridge that the operator made: the first ADD gives it its address.
+    node.run("ip", "link", "add", BRIDGE, "type", "bridge")
+    assert "own subnet" not in str(seen(node))
+    network.add("pod")
+    assert seen(node) == []
+    network.delete("pod")
+    assert seen(node) == []
+
+
+def test_a_bridge_that_is_no_gateway_needs_no_address(node, version):
+    chain(node, version, isGateway=False).add("pod")
+    assert seen(node) == []
+
+
+def test_a_network_without_humanz_route_has_an_own_subnet_too(node, version):
+    Conflist(node, {
+        "type": "humanz-bridge", "bridge": BRIDGE, "isGateway": True,
+        "ipam": {"type": "humanz-ipam", "subnet": subnet(1, version)}}).add("pod")
+    assert seen(node) == []
+    node.run("ip", f"-{version}", "route", "delete", subnet(1, version), "dev", BRIDGE)
+    [problem] = seen(node)
+    assert "its route is missing" in problem
+    assert Tool(node).call("routes", check=False).returncode == 1
+
+
+def test_the_gateway_in_a_vlan_is_the_bridges_link_in_it(node, version):
+    need_vlans(node)
+    Conflist(
+        node, {"type": "humanz-bridge", "bridge": BRIDGE, "vlan": 7},
+        {"type": "humanz-ipam", "subnet": subnet(1, version)}, {"type": "humanz-route"}).add("pod")
+    assert seen(node) == []
+    node.run("ip", f"-{version}", "route", "delete", subnet(1, version), "dev", f"{BRIDGE}.7")
+    [problem] = seen(node)
+    assert "its route is missing" in problem
