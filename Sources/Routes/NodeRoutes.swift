@@ -13,7 +13,7 @@ public struct NodeRoutes {
   /// In the order of their subnets, among them the rest of each network: see `Peer`.
   private let peers: [Peer]
   /// Peers that get no route, and why.
-  private let refused: [PeerList.Refusal]
+  let refused: [PeerList.Refusal]
   let table: RouteTable
   /// Within these prefixes a route of ours that no peer needs is stale.
   private let network: [IPPrefix]
@@ -42,6 +42,8 @@ public struct NodeRoutes {
     _ list: PeerList, own: [IPPrefix] = [], unreachable: [IPPrefix] = [],
     staleWithin network: [IPPrefix], of routed: RoutedNetwork? = nil, _ node: borrowing Node
   ) throws(CNIError) {
+    var list = list
+    try list.leaveOutThisNode(own, node)
     self.own = own
     // Nothing of ours may be in the place of the kernel's routes to the own subnets.
     self.network = network + own.map { $0.network }

@@ -68,6 +68,53 @@ extension NodeRoutes {
   }
 }
 
+// MARK: - Peers that are this node, or have its subnet
+
+extension PeerList {
+  /// Leaves out the peers with an address of this node: they are this node, which a list for all nodes names too.
+  /// Other peers with one of its subnets would take its own pods away: they get no route.
+  @inline(never)
+  mutating func leaveOutThisNode(
+    _ own: [IPPrefix], _ node: borrowing Node
+  ) throws(CNIError) {
+    guard peers.contains(where: { $0.subnet(of: own) != nil }) else { return }
+    let addresses = try node.kernel.addresses()
+    let all = peers
+    peers = []
+    for peer in all where !addresses.contains(where: { peer.via.contains($0.prefix.address) }) {
+      guard let subnet = peer.subnet(of: own) else {
+        peers.append(peer)
+        continue
+      }
+      refused.append(
+        Refusal(
+          peer, "\(peer): its subnet overlaps with \(subnet.network) of this node",
+          own: subnet.network))
+    }
+  }
+}
+
+extension Peer {
+  /// The first of some prefixes that the peer's subnet overlaps with.
+  fileprivate func subnet(of prefixes: [IPPrefix]) -> IPPrefix? {
+    prefixes.first { $0.overlaps(subnet) }
+  }
+}
+
+extension NodeRoutes {
+  /// - Throws: error 7 naming the key of a peer that has a subnet of this node and is not this node.
+  @inline(never)
+  public func refuseOwnSubnets(in routed: RoutedNetwork) throws(CNIError) {
+    for refusal in refused {
+      guard let own = refusal.own, let index = routed.index(of: refusal.peer) else { continue }
+      throw CNIError(
+        .invalidConfiguration,
+        "key \"peers[\(index)].subnet\" is \(refusal.peer.subnet), which overlaps with \(own) of this node",
+        details: "if the entry is this node, its \"via\" must be an address of this node")
+    }
+  }
+}
+
 extension Route {
   /// The route that the kernel makes for a link's address. Equivalent to:
   /// `ip route add SUBNET dev LINK proto kernel scope link src GATEWAY`.

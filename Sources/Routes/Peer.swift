@@ -66,6 +66,14 @@ public struct PeerList {
     public let peer: Peer
     /// A sentence for messages.
     public let reason: String
+    /// The own subnet that it takes away from this node; nil for another reason.
+    let own: IPPrefix?
+
+    init(_ peer: Peer, _ reason: String, own: IPPrefix? = nil) {
+      self.peer = peer
+      self.reason = reason
+      self.own = own
+    }
   }
 
   public var peers: [Peer]
@@ -82,7 +90,7 @@ public struct PeerList {
         self.peers.append(peer)
       } else {
         refused.append(
-          Refusal(peer: peer, reason: "\(peer): its subnet is outside of \"network\""))
+          Refusal(peer, "\(peer): its subnet is outside of \"network\""))
       }
     }
   }

@@ -65,6 +65,9 @@ public struct RoutedNetwork {
     [.v4, .v6].filter { family in network.contains { $0.family == family } }
   }
 
+  /// The index of a peer in `peers`; nil for one of the cluster file.
+  func index(of peer: Peer) -> Int? { staticPeers.firstIndex { $0 === peer } }
+
   /// The other nodes. The cluster file is read here: neither DEL nor GC need it.
   /// - Throws: error 11 if there is no cluster file yet, 6 or 7 for a file that is not one.
   public func peers() throws(CNIError) -> PeerList {

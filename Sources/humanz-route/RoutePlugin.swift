@@ -59,6 +59,7 @@ struct RoutePlugin: Plugin {
 
   /// Enables forwarding and makes the routes that all pods of the node share. They stay if this ADD fails.
   /// A route that cannot be made is logged.
+  /// - Throws: error 7 naming the key of a peer with a subnet of this node.
   private func repairNode(
     _ configuration: RouteConfiguration, for addresses: [ResultIP], _ node: borrowing Node
   ) throws(CNIError) {
@@ -66,7 +67,9 @@ struct RoutePlugin: Plugin {
     // `humanz sync` must not replace the cluster file before its routes are made.
     let lock = try NodeLock(.shared)
     let own = NodeRoutes.ownSubnets(of: addresses)
-    log(try NodeRoutes(configuration.network, own: own, node).repair(on: node))
+    let routes = try NodeRoutes(configuration.network, own: own, node)
+    try routes.refuseOwnSubnets(in: configuration.network)
+    log(routes.repair(on: node))
     lock.unlock()
   }
 

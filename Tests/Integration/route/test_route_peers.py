@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """humanz-route: the node's routes to its peers, beside routes that others made."""
 
+import ipaddress
 import json
 
 import pytest
@@ -81,9 +82,36 @@ def test_a_link_that_a_peer_names_and_is_not_there_is_named(host):
 
 def test_a_node_that_the_list_names_too_is_none_of_its_own_peers(host):
     network = host.network(host.peer(1), host.peer(2))
+    before = host.routes(host.subnet(1))
+    # Left from when the entry named another node's address.
+    host.node.run("ip", f"-{host.version}", "route", "add", host.subnet(1), "via", host.via(7),
+                  "metric", "2000", "proto", "72")
     host.add(network)
     assert host.ours() == {host.subnet(2): host.via(2)}
+    assert host.routes(host.subnet(1)) == before
     assert check(network) == limits(network) == (0, "")
+
+
+@pytest.mark.parametrize("kind", ["equal", "inside", "around"])
+def test_a_peer_with_this_nodes_subnet_and_another_address_is_refused_and_changes_nothing(host, kind):
+    bad = {**host.peer(9), "subnet": {
+        "equal": host.subnet(1), "inside": inside_own(host), "around": NETWORKS[host.version]}[kind]}
+    own = host.routes(host.subnet(1))
+    right = host.network(host.peer(2))
+    host.add(right)
+    ours = host.ours()
+    for index, peers in enumerate([(bad, host.peer(3)), (host.peer(3), bad)]):
+        wrong = host.network(*peers)
+        with pytest.raises(Refused) as refused:
+            host.add(wrong)
+        assert refused.value.error["code"] == 7
+        assert f'"peers[{index}].subnet"' in refused.value.error["msg"]
+        for prefix in (ipaddress.ip_network(bad["subnet"]), host.subnet(1)):
+            assert str(prefix) in refused.value.error["msg"]
+        wrong.results = right.results
+        code, text = check(wrong)
+        assert code == 102 and f"overlaps with {host.subnet(1)} of this node" in text
+    assert host.routes(host.subnet(1)) == own and host.ours() == ours
 
 
 @pytest.mark.parametrize("metric", [None, 50, 2000])
@@ -146,8 +174,13 @@ def inside_own(host):
     return {"4": "10.244.1.128/25", "6": "fd00:244:1::8000:0:0:0/68"}[host.version]
 
 
-def test_a_peer_inside_of_this_nodes_subnet_gets_no_route_and_is_named(host):
-    bad = {**host.peer(9), "subnet": inside_own(host)}
+def test_a_peer_inside_of_a_links_prefix_gets_no_route_and_is_named(host):
+    # Not the pod's own subnet, which would be an error of ADD: another bridge of the node, such as another network's.
+    prefix = {"4": "10.244.8.1/24", "6": "fd00:244:8::1/64"}[host.version]
+    host.node.run("ip", "link", "add", "other", "type", "bridge")
+    host.node.run("ip", "link", "set", "other", "up")
+    host.node.run("ip", "address", "add", prefix, "dev", "other", "nodad")
+    bad = {**host.peer(9), "subnet": {"4": "10.244.8.128/25", "6": "fd00:244:8::8000:0:0:0/68"}[host.version]}
     host.node.run("ip", f"-{host.version}", "route", "add", bad["subnet"], "via", bad["via"],
                   "proto", "72")
     network = host.network(bad, host.peer(2), logFile="/run/tmp/log")
@@ -305,6 +338,19 @@ def test_a_cluster_file_without_peers_takes_no_route_away(host, content):
     assert "/run/humanz/cluster.json" in refused.value.error["msg"]
     assert check(network)[0] in (6, 7) and status(network)[0] == 50
     assert host.ours() == {host.subnet(2): host.via(2)}
+
+
+def test_a_peer_of_the_cluster_file_with_this_nodes_subnet_is_left_out_and_named(host):
+    network = host.network(clusterFile="/run/humanz/cluster.json")
+    del network.configuration["peers"]
+    host.node.run("mkdir", "-p", "/run/humanz")
+    own = host.routes(host.subnet(1))
+    write_cluster(host.node.path("/run/humanz/cluster.json"), host, 2, more=[
+        {"name": "node9", "subnet": host.subnet(1), "via": [host.via(9)]}])
+    host.add(network)
+    assert host.ours() == {host.subnet(2): host.via(2)} and host.routes(host.subnet(1)) == own
+    code, text = check(network)
+    assert code == 102 and "node9" in text
 
 
 def test_a_peer_of_the_cluster_file_outside_of_the_network_is_left_out_and_named(host):

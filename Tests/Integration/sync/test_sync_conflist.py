@@ -72,6 +72,13 @@ def test_the_route_to_the_nodes_own_pods_is_healed_too_as_the_kernel_made_it(kee
     assert right[0]["protocol"] == "kernel" and right[0]["prefsrc"] == "10.244.1.1"
 
 
+def test_the_entry_of_this_node_makes_no_route(keeper):
+    right = give_gateway(keeper)
+    keeper.path(CONFLIST).write_text(conflist(1, 2, 4))
+    eventually(lambda: routes(keeper) == expected(2, 4), seconds=11)
+    assert own_route(keeper) == right and said(keeper) == ""
+
+
 def test_a_bridge_that_is_down_is_said_and_stays_down(keeper):
     give_gateway(keeper)
     keeper.run("ip", "link", "set", "pods", "down")

@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-from lab.cluster import NETWORKS, by_families, subnet
+from lab.attachment import Refused
+from lab.cluster import LENGTHS, NETWORKS, by_families, subnet, uplink
 from lab.conflist import Conflist
 from lab.kernel import need_vlans
 from lab.tool import Tool
@@ -88,6 +89,61 @@ def test_a_bridge_in_a_vrf_has_its_route_in_another_table(own):
     own.run("ip", "link", "set", "red", "up")
     own.run("ip", "link", "set", BRIDGE, "master", "red")
     assert [problem for problem in seen(own) if "route is missing" in problem] == []
+
+
+# The own subnet among the peers
+
+def with_peers(node, version, *numbers, **vias):
+    """A node of three with the peers of these numbers; a `via` other than the node's own by `nodeN=`."""
+    node.run("ip", "link", "add", "uplink", "type", "veth", "peer", "name", "far")
+    for link in ("uplink", "far"):
+        node.run("ip", "link", "set", link, "up")
+    node.run("ip", "address", "add", f"{uplink(1, version)}/{LENGTHS[version]}", "dev", "uplink", "nodad")
+    peers = [{"name": f"node{number}", "subnet": subnet(number, version),
+              "via": vias.get(f"node{number}", uplink(number, version))} for number in numbers]
+    return Conflist(
+        node, {"type": "humanz-bridge", "bridge": BRIDGE}, {"type": "humanz-ipam", "subnet": subnet(1, version)},
+        {"type": "humanz-route", "network": NETWORKS[version], "peers": peers})
+
+
+def test_one_file_serves_all_nodes_and_the_entry_of_this_one_is_its_own_subnet(node, version):
+    network = with_peers(node, version, 1, 2, 3)
+    before = Tool(node).routes(as_json=True)
+    assert "own subnet" not in str(before) and "node1" not in str(before)
+    network.add("pod")
+    network.check("pod")
+    assert seen(node) == []
+    report = Tool(node).routes(as_json=True)
+    assert {row["destination"]: row["state"] for row in report["routes"]} == {
+        NETWORKS[version]: "installed", subnet(1, version): "own subnet",
+        subnet(2, version): "installed", subnet(3, version): "installed"}
+
+
+def test_the_own_subnet_with_another_nodes_address_is_a_problem_before_and_after_the_first_pod(node, version):
+    wrong = with_peers(node, version, 1, 2, node1=uplink(7, version))
+    words = f"net: peer node1 ({subnet(1, version)}): its subnet overlaps with {subnet(1, version)} of this node"
+    assert words in Tool(node).routes(as_json=True)["problems"]
+    with pytest.raises(Refused) as refused:
+        wrong.add("pod")
+    assert refused.value.error["code"] == 7 and '"peers[0].subnet"' in refused.value.error["msg"]
+    right = Conflist(node, *wrong.plugins[:2], {**wrong.plugins[2], "peers": wrong.plugins[2]["peers"][1:]})
+    right.add("another")
+    assert seen(node) == []
+    Conflist(node, *wrong.plugins)
+    assert seen(node) == [words]
+    assert "ip route del" not in Tool(node).routes()
+
+
+def test_nobody_is_told_to_delete_the_kernels_route_of_a_bridge(node, version):
+    with_peers(node, version, 2).add("pod")
+    gateway = {"4": "10.244.2.1/24", "6": "fd00:244:2::1/64"}[version]
+    node.run("ip", "link", "add", "other", "type", "bridge")
+    node.run("ip", "link", "set", "other", "up")
+    node.run("ip", f"-{version}", "route", "delete", subnet(2, version), "proto", "72")
+    node.run("ip", "address", "add", gateway, "dev", "other", "nodad")
+    problems = seen(node)
+    assert any("node2" in problem for problem in problems)
+    assert "ip route del" not in str(problems)
 
 
 @by_families
