@@ -18,7 +18,7 @@ complete -c humanz -n __fish_use_subcommand -a ports -d "show the pods' ports on
 complete -c humanz -n __fish_use_subcommand -a leases -d 'show who holds each address'
 complete -c humanz -n __fish_use_subcommand -a release -d 'free an address, whoever holds it'
 complete -c humanz -n __fish_use_subcommand -a routes -d 'show routes, forwarding and firewalls'
-complete -c humanz -n __fish_use_subcommand -a sync -d "make a cluster's nodes this node's routes"
+complete -c humanz -n __fish_use_subcommand -a sync -d "make the routes to the peers of a conflist or a cluster"
 complete -c humanz -n __fish_use_subcommand -a lint -d 'find what is wrong in configurations'
 complete -c humanz -n __fish_use_subcommand -a convert -d "make a conflist of another plugin's configuration"
 complete -c humanz -n __fish_use_subcommand -a metrics -d "print the node's metrics for Prometheus"
@@ -35,7 +35,7 @@ complete -c humanz -n '__humanz_is leases release' -l data-dir -x -a '(__fish_co
 complete -c humanz -n '__humanz_is leases release' -a '(__humanz_networks)' -d network
 
 complete -c humanz -n '__humanz_is sync' -l node -x -d "this node's name"
-complete -c humanz -n '__humanz_is sync' -l watch -d 'go on following'
+complete -c humanz -n '__humanz_is sync' -l watch -d 'go on, and repair the routes'
 complete -c humanz -n '__humanz_is sync' -l kubectl -rF -d 'start this kubectl'
 complete -c humanz -n '__humanz_is sync' -l kubeconfig -rF -d 'what kubectl uses'
 complete -c humanz -n '__humanz_is sync' -l metrics -rF -d 'write metrics to this file'

@@ -90,22 +90,35 @@ public struct NodeRoutes {
   /// Equivalent to: `ip route replace … proto 72`, `ip route delete …` for the stale ones.
   /// - Returns: a sentence for each route that cannot be made.
   public func repair(on node: borrowing Node) -> [String] {
+    var repaired: [Finding] = []
+    return repair(on: node, &repaired)
+  }
+
+  /// As `repair(on:)`.
+  /// - Parameter repaired: gets what was wrong and is repaired.
+  public func repair(on node: borrowing Node, _ repaired: inout [Finding]) -> [String] {
     var problems: [String] = []
-    var repairs: [Request] = []
     do throws(CNIError) { try tunnels?.repair(on: node) } catch { problems.append(error.message) }
     do throws(CNIError) {
+      var repairs: [Request] = []
+      var repairable: [Finding] = []
       for finding in try findings(on: node) {
         if let repair = finding.repair {
           repairs.append(repair)
+          repairable.append(finding)
         } else {
           problems.append(finding.message)
         }
       }
-      // Another ADD may do the same at the same time. A stale route may be gone already.
-      for failure in try node.kernel.failures(performing: repairs)
-      where !failure.error.exists && !failure.error.isMissing {
+      var next = 0
+      for failure in try node.kernel.failures(performing: repairs) {
+        repaired += repairable[next..<failure.index]
+        next = failure.index + 1
+        // Another ADD may do the same at the same time. A stale route may be gone already.
+        if failure.error.exists || failure.error.isMissing { continue }
         problems.append(failure.error.description)
       }
+      repaired += repairable[next...]
     } catch {
       problems.append(error.message)
     }

@@ -34,6 +34,9 @@ extension NodeRoutes {
     /// The request that repairs it; nil if we cannot or must not repair it.
     let repair: Request?
 
+    /// Whether an ADD or `humanz sync` repairs it.
+    public var isRepairable: Bool { repair != nil }
+
     public init(
       _ state: State, _ peer: Peer?, _ route: Route, _ message: String = "",
       repair: Request? = nil

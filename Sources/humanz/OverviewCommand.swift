@@ -126,7 +126,7 @@ struct Overview {
         "delete the pod of container \(attachment.containerID), and make it again")
     }
     for problem in OldAddresses(configured, reports, ports).problems { problems.append(problem) }
-    for problem in routes.problems { add(problem, "humanz routes") }
+    for problem in routes.problems { add(problem, routes.remedy(of: problem)) }
     for port in ports where port.attachment != nil {
       if let problem = port.problem, let attachment = port.attachment {
         add("port \(port.link.name) of \(attachment.title): \(problem)", "humanz ports")

@@ -53,6 +53,11 @@ import Testing
     try NodeRoutes(list, unreachable: unreachable ? network : [], staleWithin: network, node)
   }
 
+  /// As `routes`, where the subnet of the node's pods is known.
+  private func ownRoutes(_ list: PeerList, _ node: borrowing Node) throws -> NodeRoutes {
+    try NodeRoutes(list, own: [prefix("10.244.0.1/24")], staleWithin: network, node)
+  }
+
   /// `STATE DESTINATION` of each finding.
   private func states(
     _ list: PeerList, unreachable: Bool = false, all: Bool = true, _ node: borrowing Node
@@ -83,6 +88,54 @@ import Testing
       #expect(made.contains("nexthop via fd01::2 dev uplink weight 1"))
       #expect(made.contains("mtu 1400"))
     }
+  }
+
+  @Test func `the kernel's route to this node's own pods is made again as it was`() throws {
+    try onNode { node in
+      let list = try peers(two)
+      let before = shell("ip route show 10.244.0.0/24")
+      _ = try ownRoutes(list, node).repair(on: node)
+      #expect(try ownRoutes(list, node).findings(on: node).isEmpty)
+      _ = shell("ip route del 10.244.0.0/24 dev cni0")
+      let finding = try #require(try ownRoutes(list, node).findings(on: node).first)
+      #expect(finding.message == "own subnet 10.244.0.0/24: its route is missing")
+      #expect(finding.isRepairable && finding.peer == nil)
+      var repaired: [NodeRoutes.Finding] = []
+      #expect(try ownRoutes(list, node).repair(on: node, &repaired) == [])
+      #expect(repaired.map { "\($0.state)" } == ["missing"])
+      #expect(shell("ip route show 10.244.0.0/24") == before)
+      // A link that is down is not set up.
+      _ = shell("ip link set cni0 down")
+      #expect(
+        try ownRoutes(list, node).repair(on: node) == ["own subnet 10.244.0.0/24: cni0 is down"])
+    }
+  }
+
+  @Test func `a peer with an address of this node is left out, another with its subnet is refused`()
+    throws
+  {
+    try onNode { node in
+      let list = try peers(
+        two + [
+          #"{"subnet":"10.244.0.0/24","via":"192.0.2.1"}"#,
+          #"{"subnet":"10.244.0.128/25","via":"192.0.2.3"}"#,
+        ])
+      let routes = try ownRoutes(list, node)
+      #expect(
+        try routes.findings(on: node).map { "\($0.state) \($0.route.destination)" } == [
+          "refused 10.244.0.128/25", "missing 10.244.1.0/24", "missing fd00:244:1::/64",
+        ])
+    }
+  }
+
+  @Test func `the own subnets of a result have the gateways in them`() {
+    let subnets = NodeRoutes.ownSubnets(of: [
+      ResultIP(prefix("10.244.0.5/24"), gateway: address("10.244.0.1")),
+      ResultIP(prefix("10.244.0.6/24"), gateway: address("10.244.0.1")),
+      ResultIP(prefix("fd00:244::5/64"), gateway: nil),
+      ResultIP(prefix("10.9.9.9/32"), gateway: address("10.244.0.1")),
+    ])
+    #expect(subnets == [prefix("10.244.0.1/24"), prefix("fd00:244::/64")])
   }
 
   @Test func `the rest of the network is unreachable, a link's own part of it is not`() throws {

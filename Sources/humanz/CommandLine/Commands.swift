@@ -54,12 +54,12 @@ var commands: [Command] {
       ],
       notes: "Exit status 1: something is wrong with them.", run: showRoutes),
     Command(
-      "sync", "Makes the nodes of a Kubernetes cluster this node's cluster file and routes",
+      "sync", "Makes this node's routes to the peers of a conflist or of a Kubernetes cluster",
       forms: [
+        "[--watch] CONFLIST",
         "--node NAME  <NODES",
         "--node NAME --watch  <EVENTS",
         "--node NAME [--watch] --kubectl PATH [--kubeconfig FILE]",
-        "--watch CONFLIST",
         "--heartbeat FILE",
       ], operands: 0...1,
       options: [
@@ -73,12 +73,13 @@ var commands: [Command] {
         Option("--heartbeat", "FILE", "with --watch: write this file every ten seconds"),
       ],
       notes: """
+        With CONFLIST the routes are those to the peers that it names, and what changes is printed.
         NODES is what `kubectl get nodes -o json` prints. EVENTS is what it prints with --watch, with or
         without --output-watch-events; the end of EVENTS is an error. With --kubectl the nodes are listed
-        again at least every ten minutes. With CONFLIST the routes are those to the peers that it names.
-        With --watch the routes are repaired within a second of a change that the kernel tells of, and
-        compared every ten seconds. Without: exit status 1 where a node is left out. --heartbeat FILE alone:
-        exit status 1 where that file was not written for a minute, because a sync hangs or has ended.
+        again at least every ten minutes. With --watch the routes are repaired within a second of a change
+        that the kernel tells of, and compared every ten seconds. Without: exit status 1 where a node is left
+        out or a route stays wrong. --heartbeat FILE alone: exit status 1 where that file was not written for
+        a minute, because a sync hangs or has ended.
         """, run: synchronize),
     Command(
       "lint", "Finds what is wrong in configurations, and around them on this node",

@@ -29,6 +29,10 @@ struct RouteReport {
   private(set) var rows: [Row] = []
   /// What is wrong with routes, forwarding and firewalls, a sentence each.
   private(set) var problems: [String] = []
+  /// The problems that a command repairs, and the command.
+  private var remedies: [(problem: String, command: String)] = []
+  /// The commands that a sentence names already: one sentence of a network is enough.
+  private var advised: [String] = []
   private var forwarding: [JSON] = []
   private var forward: [JSON] = []
   private var filters: [JSON] = []
@@ -54,7 +58,7 @@ struct RouteReport {
         let own = try OwnSubnets(of: network, node)
         for finding in try network.nodeRoutes(own.prefixes, node).findings(all: true, on: node)
         where network.routed != nil || !finding.message.isEmpty {
-          append(finding, network.name, links, &used)
+          append(finding, network, links, &used)
         }
         for (subnet, problem) in own.unserved {
           append(
@@ -81,15 +85,22 @@ struct RouteReport {
     }
   }
 
-  private mutating func append(_ row: Row) {
+  private mutating func append(_ row: Row, remedy: String? = nil) {
     rows.append(row)
-    if let problem = row.problem {
-      problems.append(row.network.map { "\($0): \(problem)" } ?? problem)
+    if let words = row.problem {
+      let problem = row.network.map { "\($0): \(words)" } ?? words
+      problems.append(problem)
+      if let remedy { remedies.append((problem, remedy)) }
     }
   }
 
+  /// The command that repairs a problem, or else the one that shows more.
+  func remedy(of problem: String) -> String {
+    remedies.first { $0.problem == problem }?.command ?? "humanz routes"
+  }
+
   private mutating func append(
-    _ finding: NodeRoutes.Finding, _ network: NetworkName?, _ links: [Link],
+    _ finding: NodeRoutes.Finding, _ network: ConfiguredNetwork?, _ links: [Link],
     _ used: inout [LinkIndex]
   ) {
     let route = finding.route
@@ -114,25 +125,35 @@ struct RouteReport {
     if finding.state == .conflicting, route.proto != Route.humanz, !isKernels, let words = problem {
       problem = "\(words); if nobody needs it: `\(deletion)`"
     }
+    var command: String?
+    if finding.isRepairable, let network { command = repairCommand(for: route, of: network, links) }
+    if let command, let words = problem, finding.state != .stale,
+      !advised.contains(command)
+    {
+      advised.append(command)
+      problem = "\(words); `\(command)` makes it now\(network?.keeper ?? "")"
+    }
     append(
       Row(
-        network: network, destination: route.destination.description, via: via, devices: devices,
+        network: network?.name, destination: route.destination.description, via: via,
+        devices: devices,
         state: isOwn ? "own subnet" : finding.state.description,
         peer: finding.peer.flatMap { $0.name ?? $0.via.first?.description },
         purpose: isForOwn ? "this node's pods" : finding.peer?.description,
-        problem: problem))
+        problem: problem), remedy: command)
   }
 
-  /// The message with each device's name: a route describes devices by their index.
-  private func namingDevices(_ message: String, _ links: [Link]) -> String {
-    var words = message.fields(separatedBy: " ", omittingEmpty: false)
-    for index in words.indices.dropFirst() where words[index - 1] == "number" {
-      if let link = links.first(where: { "\($0.index)" == words[index] }) {
-        words[index - 1] = ""
-        words[index] = "\(link.name)"
-      }
-    }
-    return words.filter { !$0.isEmpty }.joined(separator: " ")
+  /// The command that repairs a route.
+  private func repairCommand(
+    for route: Route, of network: ConfiguredNetwork, _ links: [Link]
+  ) -> String? {
+    if network.routed != nil { return "humanz sync \(network.file)" }
+    // No plugin and no sync makes the routes of such a network: this is the kernel's route to its pods.
+    let device = route.nextHops.first?.device
+    guard let link = links.first(where: { $0.index == device }) else { return nil }
+    let source = route.source.map { " src \($0)" } ?? ""
+    let metric = route.priority.map { " metric \($0)" } ?? ""
+    return "ip route add \(route.destination) dev \(link.name) proto kernel\(source)\(metric)"
   }
 
   /// How a link filters packets by their source: the higher value of both settings counts. See
@@ -249,6 +270,15 @@ struct RouteReport {
   }
 }
 
+extension ConfiguredNetwork {
+  /// What keeps its routes, as the rest of a sentence; empty for a network without routes.
+  fileprivate var keeper: String {
+    guard let routed else { return "" }
+    let unit = routed.clusterFile == nil ? "humanz-routes" : "humanz-sync"
+    return ", `systemctl enable --now \(unit)` keeps it"
+  }
+}
+
 extension Link {
   fileprivate var nameAndState: String { isRunning ? "\(name)" : "\(name) (down)" }
 }
@@ -280,4 +310,16 @@ extension RouteReport.Row {
         ("state", .string(state)), ("for", purpose.map { .string($0) }),
         ("problem", problem.map { .string($0) })))
   }
+}
+
+/// The message with each device's name: a route describes devices by their index.
+func namingDevices(_ message: String, _ links: [Link]) -> String {
+  var words = message.fields(separatedBy: " ", omittingEmpty: false)
+  for index in words.indices.dropFirst() where words[index - 1] == "number" {
+    if let link = links.first(where: { "\($0.index)" == words[index] }) {
+      words[index - 1] = ""
+      words[index] = "\(link.name)"
+    }
+  }
+  return words.filter { !$0.isEmpty }.joined(separator: " ")
 }

@@ -28,6 +28,7 @@ struct ClusterFollower: Watcher {
   /// Whether a list has arrived, which must contain this node.
   private var hasList = false
   private var reported = ReportedProblems()
+  private var log = RepairLog()
 
   /// - Throws: wrong usage.
   init(_ arguments: Arguments) throws(CNIError) {
@@ -176,8 +177,8 @@ struct ClusterFollower: Watcher {
   /// - Returns: the problems, a sentence each.
   /// - Throws: error 3 if the cluster does not have this node.
   private mutating func apply() throws(CNIError) -> [String] {
-    var wrong: [String] = []
-    guard let file = cluster.file(&wrong) else {
+    var repairs = Repairs()
+    guard let file = cluster.file(&repairs.wrong) else {
       guard hasList else { return [] }
       throw CNIError(
         .unknownContainer, "stdin: the cluster has no node \(cluster.ownName)",
@@ -187,15 +188,17 @@ struct ClusterFollower: Watcher {
     // The exclusive lock waits for an ADD that has read the old file, until it has made its routes.
     let lock = try NodeLock(.exclusive)
     let old = try? ClusterFile(path: path)
-    wrong += try repair(file, after: old, of: networks)
+    try repair(file, after: old, of: networks, &repairs)
     if file != old { try file.write(to: path) }
     // Read again: the node's own subnets may be new in the file.
-    wrong += try repairNodeRoutes(of: file == old ? networks : configuredNetworks())
+    try repairNodeRoutes(of: file == old ? networks : configuredNetworks(), &repairs)
     lock.unlock()
     if file != old {
       try Output.print("\(path): \(file.subnets.count) subnets, \(file.peers.count) peers")
     }
-    return wrong
+    // What changes with the cluster is no repair.
+    log.write(file == old ? repairs.done : [])
+    return repairs.wrong
   }
 
   /// The networks on this node that name the file.
@@ -205,22 +208,21 @@ struct ClusterFollower: Watcher {
 
   /// Removes the routes to peers that have left. If no network of the node names the file, makes the routes to
   /// all others too.
-  /// - Returns: the routes that cannot be made, a sentence each.
   private func repair(
-    _ file: ClusterFile, after old: ClusterFile?, of networks: [ConfiguredNetwork]
-  ) throws(CNIError) -> [String] {
+    _ file: ClusterFile, after old: ClusterFile?, of networks: [ConfiguredNetwork],
+    _ repairs: inout Repairs
+  ) throws(CNIError) {
     let node = try Node()
     let families = [IPAddress.Family.v4, .v6].filter { family in
       file.subnets.contains { $0.family == family }
     }
-    let wrong = enableForwarding(families, node)
+    repairs.enableForwarding(families, on: node)
     let subnets = file.peers.map { $0.subnet }
     let departed = old?.peers.map { $0.subnet }.filter { !subnets.containsSorted($0) } ?? []
-    guard networks.isEmpty || !departed.isEmpty else { return wrong }
+    guard networks.isEmpty || !departed.isEmpty else { return }
     // As in an ADD of the network that names the file; without such a network there is no overlay.
     let network = networks.first?.routed
     let peers = PeerList(file.peers.map { Peer($0) }, within: network?.network ?? [])
-    let routes = try NodeRoutes(peers, staleWithin: departed, of: network, node)
-    return wrong + routes.repair(on: node)
+    repairs.repair(try NodeRoutes(peers, staleWithin: departed, of: network, node), on: node)
   }
 }

@@ -10,6 +10,7 @@ import Routes
 struct RouteKeeper: Watcher {
   private let file: String
   private var reported = ReportedProblems()
+  private var log = RepairLog()
 
   /// - Throws: if the file cannot be read now; later that is only reported.
   init(file: String) throws(CNIError) {
@@ -24,44 +25,50 @@ struct RouteKeeper: Watcher {
   mutating func advance(isReadable: Bool) throws(CNIError) {}
 
   mutating func repairRoutes() {
-    var wrong: [String] = []
-    do throws(CNIError) {
-      let configured = try ConfiguredNetworks(file: file)
-      wrong += configured.problems
-      let lock = try NodeLock(.shared)
-      wrong += try repairNodeRoutes(of: configured.routed)
-      lock.unlock()
-    } catch {
-      wrong.append(error.message)
+    var repairs = Repairs()
+    do throws(CNIError) { repairs = try repair() } catch { repairs.wrong.append(error.message) }
+    log.write(repairs.done)
+    reported.update(repairs.wrong)
+  }
+
+  /// Makes the routes once, and prints what changes.
+  /// - Returns: 1 if something stays wrong.
+  func runOnce() throws(CNIError) -> Int32 {
+    let repairs = try repair()
+    let wrong = repairs.wrong + repairs.unserved
+    for sentence in wrong { Output.complain(sentence) }
+    if !repairs.done.isEmpty {
+      try Output.print(repairs.done)
+    } else if wrong.isEmpty {
+      try Output.print("\(file): the routes are right")
     }
-    reported.update(wrong)
+    return wrong.isEmpty ? 0 : 1
+  }
+
+  private func repair() throws(CNIError) -> Repairs {
+    var repairs = Repairs()
+    let configured = try ConfiguredNetworks(file: file)
+    repairs.wrong += configured.problems
+    let lock = try NodeLock(.shared)
+    try repairNodeRoutes(of: configured.routed, &repairs)
+    lock.unlock()
+    return repairs
   }
 }
 
 /// Repairs the node's routes and forwarding for some networks.
-/// - Returns: the routes that cannot be made, a sentence each.
-func repairNodeRoutes(of networks: [ConfiguredNetwork]) throws(CNIError) -> [String] {
+func repairNodeRoutes(
+  of networks: [ConfiguredNetwork], _ repairs: inout Repairs
+) throws(CNIError) {
   let node = try Node()
-  var wrong: [String] = []
   for network in networks {
-    wrong += enableForwarding(network.routed?.families ?? [], node)
+    repairs.enableForwarding(network.routed?.families ?? [], on: node)
     do throws(CNIError) {
       let own = try OwnSubnets(of: network, node)
-      wrong += try network.nodeRoutes(own.prefixes, node).repair(on: node)
+      repairs.unserved += own.unserved.map { $0.problem }
+      repairs.repair(try network.nodeRoutes(own.prefixes, node), on: node)
     } catch {
-      wrong.append("\(network.name): \(error.message)")
+      repairs.wrong.append("\(network.name): \(error.message)")
     }
   }
-  return wrong
-}
-
-/// - Returns: what failed, a sentence each.
-func enableForwarding(_ families: [IPAddress.Family], _ node: borrowing Node) -> [String] {
-  var wrong: [String] = []
-  for family in families {
-    do throws(CNIError) { try Forwarding.enable(family, on: node) } catch {
-      wrong.append(error.message)
-    }
-  }
-  return wrong
 }

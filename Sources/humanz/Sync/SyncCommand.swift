@@ -13,17 +13,24 @@ import System
 func synchronize(_ arguments: Arguments) throws(CNIError) -> Int32 {
   let heartbeat = try arguments.path("--heartbeat")
   if let heartbeat, !arguments.has("--watch") {
-    guard arguments["--node"] == nil else { throw .wrongUsage("--heartbeat needs --watch") }
+    guard arguments["--node"] == nil, arguments.operands.isEmpty else {
+      throw .wrongUsage("--heartbeat needs --watch")
+    }
     return try checkHeartbeat(heartbeat)
   }
   if arguments["--node"] == nil {
-    guard let file = arguments.operands.first, arguments.has("--watch") else {
-      throw .wrongUsage("--node NAME is required, or --watch CONFLIST")
+    guard let file = arguments.operands.first else {
+      throw .wrongUsage("--node NAME or CONFLIST is required")
     }
     for option in ["--cluster-file", "--kubectl", "--kubeconfig"] where arguments.has(option) {
       throw .wrongUsage("\(option) needs --node NAME")
     }
-    return try watch(RouteKeeper(file: file), try arguments.path("--metrics"), heartbeat)
+    let keeper = try RouteKeeper(file: file)
+    if !arguments.has("--watch") {
+      guard !arguments.has("--metrics") else { throw .wrongUsage("--metrics needs --watch") }
+      return try keeper.runOnce()
+    }
+    return try watch(keeper, try arguments.path("--metrics"), heartbeat)
   }
   guard arguments.operands.isEmpty else {
     throw .wrongUsage("--node NAME and CONFLIST exclude each other")

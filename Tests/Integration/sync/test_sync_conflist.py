@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`sync --watch CONFLIST` repairs the routes to the peers in a conflist, whatever changes them."""
+"""`sync CONFLIST` makes the routes to the peers in a conflist; with --watch it repairs them, whatever changes them."""
 
 import json
 import os
@@ -11,7 +11,7 @@ import subprocess
 import pytest
 
 from lab.isolated_node import NETWORKS, ROOT
-from lab.tool import Tool, command
+from lab.tool import PROGRAM, WRONG_USAGE, Tool, command
 from lab.waiting import eventually, patience
 from sync.expected import (
     HARM, HARM_IDS, expected, give_gateway, own_route, routes, seconds_to_repair)
@@ -20,6 +20,8 @@ from sync.test_sync_service import SAID, child, said
 CONFLIST = f"{NETWORKS}/10-humanz.conflist"
 UNIT = ROOT / "systemd" / "humanz-routes.service"
 RIGHT = {**expected(2, 3)}
+# What is said of a repair.
+SENTENCE = re.compile(rf"{PROGRAM}: (made|replaced) the route 10\.244\.\d+\.0/24 .*")
 
 
 def conflist(*numbers, **keys):
@@ -61,7 +63,24 @@ def test_what_others_did_to_the_routes_is_healed_within_a_second(keeper, words, 
     times = [seconds_to_repair(keeper, words, RIGHT) for _ in range(3)]
     record_property("healed after", ", ".join(f"{time:.2f} s" for time in times))
     assert max(times) < patience(1)
-    assert said(keeper) == "" and keeper.keeper.poll() is None
+    # Nothing is said but what was repaired: the first making of the routes at the start is none.
+    lines = said(keeper).splitlines()
+    assert lines and all(SENTENCE.fullmatch(line) for line in lines)
+    # The same repair again within a minute is not said again.
+    assert len(set(lines)) == len(lines) <= 4
+    assert keeper.keeper.poll() is None
+
+
+def test_many_repairs_at_once_are_said_in_four_lines(keeper):
+    keeper.path(CONFLIST).write_text(conflist(*range(2, 52)))
+    eventually(lambda: len(routes(keeper)) == 50, seconds=11)
+    before = said(keeper)
+    keeper.run("ip", "route", "flush", "proto", "72")
+    eventually(lambda: len(routes(keeper)) == 50)
+    eventually(lambda: said(keeper) != before)
+    lines = said(keeper).removeprefix(before).splitlines()
+    assert [bool(SENTENCE.fullmatch(line)) for line in lines[:3]] == [True] * 3
+    assert lines[3:] == [f"{PROGRAM}: and 47 more repairs"]
 
 
 def test_the_route_to_the_nodes_own_pods_is_healed_too_as_the_kernel_made_it(keeper):
@@ -76,7 +95,7 @@ def test_the_entry_of_this_node_makes_no_route(keeper):
     right = give_gateway(keeper)
     keeper.path(CONFLIST).write_text(conflist(1, 2, 4))
     eventually(lambda: routes(keeper) == expected(2, 4), seconds=11)
-    assert own_route(keeper) == right and said(keeper) == ""
+    assert own_route(keeper) == right and "10.244.1.0" not in said(keeper)
 
 
 def test_a_bridge_that_is_down_is_said_and_stays_down(keeper):
@@ -111,7 +130,62 @@ def test_a_peer_that_is_not_on_link_is_said_once_and_the_others_keep_their_route
     eventually(lambda: "192.168.0.2" in said(keeper))
     keeper.run("ip", "address", "add", "192.168.0.1/24", "dev", "uplink")
     eventually(lambda: routes(keeper) == RIGHT)
-    assert len(said(keeper).splitlines()) == 2
+    wrong = [line for line in said(keeper).splitlines() if not SENTENCE.fullmatch(line)]
+    assert len(wrong) == 2 and all("not on-link" in line for line in wrong)
+
+
+# Once
+
+def once(node):
+    """`humanz sync CONFLIST`: the exit status, and the lines on stdout and stderr."""
+    done = node.run(*command("sync", CONFLIST), check=False)
+    return done.returncode, done.stdout.splitlines(), done.stderr.splitlines()
+
+
+def test_without_watch_the_routes_are_made_once_with_a_line_for_each_change(node1):
+    node1.path(CONFLIST).write_text(conflist(2, 3))
+    assert once(node1) == (0, [
+        "turned forwarding of IPv4 on", "made the route 10.244.2.0/24 via 192.168.0.2",
+        "made the route 10.244.3.0/24 via 192.168.0.3"], [])
+    assert routes(node1) == RIGHT
+    assert once(node1) == (0, [f"{CONFLIST}: the routes are right"], [])
+    right = give_gateway(node1)
+    node1.run("ip", "route", "delete", "10.244.1.0/24", "dev", "pods")
+    node1.run("ip", "route", "replace", "10.244.3.0/24", "via", "192.168.0.77", "proto", "72")
+    node1.path(CONFLIST).write_text(conflist(1, 3, 4))
+    assert once(node1) == (0, [
+        "removed the route 10.244.2.0/24 via 192.168.0.2 dev uplink, which no peer needs",
+        "replaced the route 10.244.3.0/24 via 192.168.0.77 dev uplink by the one to peer (10.244.3.0/24)",
+        "made the route 10.244.4.0/24 via 192.168.0.4", "made the route 10.244.1.0/24 dev pods"], [])
+    assert routes(node1) == expected(3, 4) and own_route(node1) == right
+
+
+def test_without_watch_what_stays_wrong_is_said_and_is_exit_status_1(node1):
+    node1.path(CONFLIST).write_text(json.dumps({"cniVersion": "1.0.0", "name": "net", "plugins": [
+        {"type": "humanz-route", "network": "10.244.0.0/16", "unreachable": False, "peers": [
+            {"name": "far", "subnet": "10.244.8.0/24", "via": "198.18.0.1"},
+            {"name": "near", "subnet": "10.244.2.0/24", "via": "192.168.0.2"}]}]}))
+    node1.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
+    wrong = [f"{PROGRAM}: peer far (10.244.8.0/24): the next hop 198.18.0.1 is not on-link"]
+    assert once(node1) == (1, ["made the route 10.244.2.0/24 via 192.168.0.2"], wrong)
+    assert once(node1) == (1, [], wrong)
+
+
+def test_without_watch_a_bridge_without_the_address_its_pods_need_is_exit_status_1(node1):
+    node1.path(CONFLIST).write_text(conflist(2))
+    give_gateway(node1)
+    node1.run("ip", "link", "add", "port", "master", "pods", "type", "veth", "peer", "name", "pod")
+    assert once(node1)[0] == 0
+    node1.run("ip", "address", "flush", "dev", "pods")
+    assert once(node1) == (1, [], [f"{PROGRAM}: own subnet 10.244.1.0/24: pods has no address of 10.244.1.0/24"])
+
+
+@pytest.mark.parametrize("words", [["--metrics", "FILE"], ["--kubectl", "kubectl"], ["--heartbeat", "/run/tmp/FILE"]])
+def test_an_option_of_another_form_is_wrong_usage_beside_a_conflist(node1, words):
+    node1.path(CONFLIST).write_text(conflist(2))
+    done = node1.run(*command("sync", CONFLIST, *words), check=False)
+    assert done.returncode == WRONG_USAGE and f"{words[0]} needs" in done.stderr
+    assert routes(node1) == {}
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -145,7 +219,8 @@ def test_the_metrics_are_kept_in_a_file_that_everybody_may_read(node1):
 def test_a_file_without_routes_is_an_error_at_the_start(node1, text, words):
     if text:
         node1.path(CONFLIST).write_text(text)
-    done = node1.run(*command("sync", "--watch", CONFLIST), check=False)
-    assert done.returncode == 1
-    for word in words:
-        assert word in done.stderr
+    for watch in [[], ["--watch"]]:
+        done = node1.run(*command("sync", *watch, CONFLIST), check=False)
+        assert done.returncode == 1
+        for word in words:
+            assert word in done.stderr

@@ -146,6 +146,59 @@ def test_nobody_is_told_to_delete_the_kernels_route_of_a_bridge(node, version):
     assert "ip route del" not in str(problems)
 
 
+# What to do
+
+KEEPS = "`systemctl enable --now humanz-routes` keeps it"
+
+
+def remedy(node):
+    """The command that `humanz` names first."""
+    return Tool(node).overview().rpartition("First: ")[2].strip()
+
+
+def test_the_command_that_a_missing_routes_problem_names_makes_it(node, version):
+    network = with_peers(node, version, 1, 2, 3)
+    network.add("pod")
+    for lost in [(subnet(2, version),), (subnet(1, version),), (subnet(3, version), subnet(2, version))]:
+        for destination in lost:
+            node.run("ip", f"-{version}", "route", "delete", destination)
+        problems = seen(node)
+        assert len(problems) == len(lost)
+        # One sentence names the command, however many routes are missing.
+        words = f"its route is missing; `humanz sync {network.file}` makes it now, {KEEPS}"
+        assert problems[0].endswith(words) and "humanz sync" not in str(problems[1:])
+        assert remedy(node) == f"humanz sync {network.file}"
+        Tool(node).call(*remedy(node).split()[1:])
+        assert seen(node) == []
+
+
+def test_the_command_that_the_problem_of_a_network_without_humanz_route_names_makes_its_route(node, version):
+    Conflist(node, {
+        "type": "humanz-bridge", "bridge": BRIDGE, "isGateway": True,
+        "ipam": {"type": "humanz-ipam", "subnet": subnet(1, version)}}).add("pod")
+    before = node.ip(f"-{version}", "route", "show", subnet(1, version))
+    node.run("ip", f"-{version}", "route", "delete", subnet(1, version), "dev", BRIDGE)
+    [problem] = seen(node)
+    assert problem.endswith(f"; `{remedy(node)}` makes it now")
+    node.run(*remedy(node).split())
+    assert seen(node) == [] and node.ip(f"-{version}", "route", "show", subnet(1, version)) == before
+
+
+def test_with_a_cluster_file_humanz_sync_keeps_the_routes(node):
+    node.path("/run/humanz").mkdir(exist_ok=True)
+    node.path("/run/humanz/cluster.json").write_text(json.dumps({
+        "node": "node1", "subnets": ["10.244.1.0/24"], "peers": []}))
+    file = {"clusterFile": "/run/humanz/cluster.json"}
+    network = Conflist(node, {"type": "humanz-bridge", "bridge": BRIDGE}, {"type": "humanz-ipam", **file},
+                       {"type": "humanz-route", "network": NETWORKS["4"], **file})
+    network.add("pod")
+    node.run("ip", "route", "delete", "10.244.1.0/24", "dev", BRIDGE)
+    [problem] = seen(node)
+    assert problem.endswith("makes it now, `systemctl enable --now humanz-sync` keeps it")
+    Tool(node).call(*remedy(node).split()[1:])
+    assert seen(node) == []
+
+
 @by_families
 def test_before_the_first_pod_and_after_the_last_one_nothing_is_wrong(node, families):
     network = chain(node, families)

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+import Addresses
+import CNI
+import Embedded
+import Netlink
+import Node
+import Routes
+import System
+
+/// What a repair of the node changed, and what it could not change, in sentences for people.
+struct Repairs {
+  /// What changed.
+  private(set) var done: [String] = []
+  /// What stays wrong.
+  var wrong: [String] = []
+  /// What is wrong with the bridges of the node's own pods, which no repair of routes changes.
+  var unserved: [String] = []
+
+  /// Repairs routes.
+  mutating func repair(_ routes: NodeRoutes, on node: borrowing Node) {
+    var findings: [NodeRoutes.Finding] = []
+    wrong += routes.repair(on: node, &findings)
+    guard !findings.isEmpty else { return }
+    let links = (try? node.kernel.links()) ?? []
+    for finding in findings {
+      done.append(Repairs.sentence(finding, namingDevices("\(finding.route)", links)))
+    }
+  }
+
+  private static func sentence(_ finding: NodeRoutes.Finding, _ route: String) -> String {
+    switch finding.state {
+    case .missing: return "made the route \(route)"
+    case .different:
+      return "replaced the route \(route)" + (finding.peer.map { " by the one to \($0)" } ?? "")
+    default: return "removed the route \(route), which no peer needs"
+    }
+  }
+
+  /// Turns forwarding on for some families.
+  mutating func enableForwarding(_ families: [IPAddress.Family], on node: borrowing Node) {
+    for family in families where !Forwarding.isOn(family) {
+      do throws(CNIError) {
+        try Forwarding.enable(family, on: node)
+        done.append("turned forwarding of IPv\(family.version) on")
+      } catch {
+        wrong.append(error.message)
+      }
+    }
+  }
+}
+
+/// The lines that `sync --watch` writes about its repairs: none for the first pass, which makes all routes, and none
+/// for what it wrote less than a minute ago, such as while somebody else removes a route again and again.
+struct RepairLog {
+  private var isFirst = true
+  private var last: [String] = []
+  private var lastTime = 0
+
+  /// In lines for each pass: a link that goes down takes all routes with it.
+  private static let mostLines = 3
+  /// In microseconds.
+  private static let quietTime = 60_000_000
+
+  mutating func write(_ lines: [String]) {
+    if isFirst {
+      isFirst = false
+      return
+    }
+    let now = Clock.microseconds()
+    if lines.isEmpty || lines == last && now < lastTime + RepairLog.quietTime { return }
+    (last, lastTime) = (lines, now)
+    for line in lines.prefix(RepairLog.mostLines) { Output.complain(line) }
+    let rest = lines.count - RepairLog.mostLines
+    if rest > 0 { Output.complain("and \(rest) more repairs") }
+  }
+}
