@@ -38,7 +38,10 @@ struct OwnSubnets {
       for prefix in found where !prefixes.contains(prefix) { prefixes.append(prefix) }
       // An ADD gives the link only the gateway of the range that it leases from.
       let subnet = set.ranges[0].subnet
-      guard let link, network.isGateway, zip(found, set.ranges).allSatisfy({ $0 == $1.subnet }),
+      let needsAddress = zip(found, set.ranges).allSatisfy { prefix, range in
+        prefix == range.subnet && range.gateway.map { prefix.contains($0) } ?? false
+      }
+      guard let link, network.isGateway, needsAddress,
         try OwnSubnets.hasPods(network, node)
       else { continue }
       let problem = link.isUp ? "has no address of \(subnet)" : "is down"
@@ -57,9 +60,14 @@ struct OwnSubnets {
     _ network: ConfiguredNetwork, _ node: borrowing Node
   ) throws(CNIError) -> Bool {
     guard let name = network.bridge, let bridge = try node.kernel.link(name) else { return false }
-    return try node.kernel.links(master: bridge.index).contains { port in
-      port.alias.flatMap { HostInterface.owner(alias: $0) }.map { $0.network == network.name }
-        ?? true
+    for port in try node.kernel.links(master: bridge.index) {
+      guard let owner = port.alias.flatMap({ HostInterface.owner(alias: $0) }) else { return true }
+      guard owner.network == network.name else { continue }
+      guard network.usesOurIPAM, let folder = network.leaseFolder else { return true }
+      // Before its ADD has leased an address, a port needs no gateway.
+      let reader = (try? LeaseReader(network.name, in: folder)) ?? nil
+      if let reader, ((try? reader.record(of: owner.attachment)) ?? nil) != nil { return true }
     }
+    return false
   }
 }

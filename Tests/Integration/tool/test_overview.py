@@ -51,7 +51,7 @@ def test_a_node_on_which_all_is_well(node1):
 
 
 @pytest.mark.parametrize("words, said, first", [
-    (["ip", "route", "delete", "10.1.1.0/24"], "node2", "humanz routes"),
+    (["ip", "route", "delete", "10.1.1.0/24"], "node2", "humanz sync"),
     (["ip", "link", "set", "uplink", "down"], "node2", "humanz routes"),
     (["iptables-nft", "-P", "FORWARD", "DROP"], "FORWARD", "humanz routes"),
     (["sysctl", "-qw", "net.ipv4.ip_forward=0"], "forwarding", "humanz routes"),
