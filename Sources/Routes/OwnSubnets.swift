@@ -95,9 +95,10 @@ extension PeerList {
 }
 
 extension Peer {
-  /// The first of some prefixes that the peer's subnet overlaps with.
+  /// The first of some prefixes that the peer's subnet is, or is a part of. (Beside a larger one, as a router's for the
+  /// whole network, the kernel prefers the own subnet's route.)
   fileprivate func subnet(of prefixes: [IPPrefix]) -> IPPrefix? {
-    prefixes.first { $0.overlaps(subnet) }
+    prefixes.first { $0.contains(subnet) }
   }
 }
 

@@ -155,7 +155,7 @@ struct Lint {
     else { return }
     for (index, peer) in peers.peers.enumerated() {
       for range in network.pools?.sets.flatMap({ $0.ranges }) ?? []
-      where range.subnet.overlaps(peer.subnet) {
+      where range.subnet.contains(peer.subnet) {
         let isThisNode = peer.via.contains { via in
           addresses.contains { $0.prefix.address == via }
         }

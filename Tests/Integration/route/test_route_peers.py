@@ -92,10 +92,9 @@ def test_a_node_that_the_list_names_too_is_none_of_its_own_peers(host):
     assert check(network) == limits(network) == (0, "")
 
 
-@pytest.mark.parametrize("kind", ["equal", "inside", "around"])
+@pytest.mark.parametrize("kind", ["equal", "inside"])
 def test_a_peer_with_this_nodes_subnet_and_another_address_is_refused_and_changes_nothing(host, kind):
-    bad = {**host.peer(9), "subnet": {
-        "equal": host.subnet(1), "inside": inside_own(host), "around": NETWORKS[host.version]}[kind]}
+    bad = {**host.peer(9), "subnet": {"equal": host.subnet(1), "inside": inside_own(host)}[kind]}
     own = host.routes(host.subnet(1))
     right = host.network(host.peer(2))
     host.add(right)
@@ -112,6 +111,14 @@ def test_a_peer_with_this_nodes_subnet_and_another_address_is_refused_and_change
         code, text = check(wrong)
         assert code == 102 and f"overlaps with {host.subnet(1)} of this node" in text
     assert host.routes(host.subnet(1)) == own and host.ours() == ours
+
+
+def test_a_peer_for_the_whole_network_stands_beside_this_nodes_own_subnet(host):
+    own = host.routes(host.subnet(1))
+    network = host.network({**host.peer(9), "subnet": NETWORKS[host.version]}, unreachable=False)
+    host.add(network)
+    assert host.ours() == {NETWORKS[host.version]: host.via(9)} and host.routes(host.subnet(1)) == own
+    assert check(network) == limits(network) == (0, "")
 
 
 @pytest.mark.parametrize("metric", [None, 50, 2000])

@@ -137,7 +137,7 @@ def test_two_files_of_one_network_are_a_warning(lint):
     ("100.100.0.0/24", "200.0.0.20", True),
     ("100.100.0.0/24", "200.0.0.10", False),
     ("100.100.0.128/25", "200.0.0.20", True),
-    ("100.100.0.0/23", "200.0.0.10", True),
+    ("100.100.0.0/16", "200.0.0.20", False),
     ("100.100.1.0/24", "200.0.0.20", False),
 ])
 def test_a_peer_with_this_nodes_own_subnet_is_an_error(lint, subnet, via, is_error):
