@@ -163,11 +163,8 @@ extension NodeRoutes {
       finding.state != .installed && !(finding.peer?.isRest ?? true)
     }
     guard findings.contains(where: isSuspect) else { return findings }
-    let own = try node.kernel.addresses()
-    return findings.filter { finding in
-      guard let via = finding.peer?.via else { return true }
-      return !own.contains { via.contains($0.prefix.address) }
-    }
+    let addresses = try node.kernel.addresses()
+    return findings.filter { !($0.peer?.isThisNode(addresses) ?? false) }
   }
 
   private func reportUnneeded(_ route: Route, _ all: Bool, _ findings: inout [Finding]) {

@@ -81,7 +81,7 @@ extension PeerList {
     let addresses = try node.kernel.addresses()
     let all = peers
     peers = []
-    for peer in all where !addresses.contains(where: { peer.via.contains($0.prefix.address) }) {
+    for peer in all where !peer.isThisNode(addresses) {
       guard let subnet = peer.subnet(of: own) else {
         peers.append(peer)
         continue
@@ -95,6 +95,11 @@ extension PeerList {
 }
 
 extension Peer {
+  /// Whether one of its next hops is among a node's addresses: a list may name every node, this one too.
+  public func isThisNode(_ addresses: [InterfaceAddress]) -> Bool {
+    addresses.contains { via.contains($0.prefix.address) }
+  }
+
   /// The first of some prefixes that the peer's subnet is, or is a part of. (Beside a larger one, as a router's for the
   /// whole network, the kernel prefers the own subnet's route.)
   fileprivate func subnet(of prefixes: [IPPrefix]) -> IPPrefix? {

@@ -156,10 +156,7 @@ struct Lint {
     for (index, peer) in peers.peers.enumerated() {
       for range in network.pools?.sets.flatMap({ $0.ranges }) ?? []
       where range.subnet.contains(peer.subnet) {
-        let isThisNode = peer.via.contains { via in
-          addresses.contains { $0.prefix.address == via }
-        }
-        if isThisNode, peer.subnet == range.subnet { continue }
+        if peer.subnet == range.subnet, peer.isThisNode(addresses) { continue }
         add(
           true,
           "key \"peers[\(index)].subnet\" is \(peer.subnet), which overlaps with this node's own subnet \(range.subnet): leave it out, or correct its subnet or \"via\""
