@@ -6,13 +6,13 @@ import System
 /// What lint reads of this node, once for all files.
 struct LintSurroundings {
   /// The folders of plugins that a runtime's configuration names.
-  struct Runtime {
+  struct RuntimeFolders {
     let name: String
     let folders: [String]
   }
 
   /// Those whose configuration names folders.
-  let runtimes: [Runtime]
+  let runtimes: [RuntimeFolders]
   /// All folders in which runtimes look for plugins: those of CNI_PATH first.
   let folders: [String]
   /// The folders in which containerd looks for plugins.
@@ -21,29 +21,24 @@ struct LintSurroundings {
   /// installed.
   let runtimeVersion: (runtime: String, version: ProtocolVersion)?
 
-  /// Where containerd, podman, CRI-O and nerdctl look, and where distributions install plugins.
-  private static var usualFolders: [String] {
-    [
-      "/opt/cni/bin", "/usr/lib/cni", "/usr/libexec/cni", "/usr/local/lib/cni",
-      "/usr/local/libexec/cni",
-    ]
-  }
+  /// Where nerdctl and podman also look.
+  private static var localFolders: [String] { ["/usr/local/lib/cni", "/usr/local/libexec/cni"] }
 
   init() {
     let path = (environmentVariable("CNI_PATH") ?? "").fields(separatedBy: ":")
     runtimes = [
-      Runtime("containerd", ["bin_dir", "bin_dirs"], ["/etc/containerd/config.toml"]),
-      Runtime(
+      RuntimeFolders("containerd", ["bin_dir", "bin_dirs"], ["/etc/containerd/config.toml"]),
+      RuntimeFolders(
         "podman", ["cni_plugin_dirs"],
         ["/usr/share/containers/containers.conf", "/etc/containers/containers.conf"]
           + files(in: "/etc/containers/containers.conf.d")),
-      Runtime(
+      RuntimeFolders(
         "CRI-O", ["plugin_dir", "plugin_dirs"],
         ["/etc/crio/crio.conf"] + files(in: "/etc/crio/crio.conf.d")),
     ].filter { !$0.folders.isEmpty }
     var folders: [String] = []
-    for folder in path + runtimes.flatMap({ $0.folders }) + LintSurroundings.usualFolders
-    where !folders.contains(folder) {
+    let usual = Runtime.usualFolders + LintSurroundings.localFolders
+    for folder in path + runtimes.flatMap({ $0.folders }) + usual where !folders.contains(folder) {
       folders.append(folder)
     }
     self.folders = folders
@@ -80,7 +75,7 @@ private func files(in folder: String) -> [String] {
   return names.sortedByBytes().map { "\(folder)/\($0)" }
 }
 
-extension LintSurroundings.Runtime {
+extension LintSurroundings.RuntimeFolders {
   /// - Parameters:
   ///   - keys: which of its keys name folders: `KEY = "FOLDER"` or `KEY = ["FOLDER", …]`, also on several lines.
   ///   - files: its TOML files; the last one that has a key counts.
@@ -90,7 +85,7 @@ extension LintSurroundings.Runtime {
       guard let bytes = try? FileDescriptor.contents(of: file) else { continue }
       var isInside = false
       for line in String(decoding: bytes).fields(separatedBy: "\n") {
-        let parts = LintSurroundings.Runtime.parts(line)
+        let parts = LintSurroundings.RuntimeFolders.parts(line)
         if !isInside {
           guard keys.contains(where: { parts[0] == "\($0)=" || parts[0] == "\($0)=[" }) else {
             continue

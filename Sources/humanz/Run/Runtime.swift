@@ -207,10 +207,13 @@ struct Runtime {
 
   private static func type(_ plugin: Keys) -> String { plugin.object["type"]?.string ?? "" }
 
-  /// CNI_PATH, else this program's folder and the folders in which distributions install plugins.
+  /// The folders in which distributions install plugins.
+  static var usualFolders: [String] { ["/opt/cni/bin", "/usr/lib/cni", "/usr/libexec/cni"] }
+
+  /// CNI_PATH, else this program's folder and the usual ones.
   static var defaultSearchPath: String {
     if let path = environmentVariable("CNI_PATH"), !path.isEmpty { return path }
-    let usual = "/opt/cni/bin:/usr/lib/cni:/usr/libexec/cni"
+    let usual = usualFolders.joined(separator: ":")
     return executableFolder().map { "\($0):\(usual)" } ?? usual
   }
 }
