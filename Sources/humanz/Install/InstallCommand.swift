@@ -188,18 +188,12 @@ private final class Folder {
     do { try directory!.remove(name) } catch { throw CNIError(error) }
   }
 
-  /// Makes the folder and those above it, 0755 whatever the umask is. Links are followed as by
-  /// `Directory.init`.
+  /// Makes the folder and those above it, 0755 whatever the umask is.
   private func make() throws(CNIError) {
     do throws(SystemError) {
-      var path = ""
-      guard var current = try Directory(path: "/", make: false) else { return }
-      for name in self.path.fields(separatedBy: "/") {
-        path += "/\(name)"
-        if let next = try Directory(path: path, make: false) {
-          current = next
-          continue
-        }
+      guard var current = try Directory(path: path, make: false, nearest: true) else { return }
+      let existing = current.path.fields(separatedBy: "/").count
+      for name in path.fields(separatedBy: "/").dropFirst(existing) {
         guard let made = try current.directory(name, make: true) else { return }
         fchmod(made.rawValue, 0o755)
         current = made
