@@ -13,14 +13,16 @@ struct UnleasedPorts {
   private(set) var ports: [Port] = []
 
   init(among all: [Port], _ configured: ConfiguredNetworks) {
-    guard let node = try? Node() else { return }
-    ports = all.filter { $0.isLeased(configured) == false }
+    guard let node = try? Node(), let stores = try? LeaseStores(folder: nil, configured) else {
+      return
+    }
+    ports = all.filter { $0.isLeased(configured, stores) == false }
     // Between two stages of an ADD or of a DEL there is a port without a lease, for some milliseconds.
     let end = Clock.microseconds() + 2_000_000
     while !ports.isEmpty, Clock.microseconds() < end {
       usleep(100_000)
       var left: [Port] = []
-      for port in ports where port.isLeased(configured) == false {
+      for port in ports where port.isLeased(configured, stores) == false {
         if (try? node.hasLink(port.link.name)) == true { left.append(port) }
       }
       ports = left
@@ -30,12 +32,12 @@ struct UnleasedPorts {
 
 extension Port {
   /// Whether a lease is the attachment's; nil for a port that needs none, or if the leases cannot be read.
-  fileprivate func isLeased(_ configured: ConfiguredNetworks) -> Bool? {
+  fileprivate func isLeased(_ configured: ConfiguredNetworks, _ stores: LeaseStores) -> Bool? {
     guard let network, let attachment else { return nil }
     let same = configured.networks.filter { $0.name == network }
-    guard !same.isEmpty, same.allSatisfy({ $0.usesOurIPAM && $0.leaseFolder != nil }),
-      let stores = try? LeaseStores(folder: nil, configured)
-    else { return nil }
+    guard !same.isEmpty, same.allSatisfy({ $0.usesOurIPAM && $0.leaseFolder != nil }) else {
+      return nil
+    }
     do throws(SystemError) {
       for place in stores.of(network) {
         if try place.hasLease(of: attachment) { return true }
