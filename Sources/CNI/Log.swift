@@ -74,12 +74,13 @@ struct LogEntry {
     fields += "HUMANZ_\(field)=\(value)\n"
   }
 
-  func write(microseconds: Int) {
+  /// - Parameter start: when the call began, in microseconds of `Clock`; nil if nobody looked.
+  func write(since start: Int?) {
     var entry = self
     if !addresses.isEmpty {
       entry.add("addresses", "ADDRESSES", addresses.joined(separator: ","))
     }
-    entry.line += " duration=\(microseconds)us"
+    entry.line += " duration=\(start.map { Clock.microseconds() - $0 } ?? 0)us"
     if let error {
       entry.fields += "PRIORITY=3\nHUMANZ_ERROR=\(error.code.rawValue)\n"
       entry.line += " error=\(error.code.rawValue) \(error.message)"

@@ -59,7 +59,7 @@ extension Plugin {
     }
     StandardStream.prepare()
     // The first look at the clock costs more than the rest of VERSION's answer.
-    let start = text == "VERSION" ? 0 : Clock.microseconds()
+    let start = text == "VERSION" ? nil : Clock.microseconds()
     var input: [UInt8] = []
     var call = LogEntry(plugin: name, verb: text)
     let fallback: StaticString =
@@ -67,7 +67,7 @@ extension Plugin {
     Trap.handle(fallback: fallback) { signal in
       call.error = internalError(signal, verb: text)
       report(call.error!, version: errorVersion(input))
-      call.write(microseconds: Clock.microseconds() - start)
+      call.write(since: start)
     }
     do throws(CNIError) {
       guard let verb = Verb(text) else {
@@ -91,7 +91,7 @@ extension Plugin {
     }
     // Runtimes call STATUS every few seconds: a success is not logged.
     if text != "STATUS" || call.error != nil {
-      call.write(microseconds: Clock.microseconds() - start)
+      call.write(since: start)
     }
     return call.error == nil ? 0 : 1
   }

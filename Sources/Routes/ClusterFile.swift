@@ -82,7 +82,7 @@ extension ClusterFile {
         return subnet
       } ?? []
     guard let values = try keys.array("peers") else {
-      throw keys.invalid("peers", "is required: the other nodes, of which there may be none")
+      throw keys.invalid("peers", "is required: the list of the other nodes, which may be empty")
     }
     var peers: [Peer] = []
     for value in values {

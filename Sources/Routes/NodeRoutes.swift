@@ -68,7 +68,7 @@ public struct NodeRoutes {
     }
     table = RouteTable(routes)
     if let routed, let overlay = routed.overlay {
-      tunnels = try Tunnels(overlay, of: routed, to: list.peers, by: table, node)
+      tunnels = try Tunnels(overlay, of: routed, to: list.peers, own: own, by: table, node)
     } else {
       tunnels = nil
     }

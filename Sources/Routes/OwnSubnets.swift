@@ -15,7 +15,7 @@ extension NodeRoutes {
     // An address of full length is a single pod's.
     for ip in ips where ip.address.length < ip.address.family.bits {
       var subnet = ip.address.network
-      if let gateway = ip.gateway, gateway.family == subnet.family {
+      if let gateway = ip.gateway, subnet.contains(gateway) {
         subnet = IPPrefix(gateway, length: subnet.length)
       }
       if !subnets.contains(subnet) { subnets.append(subnet) }

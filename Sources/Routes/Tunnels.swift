@@ -21,10 +21,11 @@ final class Tunnels {
   /// Whether the check and the device are in place; if not, the peers' old routes stay.
   private(set) var isUsable = true
 
+  /// - Parameter own: the subnets of this node's own pods.
   /// - Returns: nil if no peer is reached through the overlay.
   init?(
-    _ overlay: Overlay, of routed: RoutedNetwork, to peers: [Peer], by table: RouteTable,
-    _ node: borrowing Node
+    _ overlay: Overlay, of routed: RoutedNetwork, to peers: [Peer], own: [IPPrefix],
+    by table: RouteTable, _ node: borrowing Node
   ) throws(CNIError) {
     var uplinks: [Link] = []
     var mtu = Tunnels.leastMTU
@@ -48,11 +49,17 @@ final class Tunnels {
     self.overlay = overlay
     self.uplinks = uplinks
     check = overlay.check(of: peers, network: routed.name)
-    gateway =
-      table.routes.first { route in
-        route.proto == Route.kernel && route.source != nil
-          && routed.network.contains { $0.contains(route.destination) }
-      }?.source
+    var gateway = table.routes.first { route in
+      route.isFromKernel && route.source != nil
+        && routed.network.contains { $0.contains(route.destination) }
+    }?.source
+    // The kernel's route may be among those to repair.
+    if gateway == nil, let prefix = own.first(where: { $0.family == .v4 && $0 != $0.network }),
+      try node.kernel.addresses().contains(where: { $0.prefix == prefix })
+    {
+      gateway = prefix.address
+    }
+    self.gateway = gateway
     device = OverlayDevice(
       link: try node.kernel.link(Overlay.device), vxlan: overlay.vxlan, mtu: Int(mtu))
   }

@@ -40,7 +40,7 @@ struct PortVLANs: Equatable {
     case (nil, nil): break
     }
     if let single { ranges.append(single...single) }
-    if ranges.isEmpty { throw entry.invalid("id", "is missing: or \"minID\" and \"maxID\"") }
+    if ranges.isEmpty { throw entry.invalid("id", "is required, or \"minID\" and \"maxID\"") }
     return ranges
   }
 

@@ -20,7 +20,7 @@ func showLeases(_ arguments: Arguments) throws(CNIError) -> Int32 {
         reports.append(report)
       }
     } catch {
-      // Not a store: a file or folder of another program beside the stores.
+      // Not a store: a file of another program beside the stores.
       if network != nil || error.errno != .notDirectory { throw CNIError(error) }
     }
   }

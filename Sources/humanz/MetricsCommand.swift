@@ -40,7 +40,7 @@ struct Metrics {
     let reports = try Overview.leases(configured)
     begin("humanz_leases_used", "Addresses of a pool that are leased.")
     for pool in reports.flatMap({ $0.report.usage }) { add(pool, "\(pool.used)") }
-    begin("humanz_leases_size", "Addresses of a pool in all.")
+    begin("humanz_leases_size", "Addresses in a pool.")
     for pool in reports.flatMap({ $0.report.usage }) { add(pool, "\(pool.set.total)") }
     begin("humanz_leases_stale", "Leases whose holder is gone.")
     for (name, report) in reports {
@@ -78,7 +78,7 @@ struct Metrics {
     if files.isEmpty { return }
     begin(
       "humanz_sync_last_heard_timestamp_seconds",
-      "When `humanz sync` last heard of the cluster; 0 for never.")
+      "When `humanz sync` last heard from the cluster; 0 for never.")
     for file in files {
       var status = stat()
       let isThere = stat(file, &status) == 0
@@ -100,7 +100,7 @@ struct Metrics {
         counts.count([words[1], code])
       }
     }
-    begin("humanz_errors_total", "Calls of a plugin that failed, as its log has them.", "counter")
+    begin("humanz_errors_total", "Failed calls of a plugin, counted from its log.", "counter")
     add(counts, ["plugin", "code"])
   }
 

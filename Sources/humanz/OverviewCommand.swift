@@ -140,7 +140,7 @@ struct Overview {
       .filter { $0.sentence != BridgeNetfilter.advice }
       .map { finding in
         // Errors of the file system and of JSON contain the path already.
-        finding.sentence.begins(with: finding.file)
+        finding.sentence.fields(separatedBy: " ").contains { $0.begins(with: finding.file) }
           ? finding.sentence : "\(finding.file): \(finding.sentence)"
       }
   }
@@ -159,7 +159,7 @@ struct Overview {
     }
     var lines = table.isEmpty ? [] : table.lines(wide: wide) + [""]
     guard let first = problems.first else { return lines + ["Nothing is wrong."] }
-    // Everything fits on one screen: the commands that are named show the rest.
+    // Everything fits on one screen.
     let shown = problems.prefix(12)
     lines += shown.map { "- \(printable($0.sentence))" }
     if shown.count < problems.count { lines.append("- and \(problems.count - shown.count) more") }
@@ -172,7 +172,7 @@ struct Overview {
         ("networks", .array(rows.map { $0.json })),
         (
           "problems",
-          .array(problems.map { row(("problem", $0.sentence), ("remedy", $0.remedy)) })
+          .array(problems.map { stringObject(("problem", $0.sentence), ("remedy", $0.remedy)) })
         )))
   }
 }

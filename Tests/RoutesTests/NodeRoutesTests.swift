@@ -134,8 +134,11 @@ import Testing
       ResultIP(prefix("10.244.0.6/24"), gateway: address("10.244.0.1")),
       ResultIP(prefix("fd00:244::5/64"), gateway: nil),
       ResultIP(prefix("10.9.9.9/32"), gateway: address("10.244.0.1")),
+      // A gateway outside of its subnet is accepted.
+      ResultIP(prefix("10.8.0.5/24"), gateway: address("10.7.0.1")),
     ])
-    #expect(subnets == [prefix("10.244.0.1/24"), prefix("fd00:244::/64")])
+    #expect(
+      subnets == [prefix("10.244.0.1/24"), prefix("fd00:244::/64"), prefix("10.8.0.0/24")])
   }
 
   @Test func `the rest of the network is unreachable, a link's own part of it is not`() throws {

@@ -36,8 +36,8 @@ var commands: [Command] {
       forms: ["[NETWORK] [--json] [--wide] [--data-dir DIR | --conflist FILE]"], operands: 0...1,
       options: [json, wide, dataDir, conflist],
       notes: """
-        A stale lease is one whose boot is over, or whose namespace and link are both gone. It is
-        freed when its pool has no other address left. Nothing is changed by this command.
+        A stale lease was made before the last boot, or its namespace and link are both gone. It is freed
+        when its pool has no other address left. Nothing is changed by this command.
         """, run: showLeases),
     Command(
       "release", "Frees an address, whoever holds it",
@@ -64,33 +64,35 @@ var commands: [Command] {
       ], operands: 0...1,
       options: [
         Option("--node", "NAME", "this node's name, as `kubectl get nodes` has it"),
-        Option("--watch", nil, "go on: follow the cluster, and repair the routes when they change"),
-        Option("--kubectl", "PATH", "start this kubectl, and again when it ends"),
-        Option("--kubeconfig", "FILE", "what that kubectl uses"),
+        Option(
+          "--watch", nil, "keep running: follow the cluster or the conflist, and repair the routes"),
+        Option("--kubectl", "PATH", "run this kubectl; with --watch, again when it ends"),
+        Option("--kubeconfig", "FILE", "the configuration file of that kubectl"),
         Option(
           "--cluster-file", "FILE", "the file to write, instead of \(ClusterFile.defaultPath)"),
         Option("--metrics", "FILE", "with --watch: write the node's metrics to this file"),
         Option("--heartbeat", "FILE", "with --watch: write this file every ten seconds"),
       ],
       notes: """
-        With CONFLIST the routes are those to the peers that it names, and what changes is printed.
+        With CONFLIST the routes are those to the peers that it names; without --watch each change is printed.
         NODES is what `kubectl get nodes -o json` prints. EVENTS is what it prints with --watch, with or
         without --output-watch-events; the end of EVENTS is an error. With --kubectl the nodes are listed
         again at least every ten minutes. With --watch the routes are repaired within a second of a change
-        that the kernel tells of, and compared every ten seconds. Without: exit status 1 where a node is left
-        out or a route stays wrong. --heartbeat FILE alone: exit status 1 where that file was not written for
-        a minute, because a sync hangs or has ended.
+        that the kernel reports, and compared every ten seconds. Without --watch, exit status 1 means that a
+        node is left out or that a route stays wrong. --heartbeat FILE alone: exit status 1 if that file was
+        not written for a minute, because a sync hangs or has ended.
         """, run: synchronize),
     Command(
-      "lint", "Finds what is wrong in configurations, and around them on this node",
+      "lint", "Finds what is wrong in configurations, and on this node for them",
       forms: ["[FILE]... [--json]"], operands: 0...1000, options: [json],
       notes: """
         Without FILE: every configuration in CNI_CONF_DIR, or else /etc/cni/net.d. Plugins are looked for
         in CNI_PATH, in the folders that the configurations of containerd, podman and CRI-O name, and in the
-        usual ones, such as /opt/cni/bin. Exit status 1: an error was found; a warning may be meant.
+        usual ones, such as /opt/cni/bin. Exit status 1: an error was found; a warning may be intended.
         """, run: lintFiles),
     Command(
-      "convert", "Makes a conflist for humanz of another plugin's configuration", forms: ["FILE"],
+      "convert", "Converts another plugin's configuration to a conflist for humanz",
+      forms: ["FILE"],
       operands: 1...1,
       notes: """
         FILE is the tutorial's (humanz-cni), the reference bridge's with host-local, flannel's or
@@ -107,24 +109,27 @@ var commands: [Command] {
       "install", "Puts the plugins and a conflist where container runtimes look",
       forms: ["[--bin-dir DIR] [--conf-dir DIR] [--from DIR] [--conflist FILE]"],
       options: folders + [
-        Option("--from", "DIR", "take the plugins from this folder, not from that of humanz"),
+        Option(
+          "--from", "DIR",
+          "take the plugins from this folder, instead of that of humanz or /usr/lib/cni"),
         Option("--conflist", "FILE", "write this conflist, after the plugins"),
       ],
       notes: """
-        A file is replaced in one step, also while it runs, and only where `humanz install` wrote it. A
+        A file is replaced in one step, also while it runs, and only if `humanz install` wrote it. A
         missing folder is made.
         Exit status 1: a file that somebody else wrote or changed is in the way, and stays.
         """, run: installFiles),
     Command(
-      "uninstall", "Takes back what `humanz install` wrote",
+      "uninstall", "Removes what `humanz install` wrote",
       forms: ["[--bin-dir DIR] [--conf-dir DIR] [--network]"],
       options: folders + [
-        Option("--network", nil, "also the networks' leases, rules, routes and bridges")
+        Option("--network", nil, "also remove the networks' leases, rules, routes and bridges")
       ],
       notes: """
         The conflist goes first. With --network nothing is removed while a pod is attached. What is
         removed is printed.
-        Exit status 1: a file was changed since, and stays.
+        Exit status 1: something stays: a file that was changed since, or a part of the network that cannot
+        be removed.
         """, run: uninstallFiles),
     Command(
       "run", "Runs the plugins of a network as a container runtime does",
@@ -135,7 +140,7 @@ var commands: [Command] {
       ], operands: 2...3,
       options: [
         Option("--ifname", "NAME", "the interface in the pod, instead of eth0"),
-        Option("--container-id", "ID", "instead of the last part of NETNS"),
+        Option("--container-id", "ID", "the container ID, instead of the last part of NETNS"),
         Option("--args", "ARGS", "CNI_ARGS: 'KEY=VALUE;KEY=VALUE'"),
         Option("--capability-args", "JSON", "what the runtime offers for each capability"),
         Option("--valid", "CONTAINER:INTERFACE", "an attachment that gc keeps"),
@@ -177,7 +182,7 @@ var toolHelp: [String] {
     lines.append("  \(command.name)\(gap)\(command.summary)")
   }
   return lines + [
-    "", "  -h, --help  show this help, or after a command that command's",
+    "", "  -h, --help  show this help; after a command, the help of that command",
     "  --version   show the version", "",
     "Configurations are looked for in CNI_CONF_DIR, or else in /etc/cni/net.d.",
     "Exit status: 0 fine, 1 something is wrong, 2 wrong usage.",

@@ -18,7 +18,7 @@ func suggestion(for word: String, among names: [String]) -> String {
 /// matter.
 private func editDistance(_ left: String, _ right: String) -> Int {
   let (left, right) = (left.utf8.map(uppercase), right.utf8.map(uppercase))
-  // Keys are short: a longer word is none of them.
+  // The names are short: a longer word is none of them.
   guard left.count <= 64, right.count <= 64 else { return .max / 3 }
   var before: [Int] = []
   var previous = Array(0...right.count)

@@ -35,7 +35,7 @@ struct Conversion {
     guard isKnown else {
       throw CNIError(
         .unsupportedField, "no plugin of \(list.name) can be converted",
-        details: "known are the tutorial's humanz-cni, bridge, flannel, and ptp of kindnet")
+        details: "the tutorial's humanz-cni, bridge, flannel and kindnet's ptp can be")
     }
   }
 
@@ -67,7 +67,7 @@ struct Conversion {
     notes.append(
       "\"peers\" is empty: name the other nodes in it, each with \"subnet\" and \"via\"; the routes that were added by hand can go"
     )
-    notes.append("remove the tutorial's file: it sorts first")
+    notes.append("remove the tutorial's file: runtimes take the first file by name")
   }
 
   /// The keys of the reference `bridge` and of host-local are ours too, and the leases stay.
@@ -95,6 +95,7 @@ struct Conversion {
     object["type"] = .string("humanz-ipam")
     object["dataDir"] = object["dataDir"] ?? .string(LeaseFolder.hostLocals)
     for key in section.unknown(besides: [.ofEveryPlugin, StageKeys.ipam]) {
+      object[key.name] = nil
       notes.append("the key \"\(key.path)\" of host-local has no counterpart")
     }
     return object
@@ -116,7 +117,7 @@ struct Conversion {
         "\(file) names no FLANNEL_NETWORK: put the cluster's pod network into \"network\"")
     }
     notes.append(
-      "flannel's daemon must go; where it used vxlan, \"overlay\": \"off-link\" of humanz-route reaches nodes behind routers"
+      "remove flannel's daemon; where it used vxlan, \"overlay\": \"off-link\" of humanz-route reaches nodes behind routers"
     )
   }
 
@@ -139,7 +140,7 @@ struct Conversion {
     appendCluster(network: [], ipMasq: true)
     noteOtherKeys(plugin, ["mtu", "ipMasq", "ipam"])
     notes.append("put the cluster's pod network into \"network\"")
-    notes.append("kindnet's daemon must go; `humanz sync` gives the node its subnet and its routes")
+    notes.append("remove kindnet's daemon; `humanz sync` gives the node its subnet and its routes")
   }
 
   // MARK: - Ours

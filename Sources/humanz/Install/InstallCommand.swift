@@ -8,13 +8,16 @@ private let plugins = ["humanz-bridge", "humanz-ipam", "humanz-route"]
 
 /// `humanz install`: writes the plugins, and then a conflist, where a runtime looks for them.
 func installFiles(_ arguments: Arguments) throws(CNIError) -> Int32 {
-  let from = try arguments.path("--from") ?? executableFolder() ?? "."
+  var sources = (executableFolder().map { [$0] } ?? []) + Runtime.usualFolders
+  if let from = try arguments.path("--from") { sources = [from] }
   var installation = try Installation(arguments)
   for name in plugins {
-    let bytes = try contents(of: "\(from)/\(name)")
+    let source = sources.first { isExecutableFile("\($0)/\(name)") } ?? sources[0]
+    let bytes = try contents(of: "\(source)/\(name)")
     guard try installation.put(bytes, .plugin, name, mode: 0o755) else {
       throw CNIError(
-        .exists, "\(installation.path(.plugin, name)) was not put there by `humanz install`",
+        .exists,
+        "\(installation.path(.plugin, name)) was not written by `humanz install`, or was changed since",
         details: "remove it, or name another folder with --bin-dir")
     }
   }
@@ -23,7 +26,9 @@ func installFiles(_ arguments: Arguments) throws(CNIError) -> Int32 {
     // Read before writing: a runtime with a broken conflist, or without its plugins, has no network.
     _ = try NetworkList(path: conflist)
     if try !installation.put(contents(of: conflist), .conflist, name, mode: 0o644) {
-      Output.complain("\(installation.path(.conflist, name)) is somebody else's now, and stays")
+      Output.complain(
+        "\(installation.path(.conflist, name)) was not written by `humanz install`, or was changed since; it stays"
+      )
       return 1
     }
   }
@@ -35,13 +40,13 @@ func uninstallFiles(_ arguments: Arguments) throws(CNIError) -> Int32 {
   var installation = try Installation(arguments)
   let configured = try ConfiguredNetworks(file: nil, folder: installation.conflistFolder)
   let network = arguments.has("--network") ? try NetworkRemoval(configured) : nil
-  var isWhole = try installation.remove(.conflist)
+  var allRemoved = try installation.remove(.conflist)
   // The plugins may be in another folder, as those of a package are.
   let plugins = "\(installation.pluginFolder):\(Runtime.defaultSearchPath)"
-  if let network, try !network.remove(plugins: plugins) { isWhole = false }
-  if try !installation.remove(.plugin) { isWhole = false }
-  try installation.end()
-  return isWhole ? 0 : 1
+  if let network, try !network.remove(plugins: plugins) { allRemoved = false }
+  if try !installation.remove(.plugin) { allRemoved = false }
+  try installation.removeRecord()
+  return allRemoved ? 0 : 1
 }
 
 private func contents(of path: String) throws(CNIError) -> [UInt8] {
@@ -72,7 +77,7 @@ struct Installation {
   private var records: [Record] = []
   private static let recordName = ".humanz-installed"
 
-  /// A missing folder is as an empty one: it is made for its first file.
+  /// A missing folder counts as empty. It is made when the first file is written.
   init(_ arguments: Arguments) throws(CNIError) {
     pluginFolder = try arguments.path("--bin-dir") ?? "/opt/cni/bin"
     conflistFolder = try arguments.path("--conf-dir") ?? NetworkList.defaultFolder
@@ -91,8 +96,8 @@ struct Installation {
 
   func path(_ kind: Kind, _ name: String) -> String { "\(folder(kind).path)/\(name)" }
 
-  /// Writes a file in one step, unless it is there already.
-  /// - Returns: false if a file of that name exists that `humanz install` did not write; it stays.
+  /// Writes a file in one step, unless it has this content already.
+  /// - Returns: false if the file of that name was written by somebody else, or changed since; it stays.
   mutating func put(
     _ bytes: [UInt8], _ kind: Kind, _ name: String, mode: mode_t
   ) throws(CNIError) -> Bool {
@@ -117,7 +122,7 @@ struct Installation {
   /// Removes the files of a kind that are unchanged since they were written.
   /// - Returns: whether all were unchanged.
   mutating func remove(_ kind: Kind) throws(CNIError) -> Bool {
-    var isWhole = true
+    var allRemoved = true
     var names: [String] = []
     for record in records where record.kind == kind && !names.contains(record.name) {
       names.append(record.name)
@@ -128,15 +133,15 @@ struct Installation {
         try folder(kind).remove(name)
         try Output.print("\(path(kind, name)) is removed")
       } else {
-        isWhole = false
+        allRemoved = false
         Output.complain("\(path(kind, name)) was changed since it was written, and stays")
       }
     }
-    return isWhole
+    return allRemoved
   }
 
   /// Removes the record, after the files.
-  func end() throws(CNIError) { try plugins.remove(Installation.recordName) }
+  func removeRecord() throws(CNIError) { try plugins.remove(Installation.recordName) }
 
   private func isRecorded(_ kind: Kind, _ name: String, _ bytes: [UInt8]) -> Bool {
     let fingerprint = fingerprint(bytes)
@@ -164,6 +169,9 @@ private final class Folder {
 
   init(_ path: String) throws(CNIError) {
     self.path = path
+    guard !path.fields(separatedBy: "/").contains(where: { $0 == "." || $0 == ".." }) else {
+      throw .wrongUsage("\(path): a folder's path has no \".\" and no \"..\" in it")
+    }
     do { directory = try Directory(path: path, make: false) } catch { throw CNIError(error) }
   }
 

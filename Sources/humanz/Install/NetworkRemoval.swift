@@ -13,7 +13,7 @@ import System
 struct NetworkRemoval {
   private let configured: ConfiguredNetworks
 
-  /// - Throws: error 11 if a pod still has a port and uses these.
+  /// - Throws: error 11 if a pod is still attached.
   init(_ configured: ConfiguredNetworks) throws(CNIError) {
     self.configured = configured
     let held = try PortReport(configured).ports.compactMap { $0.attachment }
@@ -28,7 +28,8 @@ struct NetworkRemoval {
   /// - Parameter plugins: the folders of the plugins; each frees what it has made.
   /// - Returns: false if something could not be removed, which is printed.
   func remove(plugins: String) throws(CNIError) -> Bool {
-    let before = try traces()
+    // For the lines to print alone: what cannot be listed is removed all the same.
+    let before = (try? traces()) ?? []
     var wrong: [String] = []
     for network in configured.networks where network.isOurs {
       do throws(CNIError) {
@@ -37,14 +38,15 @@ struct NetworkRemoval {
         wrong.append("\(network.name): \(error.message)")
       }
     }
-    wrong += try removeLinks()
-    let left = try traces()
-    for trace in before where !left.contains(trace) { try Output.print("\(trace) is removed") }
+    wrong += try removeRoutesAndBridges()
+    if let left = try? traces() {
+      for trace in before where !left.contains(trace) { try Output.print("\(trace) is removed") }
+    }
     for sentence in wrong { Output.complain(sentence) }
     return wrong.isEmpty
   }
 
-  private func removeLinks() throws(CNIError) -> [String] {
+  private func removeRoutesAndBridges() throws(CNIError) -> [String] {
     let node = try Node()
     var requests: [Request] = []
     for family in [IPAddress.Family.v4, .v6] {
@@ -66,9 +68,9 @@ struct NetworkRemoval {
     }
   }
 
-  // MARK: - What there is
+  // MARK: - What is left
 
-  /// Everything that can be removed, as the line of its removal begins.
+  /// What can be removed: for each, the start of the line that reports its removal.
   private func traces() throws(CNIError) -> [String] {
     var traces: [String] = []
     for (name, report) in try Overview.leases(configured) {

@@ -8,7 +8,7 @@ import Node
 import Routes
 import Stages
 
-/// The mistakes in one configuration, and on the node for it.
+/// The mistakes in one configuration, and what on the node does not fit it.
 struct Lint {
   private(set) var findings: [LintFinding] = []
   /// The network's name; nil if the file cannot be read.
@@ -22,7 +22,7 @@ struct Lint {
     self.surroundings = surroundings
     let list: NetworkList
     do throws(CNIError) { list = try NetworkList(path: file, isNamed: isNamed) } catch {
-      add(true, error.details.isEmpty ? error.message : "\(error.message): \(error.details)")
+      addError(error.details.isEmpty ? error.message : "\(error.message): \(error.details)")
       return
     }
     name = list.name
@@ -30,12 +30,12 @@ struct Lint {
     for plugin in list.plugins { check(plugin) }
     var problems: [String] = []
     let network = ConfiguredNetwork(list, file: "", &problems)
-    // A sentence begins with ": ", after the empty name of the file.
+    // The file's name is empty here, so each sentence begins with ": ".
     for problem in problems {
-      add(true, problem.dropping(bytes: 2))
+      addError(problem.dropping(bytes: 2))
     }
     if network.usesBridgeNetfilter, !BridgeNetfilter.isLoaded {
-      add(true, BridgeNetfilter.advice)
+      addError(BridgeNetfilter.advice)
     }
     checkSubnets(network)
     checkGateways(network)
@@ -43,8 +43,14 @@ struct Lint {
     checkOrder()
   }
 
-  private mutating func add(_ isError: Bool, _ sentence: String) {
-    findings.append(LintFinding(file: file, isError: isError, sentence: sentence))
+  /// What keeps pods from working.
+  private mutating func addError(_ sentence: String) {
+    findings.append(LintFinding(file: file, isError: true, sentence: sentence))
+  }
+
+  /// What may be intended.
+  private mutating func addWarning(_ sentence: String) {
+    findings.append(LintFinding(file: file, isError: false, sentence: sentence))
   }
 
   // MARK: - Keys
@@ -64,9 +70,8 @@ struct Lint {
       checkKeys(of: plugin, "peers", StageKeys.peer)
       checkKeys(of: plugin, "routes", StageKeys.podRoute)
     case "humanz-cni":
-      add(
-        true,
-        "\"type\": \"humanz-cni\" is the tutorial's plugin: `humanz convert` makes a conflist of it"
+      addError(
+        "\"type\": \"humanz-cni\" is the tutorial's plugin: convert it with `humanz convert`"
       )
     default: break
     }
@@ -84,7 +89,8 @@ struct Lint {
     for key in keys.unknown(besides: known) {
       // The stages refuse a key that looks mistyped, and ignore other unknown keys.
       let hint = key.meant.map { "; did you mean \"\($0)\"?" } ?? ""
-      add(key.meant != nil, "key \"\(key.path)\" is unknown\(hint)")
+      let sentence = "key \"\(key.path)\" is unknown\(hint)"
+      if key.meant == nil { addWarning(sentence) } else { addError(sentence) }
     }
   }
 
@@ -97,27 +103,26 @@ struct Lint {
   private mutating func checkExecutable(_ type: String) {
     guard surroundings.has(type, in: surroundings.folders) else {
       let folders = surroundings.folders.joined(separator: ":")
-      add(true, "the plugin \"\(type)\" is in no folder of \(folders)")
+      addError("the plugin \"\(type)\" is in none of the folders \(folders)")
       return
     }
     for runtime in surroundings.runtimes where !surroundings.has(type, in: runtime.folders) {
       let folders = runtime.folders.joined(separator: ":")
-      add(false, "\(runtime.name) looks for the plugin \"\(type)\" in \(folders), where it is not")
+      addWarning("\(runtime.name) looks for the plugin \"\(type)\" in \(folders), where it is not")
     }
   }
 
   private mutating func checkVersion(_ list: NetworkList) {
     if let (runtime, version) = surroundings.runtimeVersion, list.firstVersion > version {
-      add(
-        true,
-        "\"cniVersion\" is \(list.firstVersion), and \(runtime) speaks up to \(version): newer ones belong into \"cniVersions\""
+      addError(
+        "\"cniVersion\" is \(list.firstVersion), but \(runtime) supports up to \(version): put newer versions into \"cniVersions\""
       )
     }
     if let (runtime, _) = surroundings.runtimeVersion,
       runtime.begins(with: "containerd 1."),
       !surroundings.has("loopback", in: surroundings.containerdFolders)
     {
-      add(true, "\(runtime) needs the plugin \"loopback\", which is not installed")
+      addError("\(runtime) needs the plugin \"loopback\", which is not installed")
     }
   }
 
@@ -128,12 +133,12 @@ struct Lint {
     else { return }
     for range in network.pools?.sets.flatMap({ $0.ranges }) ?? [] {
       for address in addresses where address.prefix.overlaps(range.subnet) {
-        guard let link = links.first(where: { $0.index == address.index }),
-          let bridge = network.bridge, link.name != bridge,
-          // The gateway's link of a VLAN.
-          !link.name.description.begins(with: "\(bridge).")
+        guard let link = links.first(where: { $0.index == address.index }), network.bridge != nil,
+          link.name != network.gatewayLink,
+          // VLAN 1 is the bridge's own.
+          network.vlan != 1 || link.name != network.bridge
         else { continue }
-        add(true, "the subnet \(range.subnet) overlaps with \(address.prefix) on \(link.name)")
+        addError("the subnet \(range.subnet) overlaps with \(address.prefix) on \(link.name)")
       }
     }
   }
@@ -143,7 +148,7 @@ struct Lint {
   private mutating func checkGateways(_ network: ConfiguredNetwork) {
     for range in network.pools?.sets.flatMap({ $0.ranges }) ?? [] {
       guard let gateway = range.gateway, !range.subnet.contains(gateway) else { continue }
-      add(false, "the gateway \(gateway) is outside of the subnet \(range.subnet)")
+      addWarning("the gateway \(gateway) is outside of the subnet \(range.subnet)")
     }
   }
 
@@ -153,12 +158,10 @@ struct Lint {
     guard let routed = network.routed, routed.clusterFile == nil, let peers = try? routed.peers(),
       let node = try? Node(), let addresses = try? node.kernel.addresses()
     else { return }
-    for (index, peer) in peers.peers.enumerated() {
+    for (index, peer) in peers.peers.enumerated() where !peer.isThisNode(addresses) {
       for range in network.pools?.sets.flatMap({ $0.ranges }) ?? []
       where range.subnet.contains(peer.subnet) {
-        if peer.subnet == range.subnet, peer.isThisNode(addresses) { continue }
-        add(
-          true,
+        addError(
           "key \"peers[\(index)].subnet\" is \(peer.subnet), which overlaps with this node's own subnet \(range.subnet): leave it out, or correct its subnet or \"via\""
         )
       }
@@ -170,6 +173,6 @@ struct Lint {
     guard let first = NetworkList.fileNames(in: folder).first,
       file.begins(with: "\(folder)/"), file != "\(folder)/\(first)"
     else { return }
-    add(false, "runtimes take the first file by name, which is \(folder)/\(first)")
+    addWarning("runtimes take the first file by name, which is \(folder)/\(first)")
   }
 }

@@ -3,7 +3,7 @@ import CNI
 import CNetlink
 import Embedded
 
-/// `humanz lint`: checks configurations, and this node for them.
+/// `humanz lint`: checks configurations, and whether this node fits them.
 /// - Returns: 1 if a file has an error.
 func lintFiles(_ arguments: Arguments) throws(CNIError) -> Int32 {
   var files = arguments.operands
@@ -35,6 +35,8 @@ func configurationFiles() -> [String] {
 /// What is wrong in configurations, and between them.
 /// - Parameter areNamed: whether the user named the files; see `NetworkList`.
 func lint(_ files: [String], areNamed: Bool) -> [LintFinding] {
+  // Reading the surroundings starts containerd or podman.
+  if files.isEmpty { return [] }
   let surroundings = LintSurroundings()
   var findings: [LintFinding] = []
   var networks: [(name: NetworkName, file: String)] = []
@@ -71,5 +73,5 @@ struct LintFinding {
 
   var kind: String { isError ? "error" : "warning" }
 
-  var json: JSON { row(("file", file), ("kind", kind), ("problem", sentence)) }
+  var json: JSON { stringObject(("file", file), ("kind", kind), ("problem", sentence)) }
 }

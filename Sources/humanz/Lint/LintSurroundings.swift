@@ -11,7 +11,7 @@ struct LintSurroundings {
     let folders: [String]
   }
 
-  /// Those whose configuration names folders.
+  /// The runtimes whose configuration names folders.
   let runtimes: [RuntimeFolders]
   /// All folders in which runtimes look for plugins: those of CNI_PATH first.
   let folders: [String]
@@ -67,7 +67,7 @@ struct LintSurroundings {
   }
 }
 
-/// The files in a folder that are read in the order of their names; none if it is missing.
+/// The files in a folder, in the order of their names; none if it is missing.
 private func files(in folder: String) -> [String] {
   guard let directory = try? Directory(path: folder, make: false),
     let names = try? directory.names()
@@ -95,7 +95,7 @@ extension LintSurroundings.RuntimeFolders {
         }
         for (index, part) in parts.enumerated() {
           if index % 2 == 1 {
-            folders.append(part)
+            if !part.isEmpty { folders.append(part) }
           } else if part.utf8.contains(UInt8(ascii: "]")) {
             isInside = false
           }
@@ -106,7 +106,7 @@ extension LintSurroundings.RuntimeFolders {
     self.folders = folders
   }
 
-  /// What is before, in and behind the quotation marks of a line, without blanks and comment.
+  /// What is before, between and after the quotation marks of a line, without blanks and comment.
   private static func parts(_ line: String) -> [String] {
     var bytes: [UInt8] = []
     for byte in line.utf8 {

@@ -15,6 +15,8 @@ struct ConfiguredNetwork {
   let name: NetworkName
   /// The bridge of its pods; nil if it has none.
   private(set) var bridge: InterfaceName?
+  /// The VLAN of its pods; nil for none.
+  private(set) var vlan: UInt16?
   /// The link that has the gateways' addresses: the bridge, or its link in a VLAN; nil if it has none.
   private(set) var gatewayLink: InterfaceName?
   /// Whether a plugin gives that link the gateways' addresses.
@@ -33,7 +35,7 @@ struct ConfiguredNetwork {
   private(set) var logFiles: [String] = []
   /// Whether frames between its pods on one node must pass the node's firewall rules.
   private(set) var usesBridgeNetfilter = false
-  /// Whether one of our plugins is in it.
+  /// Whether it has a plugin whose type begins with `humanz-`, the tutorial's too.
   private(set) var isOurs = false
 
   /// - Parameter problems: a sentence is added for each part that cannot be read.
@@ -45,6 +47,10 @@ struct ConfiguredNetwork {
       do throws(CNIError) { try read(plugin, of: list) } catch {
         problems.append("\(file): \(error.message)")
       }
+    }
+    guard let bridge else { return }
+    do throws(CNIError) { gatewayLink = try GatewayLink.name(on: bridge, vlan: vlan) } catch {
+      if isGateway { problems.append("\(file): \(error.message)") }
     }
   }
 
@@ -60,8 +66,7 @@ struct ConfiguredNetwork {
       bridge =
         try plugin.parsed("bridge", as: "an interface name", InterfaceName.init)
         ?? InterfaceName("cni0")
-      let vlan = try plugin.int("vlan", in: 0...4094).flatMap { $0 == 0 ? nil : UInt16($0) }
-      if let bridge { gatewayLink = try GatewayLink.name(on: bridge, vlan: vlan) }
+      vlan = try plugin.int("vlan", in: 0...4094).flatMap { $0 == 0 ? nil : UInt16($0) }
       let isDefaultGateway = try plugin.bool("isDefaultGateway") ?? false
       isGateway = try plugin.bool("isGateway") ?? false || isDefaultGateway
       usesBridgeNetfilter = (try? plugin.bool("bridgeNetfilter")) ?? false
@@ -95,6 +100,8 @@ struct ConfiguredNetwork {
 struct ConfiguredNetworks {
   /// The folder or the file that was read.
   let place: String
+  /// Whether one file was read.
+  let isFile: Bool
   private(set) var networks: [ConfiguredNetwork] = []
   /// The parts that could not be read, a sentence each.
   private(set) var problems: [String] = []
@@ -111,6 +118,7 @@ struct ConfiguredNetworks {
     file: String?, folder: String = ConfiguredNetworks.folder
   ) throws(CNIError) {
     place = file ?? folder
+    isFile = file != nil
     if let file {
       try read(file, isNamed: true)
       return
@@ -126,9 +134,9 @@ struct ConfiguredNetworks {
     let list: NetworkList
     do throws(CNIError) { list = try NetworkList(path: path, isNamed: isNamed) } catch {
       // Errors of the file system and of JSON contain the path already.
-      let isNamed = error.code == .io || error.code == .undecodable
+      let hasPath = error.code == .io || error.code == .undecodable
       throw CNIError(
-        error.code, isNamed ? error.message : "\(path): \(error.message)", details: error.details)
+        error.code, hasPath ? error.message : "\(path): \(error.message)", details: error.details)
     }
     networks.append(ConfiguredNetwork(list, file: path, &problems))
   }

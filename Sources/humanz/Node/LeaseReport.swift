@@ -25,7 +25,7 @@ struct LeaseReport {
     let set: RangeSet
     let used: Int
 
-    /// An IPv6 pool is never full.
+    /// In 128 bits: an IPv6 pool may have 2^64 addresses and more.
     var percent: UInt128 { UInt128(used) * 100 / set.total }
     var isFull: Bool { UInt128(used) >= set.total }
     var description: String { "\(used) of \(set.total) used (\(percent) %)" }
@@ -52,13 +52,13 @@ struct LeaseReport {
           network: place.network, lease: lease, pod: record?.pod?.description, since: since!,
           stale: record.flatMap { leftBehind.reason($0) }))
     }
-    use(try store.pools() ?? configured?.pools, of: place.network)
+    setUsage(of: try store.pools() ?? configured?.pools, place.network)
   }
 
   /// A network that has no store yet.
-  init(unused network: ConfiguredNetwork) { use(network.pools, of: network.name) }
+  init(unused network: ConfiguredNetwork) { setUsage(of: network.pools, network.name) }
 
-  private mutating func use(_ pools: Pools?, of network: NetworkName) {
+  private mutating func setUsage(of pools: Pools?, _ network: NetworkName) {
     usage = (pools?.sets ?? []).map { set in
       Usage(network: network, set: set, used: rows.count { set.canLease($0.lease.address) })
     }
@@ -87,7 +87,7 @@ extension LeaseReport.Row {
 
   var json: JSON {
     let attachment = lease.holder.attachment
-    return row(
+    return stringObject(
       ("network", "\(network)"), ("address", "\(lease.address)"), ("pod", pod),
       ("containerID", lease.holder.containerID.map { "\($0)" }),
       ("interface", attachment.map { "\($0.interface)" }), ("since", since),
@@ -105,7 +105,7 @@ extension LeaseReport.Usage {
 }
 
 /// An object of strings, without those that are nil.
-func row(_ members: (String, String?)...) -> JSON {
+func stringObject(_ members: (String, String?)...) -> JSON {
   var object = JSONObject()
   for (name, value) in members { object[name] = value.map { .string($0) } }
   return .object(object)

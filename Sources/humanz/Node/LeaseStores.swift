@@ -17,7 +17,7 @@ struct LeaseStores {
   private(set) var places: [StorePlace] = []
 
   /// Finds the stores: in `folder` if it is given, else in the folders that configurations name and in the
-  /// default folder.
+  /// default folder. If only one configuration was read, only its network's.
   init(folder: String?, _ configured: ConfiguredNetworks) throws(CNIError) {
     if folder == nil {
       for network in configured.networks {
@@ -28,7 +28,9 @@ struct LeaseStores {
     do throws(SystemError) {
       let names = try Directory(path: folder, make: false)?.names() ?? []
       for name in names.sortedByBytes() {
-        if let network = NetworkName(name) { add(network, folder) }
+        guard let network = NetworkName(name) else { continue }
+        if configured.isFile, configured.named(network) == nil { continue }
+        add(network, folder)
       }
     } catch {
       throw CNIError(error)

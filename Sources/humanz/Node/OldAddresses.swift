@@ -6,7 +6,7 @@ import Leases
 import Netlink
 import Node
 
-/// Addresses of pods and gateways in subnets that a configuration had once, and has no more.
+/// Addresses of pods and gateways in subnets that are no longer in a configuration.
 struct OldAddresses {
   private(set) var problems: [Overview.Problem] = []
   private let configured: ConfiguredNetworks
@@ -30,18 +30,21 @@ struct OldAddresses {
     }
     guard let first = old.first, let holder = first.lease.holder.attachment else { return }
     let pod = first.pod ?? holder.title
-    let others = old.count == 1 ? "" : " and \(old.count - 1) more"
+    let others = old.count == 1 ? "" : " (and \(old.count - 1) more)"
     problems.append(
       Overview.Problem(
         sentence:
-          "\(name): \(first.lease.address) of \(pod)\(others) is in no subnet of the configuration",
+          "\(name): \(first.lease.address) of \(pod) is in no subnet of the configuration\(others)",
         remedy: "delete the pods with old addresses: `humanz leases \(name)` lists them"))
   }
 
-  /// Looks at the bridges that humanz-bridge has made. On another bridge the node may have addresses of its own.
+  /// Looks at the bridges that humanz-bridge has made. On another bridge, and on one over which the node reaches a
+  /// router, the node may have addresses of its own.
   private mutating func checkBridges(_ ports: [Port]) {
     guard let node = try? Node(), let links = try? node.kernel.links() else { return }
-    for bridge in links where bridge.isBridgeOfOurs {
+    let routes = [IPAddress.Family.v4, .v6].flatMap { (try? node.kernel.routes($0)) ?? [] }
+    let uplinks = routes.flatMap { $0.nextHops }.filter { $0.gateway != nil }.map { $0.device }
+    for bridge in links where bridge.isBridgeOfOurs && !uplinks.contains(bridge.index) {
       let networks = configured.networks.filter { $0.bridge == bridge.name }
       guard let ranges = ranges(of: networks),
         !ports.contains(where: { $0.bridge == bridge.name && isUnknown($0.network) }),
@@ -87,7 +90,7 @@ extension IPPrefix {
   /// RFC 3927.
   private static var linkLocal: IPPrefix { IPPrefix(IPAddress(.v4, 0xa9fe_0000), length: 16) }
 
-  /// Whether it is the address of a subnet: not of a single host, and not link-local.
+  /// Whether it is an address with a subnet's prefix: not that of a single host, and not link-local.
   fileprivate var isOfSubnet: Bool {
     length < family.bits && !address.isLinkLocal && !IPPrefix.linkLocal.contains(address)
   }

@@ -20,17 +20,22 @@ extension ConfiguredNetwork {
 struct OwnSubnets {
   /// Each with the address in it that the link has, if it has one.
   private(set) var prefixes: [IPPrefix] = []
-  /// A subnet of whose set the link has no address although pods need one, and what is wrong, in a sentence.
+  /// For each set of ranges that has pods, but no gateway: its first subnet, and what is wrong with the link, in a sentence.
   private(set) var unserved: [(subnet: IPPrefix, problem: String)] = []
   /// The bridge, or its link in a VLAN; nil if there is none, as before the first pod.
   private(set) var link: Link?
 
   init(of network: ConfiguredNetwork, _ node: borrowing Node) throws(CNIError) {
     var addresses: [InterfaceAddress] = []
-    if let name = network.gatewayLink, let link = try node.kernel.link(name) {
-      self.link = link
-      addresses = try node.kernel.addresses(of: link.index)
+    var link = try network.gatewayLink.flatMap { (name) throws(CNIError) in
+      try node.kernel.link(name)
     }
+    // VLAN 1 is the bridge's own, unless somebody has changed that.
+    if link == nil, network.vlan == 1, let bridge = network.bridge {
+      link = try node.kernel.link(bridge)
+    }
+    if let link { addresses = try node.kernel.addresses(of: link.index) }
+    self.link = link
     for set in network.pools?.sets ?? [] {
       let found = set.ranges.map { range in
         OwnSubnets.prefix(of: range, among: addresses.map { $0.prefix })
@@ -55,13 +60,17 @@ struct OwnSubnets {
     return inside.first { $0.address == range.gateway } ?? inside.first ?? range.subnet
   }
 
-  /// Whether a port of the network is on its bridge, or one that is not known to be another network's.
+  /// Whether the bridge has a port of the network, or one whose network is not known.
   private static func hasPods(
     _ network: ConfiguredNetwork, _ node: borrowing Node
   ) throws(CNIError) -> Bool {
     guard let name = network.bridge, let bridge = try node.kernel.link(name) else { return false }
     for port in try node.kernel.links(master: bridge.index) {
-      guard let owner = port.alias.flatMap({ HostInterface.owner(alias: $0) }) else { return true }
+      guard let owner = port.alias.flatMap({ HostInterface.owner(alias: $0) }) else {
+        // Another plugin's port of a pod, or the node's own uplink.
+        if port.kind == "veth", port.peerNamespaceID != nil { return true }
+        continue
+      }
       guard owner.network == network.name else { continue }
       guard network.usesOurIPAM, let folder = network.leaseFolder else { return true }
       // Before its ADD has leased an address, a port needs no gateway.

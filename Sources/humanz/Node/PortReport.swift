@@ -7,7 +7,7 @@ import Netlink
 import Node
 import System
 
-/// The ports of the bridges that our pods are on, and our links that are on no bridge.
+/// The ports of our networks' bridges, and our links that are on no bridge.
 struct PortReport {
   private(set) var ports: [Port] = []
 
@@ -52,7 +52,7 @@ extension Link {
 }
 
 extension IPAddress {
-  /// RFC 4291 section 2.5.6. The kernel makes such addresses; they are not the pod's.
+  /// RFC 4291 section 2.5.6. The kernel makes these addresses; no plugin leases them.
   var isLinkLocal: Bool { family == .v6 && value >> 118 == 0x3fa }
 }
 

@@ -20,7 +20,7 @@ struct RouteReport {
     let state: String
     /// The other node's name, or else its address; nil for what is no other node's.
     var peer: String?
-    /// Whom the route is for; nil if it is not needed.
+    /// What the route is for; nil if it is not needed.
     let purpose: String?
     /// What is wrong, in a sentence; nil if nothing is.
     let problem: String?
@@ -31,7 +31,7 @@ struct RouteReport {
   private(set) var problems: [String] = []
   /// The problems that a command repairs, and the command.
   private var remedies: [(problem: String, command: String)] = []
-  /// The commands that a sentence names already: one sentence of a network is enough.
+  /// The commands that a problem names already: each is named once.
   private var advised: [String] = []
   private(set) var forwarding: [JSON] = []
   private(set) var forward: [JSON] = []
@@ -81,7 +81,7 @@ struct RouteReport {
     }
     for link in links where used.contains(link.index) {
       filters.append(
-        row(("device", link.name.description), ("mode", reversePathFilter(link.name))))
+        stringObject(("device", link.name.description), ("mode", reversePathFilter(link.name))))
     }
   }
 
@@ -117,16 +117,23 @@ struct RouteReport {
     }
     if via.isEmpty { via.append(route.nextHops.isEmpty ? route.kind.name : "link") }
     // The kernel makes this route with the gateway's address on the bridge.
-    let isKernels = route.proto == Route.kernel
-    let isOwn = finding.state == .foreign && isKernels
-    // Of no peer: one of this node's pods.
-    let isForOwn = isKernels && finding.peer == nil
+    let isFromKernel = route.proto == Route.kernel
+    let isOwn = finding.state == .foreign && isFromKernel
+    // Without a peer: the route to this node's own pods.
+    let isForOwn = isFromKernel && finding.peer == nil
     var problem = finding.message.isEmpty ? nil : namingDevices(finding.message, links)
-    if finding.state == .conflicting, route.proto != Route.humanz, !isKernels, let words = problem {
+    if finding.state == .conflicting, route.proto != Route.humanz, !isFromKernel,
+      let words = problem
+    {
       problem = "\(words); if nobody needs it: `\(deletion)`"
     }
     var command: String?
-    if finding.isRepairable, let network { command = repairCommand(for: route, of: network, links) }
+    if finding.isRepairable, let network {
+      // No ADD and no sync looks after the routes of a network without humanz-route.
+      command =
+        network.routed == nil && finding.state == .stale
+        ? deletion : repairCommand(for: route, of: network, links)
+    }
     if let command, let words = problem, finding.state != .stale,
       !advised.contains(command)
     {
@@ -148,7 +155,7 @@ struct RouteReport {
     for route: Route, of network: ConfiguredNetwork, _ links: [Link]
   ) -> String? {
     if network.routed != nil { return "humanz sync \(network.file)" }
-    // No plugin and no sync makes the routes of such a network: this is the kernel's route to its pods.
+    // A network without humanz-route has only the kernel's route to its own pods.
     let device = route.nextHops.first?.device
     guard let link = links.first(where: { $0.index == device }) else { return nil }
     let source = route.source.map { " src \($0)" } ?? ""
@@ -173,7 +180,8 @@ struct RouteReport {
   private mutating func readForwarding(_ networks: [RoutedNetwork]) {
     for family in [IPAddress.Family.v4, .v6] {
       let isOn = Forwarding.isOn(family)
-      forwarding.append(row(("family", "IPv\(family.version)"), ("state", isOn ? "on" : "off")))
+      forwarding.append(
+        stringObject(("family", "IPv\(family.version)"), ("state", isOn ? "on" : "off")))
       if !isOn, networks.contains(where: { $0.families.contains(family) }) {
         problems.append("forwarding of IPv\(family.version) is off")
       }
@@ -207,7 +215,7 @@ struct RouteReport {
               ("drops", .array(dropped.map { .string($0) })))))
       }
       for network in try Masquerade.networks(socket) {
-        masquerade.append(row(("network", network)))
+        masquerade.append(stringObject(("network", network)))
       }
     }
   }
@@ -217,8 +225,12 @@ extension ConfiguredNetwork {
   /// What keeps its routes, as the rest of a sentence; empty for a network without routes.
   fileprivate var keeper: String {
     guard let routed else { return "" }
-    let unit = routed.clusterFile == nil ? "humanz-routes" : "humanz-sync"
-    return ", `systemctl enable --now \(unit)` keeps it"
+    if routed.clusterFile != nil { return ", `systemctl enable --now humanz-sync` keeps it" }
+    // The unit's own default.
+    let setting =
+      file.isSame(as: "\(NetworkList.defaultFolder)/10-humanz.conflist")
+      ? "" : " with CONFLIST=\(file) in /etc/default/humanz-routes"
+    return ", `systemctl enable --now humanz-routes`\(setting) keeps it"
   }
 }
 

@@ -35,12 +35,12 @@ extension RouteReport {
     switch title {
     case "forward":
       return [
-        "drop all: a rule drops or rejects every packet; drop the rest: what no rule before it accepts.",
+        "drop all: a rule drops or rejects every packet; drop the rest: a rule drops what no rule before it accepts.",
         "Rules with conditions are not examined: `iptables -S FORWARD`, `nft list ruleset`",
       ]
     case "reverse path filter"
     where filters.contains { $0.object?["mode"]?.string == "strict" }:
-      return ["strict: a packet is dropped if the way back to its sender is another link"]
+      return ["strict: a packet is dropped if the route back to its sender leads over another link"]
     default: return []
     }
   }

@@ -7,8 +7,8 @@ import Netlink
 import Node
 import System
 
-/// Our ports whose pods have no lease, in networks whose addresses humanz-ipam leases. Such a pod keeps its address,
-/// which the next ADD may give to another one: somebody has removed the leases.
+/// Our ports whose pods have no lease, in networks whose addresses humanz-ipam leases: somebody has removed the lease.
+/// The pod keeps its address, and the next ADD may give it to another pod.
 struct UnleasedPorts {
   private(set) var ports: [Port] = []
 
@@ -50,7 +50,7 @@ extension Port {
 }
 
 extension StorePlace {
-  /// Looks at the addresses in the attachment's file, and then at every lease: host-local's have no such file.
+  /// Looks at the addresses in the attachment's file, and then at every lease: host-local makes no such files.
   fileprivate func hasLease(of attachment: Attachment) throws(SystemError) -> Bool {
     guard let store = try LeaseReader(network, in: folder) else { return false }
     for address in try store.record(of: attachment)?.addresses ?? [] {

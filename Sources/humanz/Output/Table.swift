@@ -4,7 +4,7 @@ import Embedded
 
 /// Rows of words in columns, for a person.
 struct Table {
-  /// The width of a table, in columns of the terminal, unless all of it is wanted.
+  /// The largest width of a table without --wide, in columns of the terminal.
   static let width = 120
   private static let gap = 2
   /// Words are not cut shorter than this.
@@ -68,7 +68,7 @@ struct Table {
 }
 
 extension String {
-  /// The first 12 digits of a container ID, as other tools show it.
+  /// The first 12 characters of a container ID, as other tools show it; all of it if `wide`.
   func shortened(_ wide: Bool) -> String {
     wide || utf8.count <= 12 ? self : String(decoding: Array(utf8)[..<12])
   }

@@ -14,7 +14,7 @@ import System
 ///     kubectl get nodes -o json | humanz sync --node NAME
 ///
 /// If a configuration on the node names the cluster file, its networks' routes are made as an ADD makes
-/// them. Otherwise the routes to the file's peers have protocol 72. Routes to peers that leave the file are
+/// them. Otherwise this command makes those to the file's peers, with protocol 72. Routes to peers that leave the file are
 /// removed; a route to a peer that was never in the file, such as a static peer, is not touched. The routes
 /// of departed peers change before the file, so after a kill in between, the next process finds the old file
 /// and does the same again.
@@ -167,7 +167,8 @@ struct ClusterFollower: Watcher {
   mutating func repairRoutes() {
     guard firstChange == nil else { return }
     do throws(CNIError) { reported.update(try apply()) } catch {
-      // The error was reported when the nodes were read.
+      // A cluster without this node was reported when the nodes were read.
+      if error.code != .unknownContainer { reported.update([error.message]) }
     }
   }
 
@@ -182,7 +183,7 @@ struct ClusterFollower: Watcher {
       guard hasList else { return [] }
       throw CNIError(
         .unknownContainer, "stdin: the cluster has no node \(cluster.ownName)",
-        details: "--node names the node that this one is, as `kubectl get nodes` lists it")
+        details: "--node must be this node's name in `kubectl get nodes`")
     }
     let networks = try configuredNetworks()
     // The exclusive lock waits for an ADD that has read the old file, until it has made its routes.
@@ -198,7 +199,7 @@ struct ClusterFollower: Watcher {
     }
     // What changes with the cluster is no repair.
     log.write(file == old ? repairs.done : [])
-    return repairs.wrong
+    return repairs.wrong + repairs.unserved
   }
 
   /// The networks on this node that name the file.
@@ -220,7 +221,7 @@ struct ClusterFollower: Watcher {
     let subnets = file.peers.map { $0.subnet }
     let departed = old?.peers.map { $0.subnet }.filter { !subnets.containsSorted($0) } ?? []
     guard networks.isEmpty || !departed.isEmpty else { return }
-    // As in an ADD of the network that names the file; without such a network there is no overlay.
+    // As in an ADD of the network that names the file; if none does, there is no overlay.
     let network = networks.first?.routed
     let peers = PeerList(file.peers.map { Peer($0) }, within: network?.network ?? [])
     repairs.repair(try NodeRoutes(peers, staleWithin: departed, of: network, node), on: node)

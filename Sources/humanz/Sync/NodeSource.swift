@@ -17,7 +17,7 @@ struct NodeSource {
   /// An event of the source.
   enum Event {
     case bytes([UInt8])
-    /// A new list begins: an incomplete one before it is dropped.
+    /// A new list begins; an incomplete earlier one is dropped.
     case begins
     /// The stream has ended; with kubectl a new one begins by itself.
     case ended
@@ -79,7 +79,7 @@ struct NodeSource {
     }
   }
 
-  /// After the deadline, starts kubectl, or ends one whose watch has taken too long.
+  /// After the deadline, starts kubectl, or ends one that has taken too long.
   mutating func advance() throws(CNIError) -> Event {
     guard let deadline, Clock.microseconds() >= deadline else { return .nothing }
     if case .watching = state {
@@ -149,7 +149,7 @@ struct NodeSource {
 
   /// Ends kubectl, and starts it again after a pause, which doubles with each failure.
   mutating func fail(_ message: String? = nil) {
-    if let message { Output.complain("\(message); it is started again in \(pause) s") }
+    if let message { Output.complain("\(message); kubectl is started again in \(pause) s") }
     state = .waiting(until: Clock.microseconds() + pause * 1_000_000)
     pause = min(pause * 2, NodeSource.longestPause)
   }

@@ -50,27 +50,33 @@ struct Repairs {
 }
 
 /// The lines that `sync --watch` writes about its repairs: none for the first pass, which makes all routes, and none
-/// for what it wrote less than a minute ago, such as while somebody else removes a route again and again.
+/// that it wrote less than a minute ago, as when somebody else removes a route again and again.
 struct RepairLog {
   private var isFirst = true
-  private var last: [String] = []
-  private var lastTime = 0
+  /// The lines of the last minute, and when they were written.
+  private var recent: [(line: String, time: Int)] = []
 
   /// In lines for each pass: a link that goes down takes all routes with it.
-  private static let mostLines = 3
+  private static let mostLines = 4
   /// In microseconds.
   private static let quietTime = 60_000_000
 
   mutating func write(_ lines: [String]) {
+    for line in shown(of: lines, at: Clock.microseconds()) { Output.complain(line) }
+  }
+
+  /// What to write of the lines of one pass.
+  /// - Parameter now: in microseconds.
+  mutating func shown(of lines: [String], at now: Int) -> [String] {
     if isFirst {
       isFirst = false
-      return
+      return []
     }
-    let now = Clock.microseconds()
-    if lines.isEmpty || lines == last && now < lastTime + RepairLog.quietTime { return }
-    (last, lastTime) = (lines, now)
-    for line in lines.prefix(RepairLog.mostLines) { Output.complain(line) }
-    let rest = lines.count - RepairLog.mostLines
-    if rest > 0 { Output.complain("and \(rest) more repairs") }
+    recent.removeAll { now >= $0.time + RepairLog.quietTime }
+    let new = lines.filter { line in !recent.contains { $0.line.isSame(as: line) } }
+    recent += new.map { ($0, now) }
+    guard new.count > RepairLog.mostLines else { return new }
+    let shown = RepairLog.mostLines - 1
+    return new.prefix(shown) + ["and \(new.count - shown) more repairs"]
   }
 }

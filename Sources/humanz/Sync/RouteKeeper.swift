@@ -6,7 +6,7 @@ import Netlink
 import Node
 import Routes
 
-/// Keeps the routes of one conflist's networks right, for the peers that the conflist names.
+/// Keeps the routes of a conflist's network right, for the peers that the conflist names.
 struct RouteKeeper: Watcher {
   private let file: String
   private var reported = ReportedProblems()
@@ -28,7 +28,7 @@ struct RouteKeeper: Watcher {
     var repairs = Repairs()
     do throws(CNIError) { repairs = try repair() } catch { repairs.wrong.append(error.message) }
     log.write(repairs.done)
-    reported.update(repairs.wrong)
+    reported.update(repairs.wrong + repairs.unserved)
   }
 
   /// Makes the routes once, and prints what changes.

@@ -42,7 +42,7 @@ func synchronize(_ arguments: Arguments) throws(CNIError) -> Int32 {
   return try follower.runOnce()
 }
 
-/// A follower of `sync --watch`, which reacts to input and to changes in the kernel.
+/// What `sync --watch` runs: it reads its input, and repairs the routes.
 protocol Watcher {
   /// The descriptor for poll(2); negative if there is none.
   var descriptor: Int32 { get }
@@ -61,14 +61,15 @@ private let shortestInterval = 500_000
 /// The longest time between two repairs, even without a notification.
 private let longestInterval = 10_000_000
 
-/// Follows a source and the kernel until a signal ends the process.
+/// Runs a watcher, and follows the kernel's changes, until a signal ends the process.
 /// - Parameters:
 ///   - metrics: the file to write after each repair; nil for none.
-///   - heartbeat: the same for a file that is empty, by whose age a supervisor knows that this goes on.
-private func watch<Source: Watcher>(
-  _ source: Source, _ metrics: String?, _ heartbeat: String?
+///   - heartbeat: an empty file to write after each repair; by its age a supervisor knows that the process still
+///     works; nil for none.
+private func watch<W: Watcher>(
+  _ watcher: W, _ metrics: String?, _ heartbeat: String?
 ) throws(CNIError) -> Int32 {
-  var source = source
+  var watcher = watcher
   let signals: TerminationSignals
   do { signals = try TerminationSignals() } catch { throw CNIError(error) }
   let kernel: RouteNotifications
@@ -76,24 +77,24 @@ private func watch<Source: Watcher>(
   var lastRepair = Clock.microseconds() - longestInterval
   var firstNotification: Int?
   while true {
-    var due = lastRepair + longestInterval
+    var wakeTime = lastRepair + longestInterval
     if let firstNotification {
-      due = min(due, max(firstNotification + settleTime, lastRepair + shortestInterval))
+      wakeTime = min(wakeTime, max(firstNotification + settleTime, lastRepair + shortestInterval))
     }
-    if let deadline = source.deadline { due = min(due, deadline) }
-    let wait = max(0, due - Clock.microseconds()) / 1000 + 1
+    if let deadline = watcher.deadline { wakeTime = min(wakeTime, deadline) }
+    let wait = max(0, wakeTime - Clock.microseconds()) / 1000 + 1
     let ready = readable(
-      among: [signals.descriptor, source.descriptor, kernel.descriptor],
+      among: [signals.descriptor, watcher.descriptor, kernel.descriptor],
       milliseconds: Int32(min(wait, longestInterval / 1000)))
     if ready[0] { return 0 }
     if ready[2], kernel.drain() { firstNotification = firstNotification ?? Clock.microseconds() }
-    try source.advance(isReadable: ready[1])
+    try watcher.advance(isReadable: ready[1])
     let now = Clock.microseconds()
     let isNotified = firstNotification.map {
       now >= max($0 + settleTime, lastRepair + shortestInterval)
     }
     guard isNotified == true || now >= lastRepair + longestInterval else { continue }
-    source.repairRoutes()
+    watcher.repairRoutes()
     firstNotification = nil
     lastRepair = Clock.microseconds()
     if let metrics { writeMetrics(to: metrics) }
@@ -115,7 +116,7 @@ private func checkHeartbeat(_ path: String) throws(CNIError) -> Int32 {
   return 1
 }
 
-/// Replaces a file in one step, readable for all; a failure is reported on stderr.
+/// Replaces a file in one step, readable by all; a failure is reported on stderr.
 func replaceFile(_ path: String, with text: String) {
   do throws(SystemError) {
     try Directory.replaceFile(at: path, Array(text.utf8), mode: 0o644, durable: false)

@@ -7,10 +7,10 @@ import System
 /// Cuts a stream of JSON objects into pieces, and parses each as soon as it is complete.
 ///
 /// A piece is an object of the stream, or an object in its `items` array: of a list of thousands of nodes only
-/// one is in memory at a time. Cost: two passes.
+/// one is in memory at a time. Each byte is read twice.
 struct SyncDocuments {
   struct Piece: Equatable {
-    /// In a document with `items` each item is replaced by `0`: it was a piece before.
+    /// In a document with `items` each item is replaced by `0`; it was a piece of its own.
     let json: JSONObject
     let isItem: Bool
     /// The line where it begins, from 1.
@@ -42,7 +42,7 @@ struct SyncDocuments {
   /// Whether the second open bracket is that of `items`.
   private var isInItems = false
 
-  /// Adds bytes that have arrived. Call it only once `next` has returned nil.
+  /// Adds bytes that have arrived. Call it only after `next` has returned nil.
   mutating func append(_ bytes: [UInt8]) {
     input = bytes
     position = 0
@@ -60,7 +60,7 @@ struct SyncDocuments {
       } else {
         place.column += 1
       }
-      if isWhole { return try cut() }
+      if isWhole { return try finishPiece() }
     }
     return nil
   }
@@ -88,7 +88,7 @@ struct SyncDocuments {
       itemPlace = place
     }
     guard item.count + document.count < SyncDocuments.sizeLimit else {
-      throw SyncDocuments.error(place, "an object of more than \(SyncDocuments.sizeLimit) bytes")
+      throw SyncDocuments.error(place, "the object has more than \(SyncDocuments.sizeLimit) bytes")
     }
     if isItem {
       item.append(byte)
@@ -134,7 +134,7 @@ struct SyncDocuments {
   }
 
   /// Parses the piece that is complete.
-  private mutating func cut() throws(CNIError) -> Piece {
+  private mutating func finishPiece() throws(CNIError) -> Piece {
     let isItem = depth > 0
     let place = isItem ? itemPlace : documentPlace
     let text = isItem ? item : document

@@ -49,6 +49,13 @@ def test_a_status_that_is_not_fine_writes_one(node):
     assert " humanz-bridge STATUS network=net duration=" in line and " error=50 " in line
 
 
+def test_the_duration_of_a_version_that_fails_is_not_the_machines_uptime(node):
+    done = node.run("/run/cni/bin/humanz-ipam", env={"CNI_COMMAND": "VERSION"}, input="{", check=False)
+    assert done.returncode == 1
+    line, = lines(node)
+    assert int(re.search(r" duration=(\d+)us ", line)[1]) < 10_000_000 and " error=6 " in line
+
+
 def test_the_journal_gets_a_call_with_its_fields_and_no_file_is_written(node):
     journal = node.start(PYTHON, "-c", _JOURNAL, stdout=subprocess.PIPE, text=True)
     assert journal.stdout.readline() == "ready\n"

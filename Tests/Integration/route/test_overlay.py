@@ -8,9 +8,10 @@ import time
 import pytest
 
 from lab.attachment import Refused, reaches
-from lab.cluster import NETWORKS, by_families
+from lab.cluster import NETWORKS, by_families, subnet
+from lab.conflist import Conflist
 from lab.isolated_node import Node
-from lab.overlay import ID, PORT, CommandOutput, Routed, captured, chain, encapsulated
+from lab.overlay import ID, PORT, CommandOutput, Routed, captured, chain, encapsulated, peers
 from lab.system_calls import traced
 from lab.tool import Tool
 from lab.traffic import source_of_datagram
@@ -290,3 +291,20 @@ def test_a_thousand_peers_behind_a_router_cost_no_message_each(record_property):
     assert many[1] == few[1] <= plain[1] + 3
     # Routes go in datagrams of 128, and the check of all senders is one transaction.
     assert many[0] <= few[0] + 8
+
+
+def test_one_sync_makes_the_own_route_and_the_tunnels_with_their_source():
+    def on_disk(member, under=None):
+        return Conflist(
+            member.node, {"type": "humanz-bridge"}, {"type": "humanz-ipam", "ranges": member.ranges},
+            {"type": "humanz-route", "network": member.networks, "peers": peers(member, under), "overlay": "off-link"})
+
+    with Routed("4", on_disk) as cluster:
+        cluster.add_pods()
+        first, _, _ = cluster
+        assert Tool(first.node).call("routes", check=False).returncode == 0
+        first.node.run("ip", "route", "flush", "proto", "72")
+        first.node.run("ip", "route", "delete", subnet(1, "4"), "dev", "cni0")
+        Tool(first.node).call("sync", first.chain.file)
+        assert Tool(first.node).call("routes", check=False).returncode == 0
+        assert cluster.all_reach_all()

@@ -168,7 +168,7 @@ def test_a_kubectl_that_is_killed_is_started_again(installed, node1):
         os.kill(child_of(child(process)), signal.SIGKILL)
         server.tell("ADDED", member(3))
         eventually(lambda: routes(node1) == expected(2, 3))
-        assert "kubectl's watch has ended; it is started again in 1 s" in said(node1)
+        assert "kubectl's watch has ended; kubectl is started again in 1 s" in said(node1)
         assert process.poll() is None
 
 

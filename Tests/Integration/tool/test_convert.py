@@ -58,7 +58,7 @@ def test_the_tutorials_file(node):
         {"type": "humanz-bridge", "bridge": "humanz-cni0"},
         {"type": "humanz-ipam", "subnet": "100.100.0.0/24"},
         {"type": "humanz-route", "network": "100.100.0.0/16", "peers": []}]
-    assert "\"peers\" is empty" in said and "sorts first" in said
+    assert "\"peers\" is empty" in said and "remove the tutorial's file" in said
     assert add(node, conflist, "pod") == ["100.100.0.2/24"]
     assert [route["dst"] for route in node.ip("route", "show", "proto", "72")] == ["100.100.0.0/16"]
 
@@ -91,7 +91,7 @@ def test_a_daemons_configuration_becomes_one_that_sync_feeds(node, configuration
     assert route == {"type": "humanz-route", "network": network,
                      "clusterFile": "/run/humanz/cluster.json", "ipMasq": True}
     assert portmap == configuration["plugins"][1]
-    assert "humanz sync" in said and "daemon must go" in said
+    assert "humanz sync" in said and "remove" in said
     node.path("/run/humanz").mkdir()
     node.path("/run/humanz/cluster.json").write_text(
         '{"node": "node1", "subnets": ["10.244.1.0/24"], "peers": []}')
@@ -102,8 +102,10 @@ def test_a_daemons_configuration_becomes_one_that_sync_feeds(node, configuration
 def test_a_key_without_counterpart_is_named(node):
     configuration = json.loads(json.dumps(BRIDGE))
     configuration["plugins"][0]["colour"] = "red"
+    configuration["plugins"][0]["ipam"]["shape"] = "round"
     conflist, said = converted(node, configuration)
     assert "\"plugins[0].colour\"" in said and "colour" not in conflist["plugins"][0]
+    assert "ipam.shape\"" in said and "shape" not in conflist["plugins"][0]["ipam"]
 
 
 def test_what_nobody_knows_is_an_error(node):

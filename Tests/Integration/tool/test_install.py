@@ -67,6 +67,23 @@ def test_without_from_the_plugins_are_those_beside_humanz(fresh):
     assert sorted(content(fresh)) == sorted([".humanz-installed", *NAMES])
 
 
+def test_without_from_the_plugins_may_be_where_a_package_has_them(fresh):
+    fresh.run("mount", "-t", "tmpfs", "tmpfs", "/usr/lib/cni")
+    for name in NAMES:
+        shutil.copy(OURS / name, fresh.path(f"/usr/lib/cni/{name}"))
+    fresh.path("/run/cni/real").mkdir()
+    shutil.copy(OURS / "humanz", fresh.path("/run/cni/real/humanz"))
+    fresh.run("/run/cni/real/humanz", "install", "--bin-dir", BIN, "--conf-dir", CONF)
+    assert sorted(content(fresh)) == sorted([".humanz-installed", *NAMES])
+
+
+def test_a_path_that_goes_up_again_changes_no_folders_mode(fresh):
+    fresh.path("/run/opt").chmod(0o700)
+    done = Tool(fresh).call("install", "--from", NEW, "--conf-dir", CONF, "--bin-dir", "/run/opt/fresh/../bin", check=False)
+    assert done.returncode == 2 and '".."' in done.stderr
+    assert fresh.path("/run/opt").stat().st_mode & 0o7777 == 0o700 and not fresh.path("/run/opt/fresh").exists()
+
+
 def test_the_conflist_is_written_last_and_removed_first(fresh):
     trace = ["strace", "-f", "-e", "trace=renameat,renameat2,unlinkat", "-o", "/run/tmp/trace"]
     words = ["--bin-dir", BIN, "--conf-dir", CONF]
@@ -105,7 +122,7 @@ def test_an_install_that_is_repeated_writes_nothing(fresh):
 def test_a_plugin_of_somebody_elses_stays_and_is_an_error(fresh):
     fresh.path(f"{BIN}/humanz-ipam").write_text("somebody's")
     done = install(fresh, check=False)
-    assert done.returncode == 1 and f"{BIN}/humanz-ipam was not put there" in done.stderr
+    assert done.returncode == 1 and f"{BIN}/humanz-ipam was not written by" in done.stderr
     assert fresh.path(f"{BIN}/humanz-ipam").read_text() == "somebody's"
     assert not fresh.path(CONFLIST).exists()
     tool(fresh, "uninstall")
@@ -118,7 +135,7 @@ def test_a_conflist_that_was_edited_stays(fresh):
     fresh.path(CONFLIST).write_text(edited)
     fresh.path(f"{NEW}/10-net.conflist").write_text(json.dumps({**CHAIN, "disableCheck": True}))
     done = install(fresh, check=False)
-    assert done.returncode == 1 and "somebody else's now" in done.stderr
+    assert done.returncode == 1 and "was changed since" in done.stderr
     assert fresh.path(CONFLIST).read_text() == edited
     done = tool(fresh, "uninstall", check=False)
     assert done.returncode == 1 and "was changed since" in done.stderr
@@ -212,3 +229,14 @@ def test_where_nothing_was_installed_uninstall_still_removes_the_network_and_say
     assert node.traces() == before and not node.path("/run/nowhere").exists()
     done = Tool(node).call("uninstall", *words)
     assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_what_can_be_removed_is_removed_although_the_leases_cannot_be_read(node):
+    chain = Conflist(node, *CHAIN["plugins"])
+    chain.add("a")
+    chain.delete("a")
+    node.run("sh", "-c", "rm -rf /run/humanz/ipam && touch /run/humanz/ipam")
+    done = Tool(node).call(
+        "uninstall", "--bin-dir", "/run/nowhere/bin", "--conf-dir", NETWORKS, "--network", check=False)
+    assert done.returncode == 1 and "net: " in done.stderr and "/run/humanz/ipam" in done.stderr
+    assert not node.ip("route", "show", "proto", "72") and "pods" not in node.traces()["links"]

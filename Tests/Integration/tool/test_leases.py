@@ -115,6 +115,13 @@ def test_leases_of_a_store_elsewhere(network):
         "type": "humanz-bridge", "ipam": network.configuration["ipam"]}]}
     node.path("/run/cni/net.d/10-net.conflist").write_text(json.dumps(conflist))
     assert "10.1.0.2" in Tool(node).leases("net")
+    # With --conflist only the file's network counts.
+    node.run("sh", "-c", "mkdir -p /run/humanz/ipam && cp -r /run/elsewhere/net /run/humanz/ipam/other")
+    file = "/run/cni/net.d/10-net.conflist"
+    rows = json.loads(Tool(node).call("leases", "--json").stdout)["leases"]
+    assert {row["network"] for row in rows} == {"net", "other"}
+    rows = json.loads(Tool(node).call("leases", "--json", "--conflist", file).stdout)["leases"]
+    assert {row["network"] for row in rows} == {"net"}
     assert Tool(node).release("net", "10.1.0.2") == "10.1.0.2 was held by pod eth0 and is free now\n"
 
 

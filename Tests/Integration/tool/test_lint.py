@@ -62,7 +62,7 @@ def test_nothing_is_wrong_with_the_shipped_files(lint, path):
      ["the gateway 100.99.0.1 is outside of the subnet 100.100.0.0/24"]),
     (changed(humanz_route={"network": "10.0.0.0/8"}), "error", ["outside of \"network\""]),
     ({**CHAIN, "plugins": [*CHAIN["plugins"], {"type": "missing"}]}, "error",
-     ["the plugin \"missing\" is in no folder of /run/cni/bin"]),
+     ["the plugin \"missing\" is in none of the folders /run/cni/bin"]),
     (changed(humanz_bridge={"ipam": {"type": "nowhere"}}), "error", ["the plugin \"nowhere\""]),
     ("{\n  oops", "error", ["not JSON", "line 2"]),
     ({"cniVersion": "0.3.1", "name": "x", "type": "humanz-cni", "bridge": "b", "network": "10.0.0.0/8",
@@ -119,7 +119,7 @@ def test_what_a_runtime_does_not_find_is_a_warning_with_its_name(lint, runtime, 
         for plugin in CHAIN["plugins"]])
     # What only the configured folder has is found there.
     status, findings = lint(CHAIN, CNI_PATH="/run/nowhere")
-    assert status == 1 and "is in no folder of /run/nowhere:/usr/lib/cni:" in findings[0][1]
+    assert status == 1 and "is in none of the folders /run/nowhere:/usr/lib/cni:" in findings[0][1]
 
 
 def test_two_files_of_one_network_are_a_warning(lint):
@@ -150,6 +150,28 @@ def test_a_peer_with_this_nodes_own_subnet_is_an_error(lint, subnet, via, is_err
          "leave it out, or correct its subnet or \"via\"")]) if is_error else (0, []))
 
 
+def test_a_list_may_name_this_node_with_parts_of_its_subnet(lint):
+    lint.node.run("ip", "link", "add", "uplink", "type", "veth", "peer", "name", "far")
+    lint.node.run("ip", "address", "add", "200.0.0.10/24", "dev", "uplink")
+    peers = [{"subnet": f"100.100.0.{start}/25", "via": "200.0.0.10"} for start in (0, 128)]
+    assert lint(changed(humanz_route={"peers": peers})) == (0, [])
+
+
+def test_a_link_of_another_vlan_with_the_subnet_is_an_error(lint):
+    for words in ("add hz0 type bridge", "set hz0 up", "add hz0.7 type veth peer name far7", "set hz0.7 up"):
+        lint.node.run("ip", "link", *words.split())
+    lint.node.run("ip", "address", "add", "100.100.0.1/24", "dev", "hz0.7")
+    status, [(kind, problem)] = lint(changed(humanz_bridge={"bridge": "hz0", "vlan": 8}))
+    assert (status, kind) == (1, "error") and "overlaps with 100.100.0.1/24 on hz0.7" in problem
+
+
+def test_a_vlan_without_a_gateway_may_make_a_name_that_no_link_can_have(lint):
+    bridge = {"bridge": "humanz-cni0", "vlan": 1000}
+    assert lint(changed(humanz_bridge=bridge, humanz_ipam={"isGateway": False})) == (0, [])
+    status, [(kind, problem)] = lint(changed(humanz_bridge=bridge))
+    assert (status, kind) == (1, "error") and "humanz-cni0.1000" in problem
+
+
 def test_the_gateways_link_of_a_vlan_is_not_another_links_subnet(lint):
     for words in ("add hz0 type bridge", "set hz0 up", "add hz0.7 type veth peer name far7", "set hz0.7 up"):
         lint.node.run("ip", "link", *words.split())
@@ -163,7 +185,7 @@ def test_versions_that_the_runtime_does_not_speak_and_a_loopback_that_is_missing
     program.write_text("#!/bin/sh\necho containerd github.com/containerd/containerd 1.6.20~ds1 1.6.20\n")
     program.chmod(0o755)
     status, findings = lint({**CHAIN, "cniVersion": "1.1.0"}, PATH=f"{PLUGINS}:/usr/bin:/bin")
-    assert status == 1 and any("containerd 1.6.20~ds1 speaks up to 1.0.0" in said for _, said in findings)
+    assert status == 1 and any("containerd 1.6.20~ds1 supports up to 1.0.0" in said for _, said in findings)
     assert not any("loopback" in said for _, said in findings)
     lint.node.path(f"{PLUGINS}/loopback").unlink()
     status, findings = lint(CHAIN, PATH=f"{PLUGINS}:/usr/bin:/bin")

@@ -249,6 +249,11 @@ def test_addresses_of_other_networks_and_of_the_node_itself_are_not_old(node1):
     Conflist(node1, {**bridge, "bridge": "b5"}, {
         "type": "humanz-ipam", "subnet": "10.1.6.0/29", "gateway": "10.1.7.1"}, name="five").add("five")
     assert screen(node1)[2] == "Nothing is wrong.\n"
+    # The node may reach a router over the bridge.
+    node1.run("ip", "address", "add", "203.0.113.2/24", "dev", "b5")
+    assert "bridge b5 has the address 203.0.113.2/24" in screen(node1)[2]
+    node1.run("ip", "route", "add", "default", "via", "203.0.113.1", "dev", "b5")
+    assert screen(node1)[2] == "Nothing is wrong.\n"
     # On a bridge whose other pods have another plugin's addresses nothing is known.
     node1.run("ip", "address", "add", "10.9.0.1/24", "dev", "pods")
     assert "bridge pods has the address 10.9.0.1/24" in screen(node1)[2]

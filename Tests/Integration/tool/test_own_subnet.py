@@ -148,9 +148,6 @@ def test_nobody_is_told_to_delete_the_kernels_route_of_a_bridge(node, version):
 
 # What to do
 
-KEEPS = "`systemctl enable --now humanz-routes` keeps it"
-
-
 def remedy(node):
     """The command that `humanz` names first."""
     return Tool(node).overview().rpartition("First: ")[2].strip()
@@ -165,7 +162,8 @@ def test_the_command_that_a_missing_routes_problem_names_makes_it(node, version)
         problems = seen(node)
         assert len(problems) == len(lost)
         # One sentence names the command, however many routes are missing.
-        words = f"its route is missing; `humanz sync {network.file}` makes it now, {KEEPS}"
+        words = (f"its route is missing; `humanz sync {network.file}` makes it now, `systemctl enable --now humanz-routes` "
+                 f"with CONFLIST={network.file} in /etc/default/humanz-routes keeps it")
         assert problems[0].endswith(words) and "humanz sync" not in str(problems[1:])
         assert remedy(node) == f"humanz sync {network.file}"
         Tool(node).call(*remedy(node).split()[1:])
@@ -182,6 +180,26 @@ def test_the_command_that_the_problem_of_a_network_without_humanz_route_names_ma
     assert problem.endswith(f"; `{remedy(node)}` makes it now")
     node.run(*remedy(node).split())
     assert seen(node) == [] and node.ip(f"-{version}", "route", "show", subnet(1, version)) == before
+
+
+def test_a_stale_route_of_a_network_without_humanz_route_is_to_be_deleted(node, version):
+    Conflist(node, {
+        "type": "humanz-bridge", "bridge": BRIDGE, "isGateway": True,
+        "ipam": {"type": "humanz-ipam", "subnet": subnet(1, version)}}).add("pod")
+    node.run("ip", "link", "add", "uplink", "type", "veth", "peer", "name", "far")
+    node.run("ip", "link", "set", "uplink", "up")
+    node.run("ip", f"-{version}", "route", "add", subnet(1, version), "dev", "uplink", "proto", "72", "metric", "77")
+    [problem] = seen(node)
+    assert problem == f"net: the route to {subnet(1, version)} is stale"
+    node.run("ip", f"-{version}", *remedy(node).split()[1:])
+    assert seen(node) == [] and not node.ip(f"-{version}", "route", "show", "proto", "72")
+
+
+def test_a_bridge_with_an_uplink_and_no_pod_needs_no_address(node, version):
+    chain(node, version)
+    node.run("ip", "link", "add", BRIDGE, "up", "type", "bridge")
+    node.run("ip", "link", "add", "uplink", "up", "master", BRIDGE, "type", "veth", "peer", "name", "far")
+    assert not [problem for problem in seen(node) if "has no address" in problem]
 
 
 def test_with_a_cluster_file_humanz_sync_keeps_the_routes(node):
