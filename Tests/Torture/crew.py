@@ -35,7 +35,8 @@ class Crew:
     """Workers that share the tasks."""
 
     def __init__(self, size=None):
-        self.size = size or (os.cpu_count() or 1) + 1
+        # Most of a try is waiting for the kernel to delete links and namespaces.
+        self.size = size or 2 * (os.cpu_count() or 1) + 2
         self.tasks, self.rows = queue.SimpleQueue(), []
 
     def run(self, tasks, progress=lambda done, count: None):

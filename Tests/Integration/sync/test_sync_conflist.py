@@ -72,15 +72,13 @@ def test_what_others_did_to_the_routes_is_healed_within_a_second(keeper, words, 
 
 
 def test_many_repairs_at_once_are_said_in_four_lines(keeper):
+    before, present = said(keeper), len(routes(keeper))
     keeper.path(CONFLIST).write_text(conflist(*range(2, 52)))
     eventually(lambda: len(routes(keeper)) == 50, seconds=11)
-    before = said(keeper)
-    keeper.run("ip", "route", "flush", "proto", "72")
-    eventually(lambda: len(routes(keeper)) == 50)
-    eventually(lambda: said(keeper) != before)
+    eventually(lambda: "more repairs" in said(keeper).removeprefix(before))
     lines = said(keeper).removeprefix(before).splitlines()
     assert [bool(SENTENCE.fullmatch(line)) for line in lines[:3]] == [True] * 3
-    assert lines[3:] == [f"{PROGRAM}: and 47 more repairs"]
+    assert lines[3:] == [f"{PROGRAM}: and {50 - present - 3} more repairs"]
 
 
 def test_the_route_to_the_nodes_own_pods_is_healed_too_as_the_kernel_made_it(keeper):
@@ -174,7 +172,8 @@ def test_without_watch_what_stays_wrong_is_said_and_is_exit_status_1(node1):
 def test_without_watch_a_bridge_without_the_address_its_pods_need_is_exit_status_1(node1):
     node1.path(CONFLIST).write_text(conflist(2))
     give_gateway(node1)
-    node1.run("ip", "link", "add", "port", "master", "pods", "type", "veth", "peer", "name", "pod")
+    node1.add_pod("pod")
+    node1.run("ip", "link", "add", "port", "master", "pods", "type", "veth", "peer", "name", "eth0", "netns", "pod")
     assert once(node1)[0] == 0
     node1.run("ip", "address", "flush", "dev", "pods")
     assert once(node1) == (1, [], [f"{PROGRAM}: own subnet 10.244.1.0/24: pods has no address of 10.244.1.0/24"])
