@@ -88,15 +88,15 @@ import Testing
     var call = LogEntry(plugin: "humanz-x", verb: "ADD")
     call.describe(invocation)
     call.addresses = ["10.0.0.2/24", "fd00::2/64"]
-    call.write(microseconds: 1234)
+    call.write(since: nil)
     call.addresses = []
     call.error = CNIError(.kernel, "no\nway", details: "why")
-    call.write(microseconds: 5)
+    call.write(since: nil)
     let lines = logged().split(separator: "\n").map { $0.drop { $0 != " " } }
     #expect(
       lines == [
-        " humanz-x ADD network=net container=pod interface=eth0 addresses=10.0.0.2/24,fd00::2/64 duration=1234us",
-        " humanz-x ADD network=net container=pod interface=eth0 duration=5us error=100 no way (why)",
+        " humanz-x ADD network=net container=pod interface=eth0 addresses=10.0.0.2/24,fd00::2/64 duration=0us",
+        " humanz-x ADD network=net container=pod interface=eth0 duration=0us error=100 no way (why)",
       ])
   }
 }
