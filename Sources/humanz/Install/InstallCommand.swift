@@ -8,8 +8,7 @@ private let plugins = ["humanz-bridge", "humanz-ipam", "humanz-route"]
 
 /// `humanz install`: writes the plugins, and then a conflist, where a runtime looks for them.
 func installFiles(_ arguments: Arguments) throws(CNIError) -> Int32 {
-  var sources = (executableFolder().map { [$0] } ?? []) + Runtime.usualFolders
-  if let from = try arguments.path("--from") { sources = [from] }
+  let sources = try arguments.path("--from").map { [$0] } ?? Runtime.ownAndUsualFolders
   var installation = try Installation(arguments)
   for name in plugins {
     let source = sources.first { isExecutableFile("\($0)/\(name)") } ?? sources[0]

@@ -210,10 +210,12 @@ struct Runtime {
   /// The folders in which distributions install plugins.
   static var usualFolders: [String] { ["/opt/cni/bin", "/usr/lib/cni", "/usr/libexec/cni"] }
 
+  /// This program's folder and the usual ones.
+  static var ownAndUsualFolders: [String] { (executableFolder().map { [$0] } ?? []) + usualFolders }
+
   /// CNI_PATH, else this program's folder and the usual ones.
   static var defaultSearchPath: String {
     if let path = environmentVariable("CNI_PATH"), !path.isEmpty { return path }
-    let usual = usualFolders.joined(separator: ":")
-    return executableFolder().map { "\($0):\(usual)" } ?? usual
+    return ownAndUsualFolders.joined(separator: ":")
   }
 }

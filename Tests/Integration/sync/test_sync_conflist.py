@@ -63,9 +63,11 @@ def test_what_others_did_to_the_routes_is_healed_within_a_second(keeper, words, 
     times = [seconds_to_repair(keeper, words, RIGHT) for _ in range(3)]
     record_property("healed after", ", ".join(f"{time:.2f} s" for time in times))
     assert max(times) < patience(1)
-    # Nothing is said but what was repaired: the first making of the routes at the start is none. On a slow machine the
-    # keeper also sees the link or its address missing.
-    lines = [line for line in said(keeper).splitlines() if not line.endswith(" is not on-link")]
+    # Nothing is said but what was repaired: the first making of the routes at the start is none.
+    lines = said(keeper).splitlines()
+    if patience(1) > 1:
+        # An emulated machine is so slow that the keeper sees the link or its address missing.
+        lines = [line for line in lines if not line.endswith(" is not on-link")]
     assert lines and all(SENTENCE.fullmatch(line) for line in lines)
     # The same repair again within a minute is not said again.
     assert len(set(lines)) == len(lines) <= 4

@@ -58,7 +58,7 @@ def test_the_tutorials_file(node):
         {"type": "humanz-bridge", "bridge": "humanz-cni0"},
         {"type": "humanz-ipam", "subnet": "100.100.0.0/24"},
         {"type": "humanz-route", "network": "100.100.0.0/16", "peers": []}]
-    assert "\"peers\" is empty" in said and "remove the tutorial's file" in said
+    assert "\"peers\" is empty" in said and "remove the tutorial's file: runtimes take the first" in said
     assert add(node, conflist, "pod") == ["100.100.0.2/24"]
     assert [route["dst"] for route in node.ip("route", "show", "proto", "72")] == ["100.100.0.0/16"]
 
@@ -79,8 +79,9 @@ def test_the_reference_bridge_with_host_local_keeps_its_leases(node):
     assert {lease["containerID"] for lease in held} == {"old", "new"}
 
 
-@pytest.mark.parametrize("configuration, network", [(FLANNEL, "10.244.0.0/16"), (KINDNET, [])])
-def test_a_daemons_configuration_becomes_one_that_sync_feeds(node, configuration, network):
+@pytest.mark.parametrize("configuration, network, daemon", [
+    (FLANNEL, "10.244.0.0/16", "flannel's daemon"), (KINDNET, [], "kindnet's daemon")])
+def test_a_daemons_configuration_becomes_one_that_sync_feeds(node, configuration, network, daemon):
     node.path("/run/flannel").mkdir()
     node.path("/run/flannel/subnet.env").write_text(
         "FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=10.244.1.1/24\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n")
@@ -91,7 +92,7 @@ def test_a_daemons_configuration_becomes_one_that_sync_feeds(node, configuration
     assert route == {"type": "humanz-route", "network": network,
                      "clusterFile": "/run/humanz/cluster.json", "ipMasq": True}
     assert portmap == configuration["plugins"][1]
-    assert "humanz sync" in said and "remove" in said
+    assert "humanz sync" in said and f"remove {daemon}" in said
     node.path("/run/humanz").mkdir()
     node.path("/run/humanz/cluster.json").write_text(
         '{"node": "node1", "subnets": ["10.244.1.0/24"], "peers": []}')
