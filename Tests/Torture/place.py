@@ -176,13 +176,14 @@ def between(low, high, state, may_be_half_made=False):
     return differences
 
 
-def settled(place, low, high, may_be_half_made=False, seconds=3):
+def settled(place, low, high, may_be_half_made=False, wrong_of=list, seconds=3):
     """As `between`, of a place that may need a moment: the kernel removes links of a namespace that is
-    gone, and a child that outlives its parent ends, in their own time."""
+    gone, and a child that outlives its parent ends, in their own time. `wrong_of` gives those of the differences that
+    are wrong: nothing waits for the others."""
     end = time.monotonic() + seconds
     while True:
         state = place.state()
-        differences = between(low, high, state, may_be_half_made)
+        differences = wrong_of(between(low, high, state, may_be_half_made))
         if not differences or time.monotonic() > end:
             return state, differences
         time.sleep(0.02)

@@ -210,7 +210,7 @@ class Trial:
         ended = self.run_with_fault(number, point, error)
         if ended.status == 0:
             wrong = [] if self.succeeds else ["it succeeded"]
-            wrong += self.missing(settled(self.place, self.steps[-1], self.steps[-1])[1])
+            wrong += settled(self.place, self.steps[-1], self.steps[-1], wrong_of=self.missing)[1]
         else:
             if point.name in ("write", "writev") and not ended.stdout and ended.status < 128:
                 assert ended.stderr, "an error that cannot be printed is not on stderr"
@@ -219,8 +219,7 @@ class Trial:
             before = self.steps[number]
             if self.verb == "ADD":
                 # What an attachment leaves on the node when it is deleted, a failed one may leave too.
-                wrong = settled(self.place, before, {**before, **after}, may_be_half_made=True)[1]
-                wrong = [difference for difference in wrong if not _NOT_UNDONE.match(difference)]
+                wrong = settled(self.place, before, {**before, **after}, may_be_half_made=True, wrong_of=_undoable)[1]
             elif self.verb in ("DEL", "GC"):
                 wrong = settled(self.place, before, self.steps[number + 1], may_be_half_made=True)[1]
                 self.perform()
@@ -240,6 +239,11 @@ class Trial:
                 if self.subject.run_stage(stage, "CHECK", POD, result).status:
                     return []
         return differences
+
+
+def _undoable(differences):
+    """Those of the differences that a failed ADD undoes."""
+    return [difference for difference in differences if not _NOT_UNDONE.match(difference)]
 
 
 class Missed(Exception):
