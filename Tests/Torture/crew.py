@@ -18,8 +18,8 @@ from Torture.trials import SITUATIONS
 
 _WORKER = pathlib.Path(__file__).with_name("worker.py")
 
-# Into how many tasks the tries of a verb are cut.
-_SHARES = 4
+# Into how many tasks the tries of a verb are cut. Each begins with runs without a fault.
+_SHARES = 2
 
 
 def trial_tasks(part, every=1, subjects=tuple(SUBJECTS), verbs=tuple(SITUATIONS), errors=faults.ERRORS, seed=1):

@@ -32,8 +32,9 @@ def kernel_state(has_nftables=True):
         for header, attributes in _dump(kernel, _LINKS, "BxHiII"):
             names[header[2]] = attributes[3][:-1].decode()
             state[f"link {names[header[2]]}"] = (header, attributes)
+        bridges = {_index(attributes[10]) for _, attributes in state.values() if 10 in attributes}
         for key, (header, attributes) in state.items():
-            state[key] = _link(header, attributes, names)
+            state[key] = _link(header, attributes, names, header[2] in bridges)
         state.update(_addresses(kernel, names))
         state.update(_routes(kernel, names))
         state.update(_neighbours(kernel, names))
@@ -46,13 +47,15 @@ def kernel_state(has_nftables=True):
     return state
 
 
-def _link(header, attributes, names):
+def _link(header, attributes, names, has_ports):
     information = _attributes(attributes.get(18, b""))
     port = _attributes(information.get(5, b"")) if information.get(4) == b"bridge\0" else {}
     master = attributes.get(10)
+    kind = information.get(1, b"").rstrip(bytes(1)).decode()
+    # The kernel chooses the MTU of a bridge, and leaves one without ports at 1500 or at that of its last port.
+    mtu = _number(attributes, 4) if kind != "bridge" or has_ports else None
     return " ".join([
-        f"kind={information.get(1, b'').rstrip(bytes(1)).decode()}", f"flags={header[3] & _FLAGS:x}",
-        f"mtu={_number(attributes, 4)}", f"mac={_hardware(attributes.get(1, b''))}",
+        f"kind={kind}", f"flags={header[3] & _FLAGS:x}", f"mtu={mtu}", f"mac={_hardware(attributes.get(1, b''))}",
         f"master={names.get(_index(master)) if master else None}", f"group={_number(attributes, 27)}",
         f"alias={attributes.get(20, b'').decode(errors='replace')}",
         f"queues={_number(attributes, 31)}/{_number(attributes, 32)}",

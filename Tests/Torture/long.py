@@ -3,7 +3,6 @@
 
 import os
 import pathlib
-import re
 import threading
 import time
 
@@ -73,8 +72,6 @@ def _snapshot(place):
     kinds = {
         "links, addresses, routes": ("link", "address", "route", "neighbour", "fdb", "sysctl"),
         "rules": ("nft", "rule"), "files": ("file", "folder"), "processes, zombies": ("process",)}
-    # The kernel chooses the MTU of a bridge, and leaves one without ports at 1500 or at that of its last port.
-    state = {key: re.sub(r" mtu=\d+", "", value) if key.startswith("link ") else value for key, value in state.items()}
     looked = {name: {key: value for key, value in state.items() if key.split()[0] in words}
               for name, words in kinds.items()}
     with open("/proc/sys/fs/file-nr") as file:

@@ -57,10 +57,10 @@ class Trial:
             self.port = next((interface["name"] for interface in (self.prepared or {}).get("interfaces", [])
                               if interface["name"].startswith("veth")), None)
         self.notes = self.place.notes()
-        self.bare = self.place.calm_state()
+        self.bare = self.base = self.place.calm_state()
         if self.is_attached:
             self.subject.run("ADD", POD, self.prepared)
-        self.base = self.place.calm_state()
+            self.base = self.place.calm_state()
 
     def restore(self):
         """Restores the state before the verb in the fastest way."""
@@ -72,7 +72,7 @@ class Trial:
         if state == self.base:
             if not self.is_attached:
                 self.place.restore_notes(self.notes)
-        elif state == self.bare:
+        elif state in (self.bare, self.emptied):
             self.place.restore_notes(self.notes)
             self.subject.run("ADD", POD, self.prepared)
         else:
@@ -82,9 +82,11 @@ class Trial:
 
     def rehearse(self):
         self.build()
-        self.result = self.prepared
+        self.result, self.emptied = self.prepared, None
         if self.is_attached:
             self.subject.run("DEL", POD)
+            # What a deleted pod leaves, as the bridge: an ADD makes the base of it too.
+            self.emptied = self.place.calm_state()
             self.place.restore_notes(self.notes)
         self.result = self.subject.run("ADD", POD, self.prepared)
         # A plugin that waits for the kernel asks it a varying number of times: the shortest run asks least.
