@@ -3,10 +3,10 @@ import CNI
 import Embedded
 import Routes
 
-private var json: Option { Option("--json", nil, "print JSON for a program") }
-private var wide: Option { Option("--wide", nil, "print whole container IDs and cut nothing") }
+private var json: Option { Option("--json", nil, "print JSON") }
+private var wide: Option { Option("--wide", nil, "print whole container IDs and all columns") }
 private var conflist: Option {
-  Option("--conflist", "FILE", "look at the networks of this file alone")
+  Option("--conflist", "FILE", "use only the networks in this file")
 }
 private var folders: [Option] {
   [
@@ -15,7 +15,7 @@ private var folders: [Option] {
   ]
 }
 private var dataDir: Option {
-  Option("--data-dir", "DIR", "look at the lease stores in this folder alone")
+  Option("--data-dir", "DIR", "use only the lease stores in this folder")
 }
 
 /// What `humanz` without a command does.
@@ -37,13 +37,13 @@ var commands: [Command] {
       options: [json, wide, dataDir, conflist],
       notes: """
         A stale lease was made before the last boot, or its namespace and link are both gone. It is freed
-        when its pool has no other address left. Nothing is changed by this command.
+        when its pool has no other address left. This command changes nothing.
         """, run: showLeases),
     Command(
-      "release", "Frees an address, whoever holds it",
+      "release", "Frees an address, even if a pod still uses it",
       forms: ["NETWORK ADDRESS [--data-dir DIR | --conflist FILE]"], operands: 2...2,
       options: [dataDir, conflist],
-      notes: "A pod that still has the address keeps it: another pod may then get it too.",
+      notes: "A pod that uses the address keeps it, and another pod may then get the same one.",
       run: releaseAddress),
     Command(
       "routes", "Shows the node's routes to other nodes' pods, forwarding and firewalls",
@@ -52,21 +52,21 @@ var commands: [Command] {
         json, Option("--dot", nil, "print a graph of nodes and subnets for `dot -Tsvg`"), wide,
         conflist,
       ],
-      notes: "Exit status 1: something is wrong with them.", run: showRoutes),
+      notes: "Exit status 1: something is wrong.", run: showRoutes),
     Command(
       "sync", "Makes this node's routes to the peers of a conflist or of a Kubernetes cluster",
       forms: [
         "[--watch] CONFLIST",
-        "--node NAME  <NODES",
-        "--node NAME --watch  <EVENTS",
-        "--node NAME [--watch] --kubectl PATH [--kubeconfig FILE]",
+        "--node NAME [OPTION]...  <NODES",
+        "--node NAME --watch [OPTION]...  <EVENTS",
+        "--node NAME [--watch] --kubectl PATH [--kubeconfig FILE] [OPTION]...",
         "--heartbeat FILE",
       ], operands: 0...1,
       options: [
         Option("--node", "NAME", "this node's name, as `kubectl get nodes` has it"),
         Option(
           "--watch", nil, "keep running: follow the cluster or the conflist, and repair the routes"),
-        Option("--kubectl", "PATH", "run this kubectl; with --watch, again when it ends"),
+        Option("--kubectl", "PATH", "the kubectl to run; with --watch it is run again when it ends"),
         Option("--kubeconfig", "FILE", "the configuration file of that kubectl"),
         Option(
           "--cluster-file", "FILE", "the file to write, instead of \(ClusterFile.defaultPath)"),
@@ -74,16 +74,17 @@ var commands: [Command] {
         Option("--heartbeat", "FILE", "with --watch: write this file every ten seconds"),
       ],
       notes: """
-        With CONFLIST the routes are those to the peers that it names; without --watch each change is printed.
-        NODES is what `kubectl get nodes -o json` prints. EVENTS is what it prints with --watch, with or
-        without --output-watch-events; the end of EVENTS is an error. With --kubectl the nodes are listed
-        again at least every ten minutes. With --watch the routes are repaired within a second of a change
-        that the kernel reports, and compared every ten seconds. Without --watch, exit status 1 means that a
-        node is left out or that a route stays wrong. --heartbeat FILE alone: exit status 1 if that file was
-        not written for a minute, because a sync hangs or has ended.
+        CONFLIST: makes the routes to the peers that it names, and without --watch prints each change.
+        NODES is the output of `kubectl get nodes -o json`, EVENTS that of `kubectl get nodes -o json
+        --watch`, with or without --output-watch-events; the end of EVENTS is an error. With --watch and
+        --kubectl the nodes are listed again at least every ten minutes. With --watch the routes are
+        repaired within a second of a change that the kernel reports, and compared every ten seconds.
+        Without --watch, exit status 1 means that a node is left out or that a route stays wrong.
+        --heartbeat FILE alone: exit status 1 if that file was not written for a minute, because a sync
+        hangs or has ended.
         """, run: synchronize),
     Command(
-      "lint", "Finds what is wrong in configurations, and on this node for them",
+      "lint", "Checks configurations, and whether this node has what they need",
       forms: ["[FILE]... [--json]"], operands: 0...1000, options: [json],
       notes: """
         Without FILE: every configuration in CNI_CONF_DIR, or else /etc/cni/net.d. Plugins are looked for
@@ -95,15 +96,15 @@ var commands: [Command] {
       forms: ["FILE"],
       operands: 1...1,
       notes: """
-        FILE is the tutorial's (humanz-cni), the reference bridge's with host-local, flannel's or
-        kindnet's. The conflist is printed on stdout; what has no counterpart, and what is left to do, on
-        stderr.
+        FILE is a configuration of the tutorial's humanz-cni, of the reference bridge with host-local, of
+        flannel or of kindnet. The conflist is printed on stdout; keys without a counterpart, and what is
+        left to do, on stderr.
         """, run: convertFile),
     Command(
       "metrics", "Prints the node's metrics for Prometheus", forms: [""],
       notes: """
         node_exporter's textfile collector reads them from a file, which `humanz sync --watch --metrics
-        FILE` keeps.
+        FILE` keeps up to date.
         """, run: printMetrics),
     Command(
       "install", "Puts the plugins and a conflist where container runtimes look",
@@ -111,12 +112,12 @@ var commands: [Command] {
       options: folders + [
         Option(
           "--from", "DIR",
-          "take the plugins from this folder, instead of that of humanz or /usr/lib/cni"),
+          "take the plugins from this folder; without it, from humanz's own or the usual ones"),
         Option("--conflist", "FILE", "write this conflist, after the plugins"),
       ],
       notes: """
-        A file is replaced in one step, also while it runs, and only if `humanz install` wrote it. A
-        missing folder is made.
+        A file is replaced in one step, even while a program runs from it, and only if `humanz install`
+        wrote it. A missing folder is made.
         Exit status 1: a file that somebody else wrote or changed is in the way, and stays.
         """, run: installFiles),
     Command(
@@ -126,10 +127,9 @@ var commands: [Command] {
         Option("--network", nil, "also remove the networks' leases, rules, routes and bridges")
       ],
       notes: """
-        The conflist goes first. With --network nothing is removed while a pod is attached. What is
+        The conflist is removed first. With --network nothing is removed while a pod is attached. What is
         removed is printed.
-        Exit status 1: something stays: a file that was changed since, or a part of the network that cannot
-        be removed.
+        Exit status 1: something was not removed: a file that was changed since, or a part of the network.
         """, run: uninstallFiles),
     Command(
       "run", "Runs the plugins of a network as a container runtime does",
@@ -142,13 +142,13 @@ var commands: [Command] {
         Option("--ifname", "NAME", "the interface in the pod, instead of eth0"),
         Option("--container-id", "ID", "the container ID, instead of the last part of NETNS"),
         Option("--args", "ARGS", "CNI_ARGS: 'KEY=VALUE;KEY=VALUE'"),
-        Option("--capability-args", "JSON", "what the runtime offers for each capability"),
-        Option("--valid", "CONTAINER:INTERFACE", "an attachment that gc keeps"),
+        Option("--capability-args", "JSON", "runtimeConfig: an object with a value for each capability"),
+        Option("--valid", "CONTAINER:INTERFACE", "an attachment that gc keeps; gc removes all others"),
       ],
       notes: """
-        NETNS is the path of a network namespace, or its name in /run/netns; '-' in a del means that it
-        is gone. Plugins are found in CNI_PATH, or else beside humanz, in /opt/cni/bin, /usr/lib/cni and
-        /usr/libexec/cni. Results are kept in CNI_RUN_CACHE, or else in /run/humanz/results. An error is
+        NETNS is the path of a network namespace, or its name in /run/netns; in a del, '-' means that the
+        namespace is gone. Plugins are looked for in CNI_PATH, or else in humanz's own folder, /opt/cni/bin,
+        /usr/lib/cni and /usr/libexec/cni. Results are kept in CNI_RUN_CACHE, or else in /run/humanz/results. An error is
         printed as the plugin's own JSON on stdout.
         """, run: runNetwork),
   ]
