@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* A process of host-local: it takes the same lock, makes and removes lease files, and knows of no
-   attachment file. Each range set is a turn of its own with the lock. */
+   attachment file. It takes the lock once per range set. */
 
 #ifdef HOST_LOCAL
 #define p pod[me]
@@ -75,7 +75,7 @@ unlock:
   :: else -> goto ended
   fi;
 
-  /* Of both a DEL and an ADD that failed: it looks through all files. */
+  /* For a DEL, and for an ADD that failed: it looks through all files. */
 release:
   STEP(lockIsFree -> owner = me + 1; held = leasesOf(p));
   do

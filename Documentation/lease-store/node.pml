@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* What befalls the node: a loss of power and a new boot, a person, and the moment of which the end is
-   looked at. This is the file that spin is given. */
+/* Events outside of the plugins: loss of power and reboot, an administrator's rm, and the start of the emptying at the
+   end. This is the file that spin is given. */
 
 #include "store.pml"
 #include "steps.pml"
@@ -10,7 +10,7 @@
 #define highest(set) ((set) >= 8 -> 3 : ((set) >= 4 -> 2 : ((set) >= 2 -> 1 : 0)))
 
 #ifdef DISK
-/* Of what was not on the disk for sure, any part may be. host-local's files may be there and empty. */
+/* Any part of what was not synced may survive. host-local's files may be there and empty. */
 inline losePower(x) {
   if
   :: skip

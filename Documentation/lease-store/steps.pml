@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /* What the calls of humanz-ipam are made of. Each names its place in the sources.
 
-   Under #ifdef is what is wrong on purpose: mistakes that spin has to find. README.md lists them. */
+   Under #ifdef is what is wrong on purpose: mistakes that spin has to find. check.py lists them. */
 
-/* STEP is a system call, or some of which one changes the store: a kill between the others leaves what a
-   kill before them does. In its place the process may be killed. TRY is a STEP that may fail, too: the
-   process then goes on where the sources catch the error. Both are branches of an `if`. */
+/* STEP is one system call, or several of which only one changes the store: a kill between the others leaves
+   what a kill before them does. The process may be killed instead of the step. TRY is a STEP that may fail, too:
+   the process then goes on where the sources catch the error. KILLED and FAILS are branches of an `if`. */
 #define KILLED :: atomic { !draining -> SAY("killed\n") goto killed }
 #ifdef FAULTS
 #define FAILS(handler) :: atomic { !draining -> SAY("fails\n") goto handler }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The state: what is in the store of one network and what the processes do; and what must always hold.
 
-   README.md explains it. `check` chooses sizes and parts by -D. */
+   README.md explains it. check.py chooses sizes and parts by -D. */
 
 #ifndef CALLERS
 #define CALLERS 2
@@ -84,7 +84,7 @@ byte draftLinks;
 #endif
 
 #ifdef DISK
-/* What is on the disk for sure. The rest of what is above may be lost with the power. */
+/* What has been synced to the disk. All else above may be lost in a power failure. */
 byte leaseOnDisk[4];
 #define holdsOnDisk(q, x) ((leaseOnDisk[x] == OF(q)) << (x))
 #define leasesOnDiskOf(q) (holdsOnDisk(q, 0) | holdsOnDisk(q, 1) | holdsOnDisk(q, 2) | holdsOnDisk(q, 3))
@@ -119,7 +119,7 @@ byte pod[4];
 #define canDelete(q) (!anybody(ADD, q) && !anybody(THEIR_ADD, q) && !anywhere(GC))
 #define canCollect (!anywhere(ADD) && !anywhere(THEIR_ADD))
 
-/* The store is being emptied: nobody is killed and nothing fails; how many pods' turn it has been. */
+/* The store is being emptied: nobody is killed and nothing fails; the number of pods deleted so far. */
 bit draining;
 byte drained;
 
@@ -159,7 +159,7 @@ bit usedAddressesAreLeased, leasesAreFound, leasesAreDated, allOrNoneAreLeased, 
 #define mayBeRemoved false
 #endif
 
-/* Moves only where one of these does not hold, in whatever state that is. */
+/* Runs only if a law does not hold, in whatever state that is. */
 active proctype watch() {
 end:
   atomic {
