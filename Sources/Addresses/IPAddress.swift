@@ -6,7 +6,7 @@ import Embedded
 /// The value is the address as one number in network byte order: the next address is one more, and a
 /// range of any size is two numbers.
 public struct IPAddress: Equatable, Sendable {
-  /// The address families of the suite.
+  /// An address family.
   public enum Family: Equatable, Sendable {
     case v4, v6
 

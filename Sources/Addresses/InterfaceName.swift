@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The name of a network interface: 1 to 15 bytes, not `.` or `..`, without `/`, `:` and white space
-/// (specification section 2; `dev_valid_name` in net/core/dev.c). `%` is refused too: the kernel takes
-/// such a name for a pattern and fills in a number.
+/// The name of a network interface: 1 to 15 bytes, not `.` or `..`, without `/`, `:`, white space and control
+/// characters (specification section 2; `dev_valid_name` in net/core/dev.c). `%` is refused too: the kernel
+/// takes such a name for a pattern and fills in a number.
 public struct InterfaceName: Equatable, Sendable, CustomStringConvertible {
   public let description: String
 

@@ -40,7 +40,7 @@ public struct CNIError: Error, Equatable {
     public static let checkFailed = Code(102)
     /// A delegate could not be run, or printed neither a result nor an error.
     public static let delegate = Code(103)
-    /// A verb continued after an error, and met others: the message has the first, the details the rest.
+    /// A verb met several errors with different codes: the message has the first, the details the rest.
     public static let several = Code(104)
     /// A trap ended the plugin: a bug in it.
     public static let internalError = Code(105)
@@ -111,6 +111,6 @@ public struct CNIError: Error, Equatable {
 }
 
 extension CNIError {
-  /// A failed call of the system becomes error 5.
+  /// A failed system call becomes error 5.
   public init(_ error: SystemError) { self.init(.io, error.description) }
 }

@@ -244,7 +244,7 @@ extension CNIResult {
 }
 
 extension JSONObject {
-  /// Sets a list; an empty one is left as it was read, usually absent.
+  /// Sets a list. If it is empty, the member stays as it was read: usually there is none.
   fileprivate mutating func set(_ key: String, _ entries: [JSON]) {
     if !entries.isEmpty { self[key] = .array(entries) }
   }

@@ -38,7 +38,7 @@ public struct Invocation {
   /// The configuration as it was on stdin. A delegate gets it unchanged.
   public let input: [UInt8]
   private let argumentsText: String
-  /// The attachment; nil in GC and STATUS.
+  /// The attachment; nil if CNI_CONTAINERID or CNI_IFNAME is unset, as in GC and STATUS.
   public let attachment: Attachment?
   /// CNI_NETNS; nil if it is unset or empty, which DEL allows.
   public let namespace: String?
@@ -85,7 +85,7 @@ public struct Invocation {
         details: "the configuration says \(configuration.version)")
     }
     argumentsText = nonempty("CNI_ARGS") ?? ""
-    // Other verbs use what they can read: see `arguments`.
+    // DEL, GC and STATUS do not fail for a malformed CNI_ARGS.
     if verb == .add || verb == .check { _ = try arguments() }
     if verb != .del && verb != .gc { _ = try configuration.keys.string("logFile") }
   }
@@ -108,7 +108,7 @@ public struct Invocation {
   /// - Parameters:
   ///   - key: of the capability, and of `args.cni`.
   ///   - argument: of CNI_ARGS.
-  ///   - fromKeys: reads the value from an object that has the key; nil if it asks for nothing.
+  ///   - fromKeys: reads the value from `runtimeConfig` or `args.cni`; nil if the key is absent or asks for nothing.
   ///   - fromText: reads the value of the argument.
   public func requested<Value>(
     _ key: String, argument: String, fromKeys: (Keys) throws(CNIError) -> Value?,

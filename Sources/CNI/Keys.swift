@@ -132,7 +132,7 @@ public struct Keys {
     }
   }
 
-  /// One address or a list of them, of a family or (nil) of either.
+  /// One address or a list of them, of a family; nil for either.
   public func addresses(_ key: String, _ family: IPAddress.Family?) throws(CNIError) -> [IPAddress]
   {
     var addresses: [IPAddress] = []

@@ -77,8 +77,8 @@ extension Keys {
   }
 }
 
-/// Whether two words are the same but for case and one letter: one is missing, added or another, or two
-/// neighbours are exchanged.
+/// Whether two words are the same but for case and one letter: a letter is missing, added or another, or two
+/// adjacent ones are exchanged.
 private func differsByOneLetter(_ one: UnsafeBufferPointer<UInt8>, _ other: [UInt8]) -> Bool {
   let (one, other) = (one.map { lowercased($0) }, other.map { lowercased($0) })
   var (start, end) = (0, 0)

@@ -7,7 +7,7 @@ import System
 ///
 /// Nothing here throws: a failure to log must not fail a call.
 public struct Log {
-  /// The log of the tutorial's plugin, so that its users find the log in its place.
+  /// The path at which the tutorial's plugin logs: its users find the log where it was.
   public static let defaultPath = "/var/log/humanz_cni.log"
 
   /// The value of `logFile` for systemd's journal.
@@ -47,7 +47,7 @@ func withoutControls(_ text: [UInt8]) -> [UInt8] {
 /// The line of one call.
 struct LogEntry {
   private var line: String
-  /// The same for the journal.
+  /// The call's fields for the journal, each `NAME=value` and a line feed.
   private var fields: String
   private var log = Log(path: Log.defaultPath)
   var addresses: [String] = []
@@ -74,7 +74,8 @@ struct LogEntry {
     fields += "HUMANZ_\(field)=\(value)\n"
   }
 
-  /// - Parameter start: when the call began, in microseconds of `Clock`; nil if nobody looked.
+  /// - Parameter start: when the call began, in microseconds of `Clock`; nil if it was not measured: the
+  ///   duration is then 0.
   func write(since start: Int?) {
     var entry = self
     if !addresses.isEmpty {

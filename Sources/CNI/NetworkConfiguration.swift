@@ -14,7 +14,7 @@ public struct NetworkConfiguration {
   /// The plugin that the configuration is for. A delegate finds its caller's name here.
   public let type: String
   /// The log that `logFile` asks for; the default one if the key is not a string. See
-  /// `Invocation`: DEL and GC do not fail for it.
+  /// `Invocation`: DEL and GC accept a `logFile` of another type.
   public let log: Log
 
   /// Reads the keys that every plugin needs.
@@ -62,7 +62,7 @@ public struct NetworkConfiguration {
   }
 
   /// The readable parts of the previous result, for DEL and GC: a later plugin may have added values that
-  /// ADD refuses. nil if there is no result, or nothing in it can be read.
+  /// ADD refuses. nil if `prevResult` is absent or is no object; if nothing in it can be read, an empty result.
   public var readablePrevResult: CNIResult? {
     guard let result = try? keys.keys("prevResult") else { return nil }
     return CNIResult(readable: result, version: version)
@@ -89,8 +89,8 @@ public struct NetworkConfiguration {
     }
   }
 
-  /// The runtime's values for a capability; nil if there are none, or if the configuration still
-  /// has its `capabilities` and does not declare this one. Section 3.
+  /// The runtime's values for a capability; nil if there are none, or if there is an object
+  /// `capabilities` that does not declare this one. Section 3.
   public func runtimeConfig(_ capability: String) throws(CNIError) -> Keys? {
     guard let runtimeConfig = try keys.keys("runtimeConfig"), runtimeConfig.has(capability) else {
       return nil

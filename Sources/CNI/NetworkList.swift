@@ -53,7 +53,7 @@ public struct NetworkList {
     disableGC = try keys.bool("disableGC") ?? false
   }
 
-  /// The newest of `cniVersions` that we speak, else `cniVersion`.
+  /// The newest of `cniVersions` that we support, else `cniVersion`.
   private static func version(_ keys: Keys) throws(CNIError) -> ProtocolVersion {
     let offered = try keys.strings("cniVersions") ?? []
     if let newest = offered.compactMap({ ProtocolVersion($0) }).max() { return newest }

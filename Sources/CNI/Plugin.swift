@@ -6,8 +6,8 @@ import System
 
 /// A plugin: a name and a function for each verb. `run` is the whole process.
 ///
-/// Each verb reads of the configuration and of prevResult what it needs. So DEL and GC, which need
-/// little, work with a configuration that ADD and CHECK refuse.
+/// Each verb reads only what it needs of the configuration and of prevResult. DEL and GC need
+/// little, and work with a configuration that ADD and CHECK refuse.
 public protocol Plugin {
   /// The executable's name, which is `type` in a configuration.
   static var name: String { get }
@@ -58,7 +58,7 @@ extension Plugin {
       return runWithoutRuntime()
     }
     StandardStream.prepare()
-    // The first look at the clock costs more than the rest of VERSION's answer.
+    // The first `clock_gettime` of a process costs more than the rest of VERSION's answer.
     let start = text == "VERSION" ? nil : Clock.microseconds()
     var input: [UInt8] = []
     var call = LogEntry(plugin: name, verb: text)
@@ -123,7 +123,7 @@ extension Plugin {
       guard let valid = try invocation.configuration.validAttachments() else {
         throw invocation.configuration.keys.invalid(
           "cni.dev/valid-attachments",
-          "is required: without it, as \"cnitool gc\" calls it, GC would free everything")
+          "is required: without it GC would free every attachment (\"cnitool gc\" does not send it)")
       }
       try plugin.gc(keeping: valid)
     case (.status, _, _):

@@ -29,7 +29,7 @@ public struct PluginExecutable {
       }
     }
     throw CNIError(
-      .delegate, "the plugin \"\(name)\" is in no absolute folder of CNI_PATH",
+      .delegate, "the plugin \"\(name)\" is in no folder of CNI_PATH; relative folders are ignored",
       details: "CNI_PATH is \"\(searchPath)\"")
   }
 

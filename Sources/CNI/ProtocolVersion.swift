@@ -5,7 +5,7 @@ import Embedded
 public enum ProtocolVersion: Int, CaseIterable, Comparable, Sendable, CustomStringConvertible {
   case v010, v020, v030, v031, v040, v100, v110
 
-  /// The newest version, used if the input names none.
+  /// The newest version; errors and the answer to VERSION have it if the input names none.
   public static let newest = v110
 
   public var description: String {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #if hasFeature(Embedded)
-  /// Compares strings by bytes for `==` and `<`. It replaces the standard library's function of this
+  /// Compares strings by bytes for `==` and `<`. It replaces the standard library's function with this
   /// symbol, which adds Unicode normalization, 10 KB, to each program: the linker prefers this strong
   /// symbol to the library's weak one. The symbol's name is that of Swift 6.3.
   @_silgen_name(

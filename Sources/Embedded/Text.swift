@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import CNetlink
 
-// Text by function calls. As with interpolation, the standard library's versions are inlined at every use,
-// with cases for strings of Objective-C; those declared here with the same names take precedence.
+// Functions on text that are not inlined. As with interpolation, the standard library's are inlined at every
+// use, with code for strings of Objective-C; those declared here with the same names take precedence.
 
 extension String {
   /// The parts of a text between the occurrences of an ASCII character.
@@ -76,7 +76,7 @@ extension String {
     self.init(decoding: UnsafeRawBufferPointer(rebasing: bytes[..<length]), as: UTF8.self)
   }
 
-  /// A number with zeros before it, so that it has at least so many digits.
+  /// A number with at least `digits` digits, with zeros before it.
   @inline(never)
   public init(_ number: UInt64, digits: Int, radix: UInt64 = 10) {
     var rest = number
@@ -91,7 +91,7 @@ extension String {
 }
 
 extension Int {
-  /// Reads decimal digits, with `-` or `+` before them or not; nil for other text and for a number that
+  /// Reads decimal digits, with an optional sign; nil for other text and for a number that
   /// does not fit.
   @inline(never)
   public init?(_ text: String) {
@@ -117,7 +117,7 @@ extension [String] {
   @inline(never)
   public func sortedByBytes() -> [String] { inOrder { $0.isBefore($1) } }
 
-  /// One text of all, with the separator between them.
+  /// The elements in one string, with the separator between them.
   @inline(never)
   public func joined(separator: String = "") -> String {
     var text = ""

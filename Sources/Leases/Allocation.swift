@@ -36,7 +36,7 @@ public struct Allocation {
   /// - Returns: the addresses with their prefix lengths and gateways.
   /// - Parameters:
   ///   - report: gets a sentence for each lease that was left behind and is reclaimed.
-  ///   - willLease: is called before the first lease is made, of an attachment that holds none.
+  ///   - willLease: is called right before the leases are made, and not if the attachment already holds one.
   public func make(
     in store: inout LeaseStore, report: (String) -> Void, willLease: () -> Void = {}
   ) throws(StoreError) -> [ResultIP] {
@@ -156,7 +156,7 @@ extension Directory {
       })
   }
 
-  /// How many addresses of a range set are leased.
+  /// How many addresses of a range set have a lease file.
   public borrowing func used(of set: RangeSet) throws(SystemError) -> Int {
     try leased().count { set.canLease($0) }
   }

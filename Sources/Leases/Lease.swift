@@ -15,8 +15,9 @@ public struct Lease: Equatable, Sendable {
 /// Who holds a lease.
 public enum Holder: Equatable, Sendable {
   case attachment(Attachment)
-  /// A container, by host-local's oldest form (before release 0.7.0), which names no interface. A DEL of
-  /// the container frees it; GC does not: a person may have written a word to keep an address.
+  /// A container, by host-local's oldest form (before release 0.7.0), which names no interface. A DEL of the
+  /// container frees it; GC does not: an administrator may reserve an address with a file that has some words
+  /// in it.
   case container(ContainerID)
   /// The content of a file that is in neither form. Only a person frees it.
   case unknown(String)
@@ -96,7 +97,7 @@ extension Directory {
     try status(of: name).map { Clock.timestamp($0.st_mtim) } ?? ""
   }
 
-  /// Every address that has a lease file.
+  /// Every address that has a lease file, also an empty one: see `lease(of:)`.
   ///
   /// There may be tens of thousands: each name is parsed in the directory's own buffer. The
   /// corresponding C function is `inet_pton`.
@@ -126,7 +127,8 @@ extension Directory {
     return held
   }
 
-  /// As `read`, but nil also for what is not a file: a directory, a link, a socket.
+  /// As `read`, but nil also for what is not a file (a directory, a link, a socket), and for a file of more
+  /// than `limit` bytes.
   borrowing func readFile(
     _ name: String, limit: Int = Directory.readLimit
   ) throws(SystemError) -> [UInt8]? {

@@ -10,7 +10,7 @@ import System
 /// other processes make meanwhile.
 public struct LeaseReader: ~Copyable {
   public let leases: Directory
-  /// The directory of attachment files; the lease directory, which has none, if it does not exist yet.
+  /// The directory of attachment files. If there is none yet, the lease directory, which has no such files.
   private let attachments: Directory
 
   /// Opens the store of a network; nil if there is none.
@@ -34,7 +34,7 @@ public struct LeaseReader: ~Copyable {
     return try !leases.leased().isEmpty
   }
 
-  /// What the attachment's file says of a lease; nil if no file does, as for a lease of host-local's.
+  /// What the attachment's file says of a lease; nil if no file does, as for a lease that host-local made.
   public borrowing func record(of lease: Lease) throws(SystemError) -> AttachmentRecord? {
     guard let attachment = lease.holder.attachment,
       let written = try leases.status(of: lease.address.description)?.st_mtim,

@@ -41,8 +41,8 @@ public struct LeaseStore: ~Copyable {
     cannotIndex = self.attachments.path.utf8.last == UInt8(ascii: ".")
   }
 
-  /// The directory of the attachment files. Where it cannot be made, as on a full disk with a store of
-  /// host-local's, falls back to the lease directory, so leases can still be freed.
+  /// The directory of the attachment files. If it cannot be made because the disk is full
+  /// or read-only, this is the lease directory: leases can still be freed.
   private static func attachments(
     in leases: borrowing Directory, make: Bool
   ) throws(SystemError) -> Directory {
@@ -130,7 +130,7 @@ public struct LeaseStore: ~Copyable {
   private mutating func claim(
     _ record: AttachmentRecord, _ given: [(set: Int, address: IPAddress)]
   ) throws(SystemError) -> (address: IPAddress, holder: Holder)? {
-    // Before the attachment's file is written: a file that is older than its lease does not count.
+    // Before the attachment's file is written: an attachment's file that is older than the lease is ignored.
     try attachments.write(LeaseStore.newLease, record.attachment.leaseContent, durable: true)
     try write(record, durable: true)
     for address in record.addresses {
@@ -176,9 +176,9 @@ public struct LeaseStore: ~Copyable {
 
   // MARK: Freeing
 
-  /// Frees what an attachment holds. Where it holds nothing, nothing changes.
-  /// - Parameter body: gets the addresses before another attachment can lease them. Where it throws, they stay
-  ///   leased.
+  /// Frees what an attachment holds. An attachment without leases loses its file only.
+  /// - Parameter body: gets the addresses before another attachment can lease them. If it throws, they stay
+  /// leased.
   public mutating func release(
     _ attachment: Attachment, _ body: ([IPAddress]) throws(SystemError) -> Void = { _ in }
   ) throws(SystemError) {
@@ -247,7 +247,8 @@ public struct LeaseStore: ~Copyable {
   static let newFile = ".new"
   private static let newLease = ".lease"
 
-  /// Ends a change: writes the store's directory to the disk, and then marks the index as it is.
+  /// Ends a change: writes the store's directory to the disk, and then marks the directory with the index's
+  /// state.
   borrowing func finishChange() throws(SystemError) {
     try leases.sync()
     try leases.mark(state)

@@ -16,7 +16,7 @@ public struct LeftBehind: ~Copyable {
   /// Why a lease cannot be in use; nil if it may be.
   ///
   /// Either the node has rebooted since, or both the pod's namespace and its interface on the node are gone.
-  /// One of the two alone proves nothing, nor does one that is unknown.
+  /// If only one of them is gone, or one is not known, the lease may be in use.
   public mutating func reason(_ record: AttachmentRecord) -> String? {
     if let bootID = record.bootID, let current = Boot.id, bootID != current {
       return "the boot it was made in is over"

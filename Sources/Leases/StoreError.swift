@@ -13,9 +13,9 @@ public indirect enum StoreError: Error, Equatable {
   case holds(Attachment, [IPAddress])
   /// No address of a range set is free.
   case exhausted(RangeSet, used: Int)
-  /// Another holds an address that was asked for.
+  /// A requested address is leased to another holder.
   case taken(IPAddress, by: Holder)
-  /// An address that was asked for cannot be leased, and why.
+  /// A requested address cannot be leased; the text says why.
   case unavailable(IPAddress, String)
 }
 

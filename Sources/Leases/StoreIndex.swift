@@ -4,11 +4,11 @@ import CNI
 import CNetlink
 import System
 
-// The attachment files are an index of the leases. Each change of ours ends with a time mark on the
-// store's directory: the index is complete. Another process that makes or removes a file in the
-// directory (host-local, a person, one of ours that is then killed) leaves another time. The mark is
-// different in every boot: a store on a disk is indexed again after each, because a loss of power may
-// have taken attachment files.
+// The attachment files are an index of the leases. Each change of ours ends with a time mark on the store's
+// directory: the index is complete. Another process that makes or removes a file in the directory (host-local,
+// a person, a plugin of ours that is killed before it has finished) leaves another time. The mark is different
+// in every boot: a store on a disk is indexed again after each, because a loss of power may have taken
+// attachment files.
 
 /// What the attachment files lead to.
 enum IndexState {
@@ -73,7 +73,7 @@ extension LeaseStore {
     try finishChange()
   }
 
-  /// Writes an attachment's file if it does not name a lease.
+  /// Adds a lease to its attachment's file, unless the file names it.
   ///
   /// If a loss of power takes such a file, the first call after the next boot writes it again.
   private borrowing func index(

@@ -10,9 +10,9 @@ struct StoreLock: ~Copyable {
   private let file: FileDescriptor
 
   /// Waits for the lock.
-  /// - Throws: `wouldBlock` if another process holds it for so many seconds.
+  /// - Throws: `wouldBlock` if another process holds it for `seconds`.
   init(in directory: borrowing Directory, seconds: Int) throws(SystemError) {
-    // Without O_NONBLOCK a FIFO of that name would wait for a writer. flock(2) locks it as any file.
+    // Without O_NONBLOCK opening a FIFO of that name would wait for a writer. flock(2) locks it as any file.
     let raw = humanz_openat(
       directory.rawValue, StoreLock.fileName, O_RDONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600)
     guard raw >= 0 else { throw .last("open \(directory.path(of: StoreLock.fileName))") }

@@ -38,7 +38,7 @@ private let summaryFile = ".pools"
 extension Directory {
   /// The summary in a directory of attachment files; nil if there is none, or it cannot be read.
   public borrowing func summary() throws(SystemError) -> StoreSummary? {
-    // Thousands of ranges are more than other files hold.
+    // With thousands of ranges the file is larger than `readLimit`.
     guard let text = try readFile(summaryFile, limit: FileDescriptor.sizeLimit) else { return nil }
     return StoreSummary(parsing: text)
   }

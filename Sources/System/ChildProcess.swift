@@ -3,7 +3,7 @@ import CNetlink
 
 /// A copy of this process that runs one function and then ends.
 ///
-/// It makes a slow system call that this process does not wait for. The copy may outlive this process; then
+/// For a slow system call that this process does not wait for. The copy may outlive this process; then
 /// process 1, or the nearest subreaper, takes its exit status.
 public struct ChildProcess: ~Copyable {
   private let process: pid_t

@@ -2,7 +2,7 @@
 import CNetlink
 import Embedded
 
-/// The time of day, and time that only goes forward.
+/// CLOCK_REALTIME and CLOCK_MONOTONIC.
 public enum Clock {
   /// The current time, in the form of `timestamp(_:)`.
   public static func timestamp() -> String {
@@ -36,7 +36,7 @@ public enum Clock {
     ]
   }
 
-  /// Microseconds on a clock that only goes forward. The corresponding C function is `clock_gettime` with
+  /// Microseconds of the monotonic clock. The corresponding C function is `clock_gettime` with
   /// CLOCK_MONOTONIC.
   public static func microseconds() -> Int {
     var now = timespec()

@@ -90,7 +90,7 @@ public struct Directory: ~Copyable {
     guard faccessat(rawValue, ".", W_OK | X_OK, 0) == 0 else { return .last }
     var system = statfs()
     guard fstatfs(rawValue, &system) == 0 else { return .last }
-    // A file system that does not count its blocks or files reports zero of them in all.
+    // A file system that does not count blocks or files reports a total of 0.
     let isFull = system.f_blocks > 0 && system.f_bfree < Directory.spaceNeeded
     let hasNoFiles = system.f_files > 0 && system.f_ffree < Directory.spaceNeeded
     return isFull || hasNoFiles ? .noSpace : nil

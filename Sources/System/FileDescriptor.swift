@@ -43,7 +43,7 @@ public struct FileDescriptor: ~Copyable {
     }
   }
 
-  /// The content of a short file of procfs; nil if it is missing. Reads again after any other
+  /// The content of a short file of procfs; nil if it is missing or cannot be read. Reads again after any other
   /// error: the kernel may be out of memory for a moment.
   public static func shortContents(of path: String) -> [UInt8]? {
     do throws(SystemError) { return try contents(of: path, isShort: true) } catch {

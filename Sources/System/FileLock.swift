@@ -19,7 +19,7 @@ public func flockFile(_ descriptor: Int32, shared: Bool = false, seconds: Int) t
   guard Errno.last == .wouldBlock else { throw .last }
   let timer = Interruptions(after: seconds)
   let deadline = Clock.microseconds() + seconds * 1_000_000
-  // Without `valueOrErrno`: here a signal ends the wait.
+  // Without `valueOrErrno`: after a signal the deadline is compared.
   while flock(descriptor, operation) != 0 {
     guard Errno.last == .interrupted else { throw .last }
     guard Clock.microseconds() < deadline else { throw .wouldBlock }

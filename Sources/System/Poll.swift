@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import CNetlink
 
-/// Waits until something can be read from one of some descriptors, the end of a stream included. The
+/// Waits until one of the descriptors has input or is at its end. The
 /// corresponding C function is `poll`.
 /// - Parameters:
 ///   - descriptors: a negative one is ignored.
 ///   - milliseconds: how long to wait; negative for no limit.
-/// - Returns: for each descriptor whether something can be read; for none if a signal ended the wait.
+/// - Returns: for each descriptor whether something can be read; for none after the time or a signal.
 public func readable(among descriptors: [Int32], milliseconds: Int32) -> [Bool] {
   var polled = descriptors.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
   guard poll(&polled, nfds_t(polled.count), milliseconds) > 0 else {

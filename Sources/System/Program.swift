@@ -82,8 +82,8 @@ func exitStatus(of process: pid_t) -> Int32 {
   return signal == 0 ? status >> 8 & 0xff : 128 + signal
 }
 
-/// An anonymous file at its start. As a program's stdin it holds input of any size, without a second
-/// thread or a poll loop. The corresponding C function is `memfd_create`.
+/// An anonymous file with these bytes, at offset 0. As a program's stdin it holds input of any size, without a
+/// second thread or a poll loop. The corresponding C function is `memfd_create`.
 private func memoryFile(holding bytes: [UInt8]) throws(SystemError) -> FileDescriptor {
   let raw = memfd_create("stdin", UInt32(MFD_CLOEXEC))
   guard raw >= 0 else { throw .last("make a memory file") }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Embedded
 
-/// A failed call of the system: what was attempted on what, and the system's reason.
+/// A failed system call: what was attempted on what, and the system's reason.
 public struct SystemError: Error, Equatable {
   /// The fields, behind one reference: an error crosses many calls, and each of them passes on one word.
   private final class Fields: Sendable {

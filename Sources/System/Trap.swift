@@ -31,13 +31,15 @@ public enum Trap {
   }
 
   /// Registers a step that undoes what the process makes from now on. The steps run in the order in which they
-  /// are registered. Before them all open descriptors are closed, which releases the locks.
+  /// are registered. Before them all open descriptors but stdin, stdout and stderr are closed, which releases
+  /// the locks.
   @inline(never)
   public static func push(_ step: @escaping () -> Void) {
     if report != nil { undoSteps.append(step) }
   }
 
-  /// Notes that the thread leaves its own network namespace, of which it has a descriptor; -1 when it is back.
+  /// Notes that the thread is in another network namespace, with a descriptor of its own one; -1 when it is
+  /// back.
   public static func leavesNamespace(_ descriptor: Int32) {
     if report != nil { ownNamespace = descriptor }
   }
