@@ -16,10 +16,10 @@ complete -c humanz -s h -l help -d 'show this help'
 complete -c humanz -n __fish_use_subcommand -l version -d 'show the version'
 complete -c humanz -n __fish_use_subcommand -a ports -d "show the pods' ports on the node's bridges"
 complete -c humanz -n __fish_use_subcommand -a leases -d 'show who holds each address'
-complete -c humanz -n __fish_use_subcommand -a release -d 'free an address, whoever holds it'
+complete -c humanz -n __fish_use_subcommand -a release -d 'free an address, even if a pod still uses it'
 complete -c humanz -n __fish_use_subcommand -a routes -d 'show routes, forwarding and firewalls'
 complete -c humanz -n __fish_use_subcommand -a sync -d "make the routes to the peers of a conflist or a cluster"
-complete -c humanz -n __fish_use_subcommand -a lint -d 'find what is wrong in configurations'
+complete -c humanz -n __fish_use_subcommand -a lint -d 'check configurations, and this node for them'
 complete -c humanz -n __fish_use_subcommand -a convert -d "make a conflist of another plugin's configuration"
 complete -c humanz -n __fish_use_subcommand -a metrics -d "print the node's metrics for Prometheus"
 complete -c humanz -n __fish_use_subcommand -a install -d 'put the plugins and a conflist where runtimes look'
@@ -27,11 +27,11 @@ complete -c humanz -n __fish_use_subcommand -a uninstall -d 'take back what inst
 complete -c humanz -n __fish_use_subcommand -a run -d 'run the plugins of a network'
 complete -c humanz -n __fish_use_subcommand -a help -d 'show the help of a command'
 
-complete -c humanz -n '__fish_use_subcommand; or __humanz_is ports leases routes lint' -l json -d 'print JSON for a program'
-complete -c humanz -n '__fish_use_subcommand; or __humanz_is ports leases routes' -l wide -d 'cut nothing'
+complete -c humanz -n '__fish_use_subcommand; or __humanz_is ports leases routes lint' -l json -d 'print JSON'
+complete -c humanz -n '__fish_use_subcommand; or __humanz_is ports leases routes' -l wide -d 'print all columns'
 complete -c humanz -n '__humanz_is routes' -l dot -d 'print a graph for dot -Tsvg'
-complete -c humanz -n '__humanz_is leases release routes' -l conflist -rF -d 'the networks of this file alone'
-complete -c humanz -n '__humanz_is leases release' -l data-dir -x -a '(__fish_complete_directories)' -d 'the stores in this folder alone'
+complete -c humanz -n '__humanz_is leases release routes' -l conflist -rF -d 'only the networks in this file'
+complete -c humanz -n '__humanz_is leases release' -l data-dir -x -a '(__fish_complete_directories)' -d 'only the stores in this folder'
 complete -c humanz -n '__humanz_is leases release' -a '(__humanz_networks)' -d network
 
 complete -c humanz -n '__humanz_is sync' -l node -x -d "this node's name"
@@ -54,7 +54,7 @@ complete -c humanz -n '__humanz_is run' -F
 complete -c humanz -n '__humanz_is run' -l ifname -x -d 'the interface in the pod'
 complete -c humanz -n '__humanz_is run' -l container-id -x -d 'instead of the last part of NETNS'
 complete -c humanz -n '__humanz_is run' -l args -x -d CNI_ARGS
-complete -c humanz -n '__humanz_is run' -l capability-args -x -d 'what the runtime offers'
-complete -c humanz -n '__humanz_is run' -l valid -x -d 'an attachment that gc keeps'
+complete -c humanz -n '__humanz_is run' -l capability-args -x -d 'runtimeConfig, as JSON'
+complete -c humanz -n '__humanz_is run' -l valid -x -d 'an attachment that gc keeps; gc removes all others'
 
 complete -c humanz -n '__humanz_is help' -a 'ports leases release routes sync lint convert metrics install uninstall run'

@@ -197,7 +197,7 @@ extension Plugin {
       return 0
     default:
       StandardStream.printDiagnostic(
-        "\(name): a CNI plugin has no arguments but --version and --help; the tool for people is `humanz`"
+        "\(name): takes no arguments but --version and --help; the tool for people is `humanz`"
       )
       return 2
     }

@@ -6,15 +6,15 @@
 
 #define _GNU_SOURCE
 #include <features.h>
-// X/Open's name for the member of fd_set is not the one in the toolchain's own C modules, and two
-// modules that differ in it cannot both be imported where Foundation or Dispatch is.
+// With X/Open the member of fd_set has another name than in the toolchain's own C modules. Swift then refuses to
+// import both, as happens with Foundation or Dispatch.
 #undef __USE_XOPEN
 
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-// Before the kernel's headers, which then leave to it what both define.
+// Before the kernel's headers: they then leave out what both define.
 #include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
@@ -96,7 +96,7 @@ static inline void humanz_signal_interrupt(int number, void (*handler)(int)) {
 }
 
 /// sigaction(number, {handler, SA_NODEFER}) for each signal that a trap or a fault of the process itself sends.
-/// A second one in the handler calls it again.
+/// A second signal inside the handler calls the handler again.
 static inline void humanz_catch_traps(void (*handler)(int)) {
   struct sigaction action = {.sa_handler = handler, .sa_flags = SA_NODEFER};
   static const unsigned char signals[] = {SIGILL, SIGTRAP, SIGSEGV, SIGBUS, SIGABRT};

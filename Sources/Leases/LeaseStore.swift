@@ -178,7 +178,7 @@ public struct LeaseStore: ~Copyable {
 
   /// Frees what an attachment holds. An attachment without leases loses its file only.
   /// - Parameter body: gets the addresses before another attachment can lease them. If it throws, they stay
-  /// leased.
+  ///   leased.
   public mutating func release(
     _ attachment: Attachment, _ body: ([IPAddress]) throws(SystemError) -> Void = { _ in }
   ) throws(SystemError) {

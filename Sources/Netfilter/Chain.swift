@@ -143,7 +143,7 @@ extension Socket where Family == NetfilterFamily {
     }
   }
 
-  /// How many chains our table has; nil if there is no table.
+  /// How many chains, sets and objects our table has; nil if there is no table.
   private borrowing func chainCount(of family: TableFamily) throws(NetlinkError) -> UInt32? {
     do throws(NetlinkError) {
       return try get(.table("read", NFT_MSG_GETTABLE, 0, family, tableName)) { message in

@@ -15,7 +15,7 @@ enum Expression: Equatable, Sendable {
   case lookup(set: String)
   /// Keeps the bits that the mask has.
   case mask([UInt8])
-  /// Ends the rule unless what was loaded is, or is not, this.
+  /// Ends the rule unless the loaded value is equal to this one (NFT_CMP_EQ), or differs (NFT_CMP_NEQ).
   case compare(nft_cmp_ops, [UInt8])
   case masquerade
   /// NF_ACCEPT or NF_DROP.

@@ -90,7 +90,7 @@ public struct ForwardAccept: Sendable {
     case accept, remove
   }
 
-  /// Changes the chains one by one: a chain that rejects its rules does not stop the others.
+  /// Changes the chains one by one: a chain that rejects our rules does not stop the others.
   @inline(never)
   private func apply(
     _ goal: Goal, _ socket: borrowing NetfilterSocket
@@ -147,7 +147,8 @@ public struct ForwardAccept: Sendable {
     }.map { .addRule($0, to: chain) }
   }
 
-  /// Whether a rule is not the suite's. (Another network's rule does not count: it is removed with that network.)
+  /// Whether a rule is not the suite's. (Another network's rule does not count: it is removed with that
+  /// network.)
   @inline(never)
   private func isForeign(_ rule: InstalledRule) -> Bool {
     rule.comment.map { !$0.begins(with: ForwardAccept.commentPrefix) } ?? true

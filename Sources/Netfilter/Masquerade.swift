@@ -98,14 +98,14 @@ public struct Masquerade: Sendable {
     }
   }
 
-  /// Whether a network has a chain. The kernel needs some 10 ms to refuse the removal of one that is missing.
+  /// Whether a network has a chain. Asks first: removing a missing chain takes the kernel 10 ms.
   public static func exists(
     network: String, _ socket: borrowing NetfilterSocket
   ) throws(NetlinkError) -> Bool {
     try socket.has(chain: chain(of: network).name, .inet)
   }
 
-  /// Removes a network's chain if it exists, and otherwise the empty table that a killed removal leaves.
+  /// Removes a network's chain if it exists, or else the empty table that an interrupted removal left.
   public static func removeIfPresent(
     network: String, _ socket: borrowing NetfilterSocket
   ) throws(NetlinkError) {

@@ -58,7 +58,7 @@ extension Request {
     return request
   }
 
-  /// Removes a rule of a chain, or of another one in its table.
+  /// Removes a rule, which may be in any chain of the chain's table.
   ///
   /// Equivalent to: `nft delete rule inet humanz CHAIN handle N`. Message: NFT_MSG_DELRULE.
   static func deleteRule(_ rule: InstalledRule, of chain: Chain) -> Request {

@@ -12,7 +12,7 @@ import Netlink
 ///     table netdev humanz {
 ///       chain veth0123456789a {
 ///         type filter hook ingress device "veth0123456789a" priority filter; policy accept;
-///         ether saddr != 02:00:00:00:00:01 drop comment "mynet container eth0"
+///         ether saddr != 02:00:00:00:00:01 drop comment "humanz:mynet:container:eth0"
 ///       }
 ///     }
 public struct SourceCheck: Sendable {
@@ -47,7 +47,7 @@ public struct SourceCheck: Sendable {
     }
   }
 
-  /// Removes a port's chain; it may be gone already, as the port may. Kernels before 6.16 remove it
+  /// Removes a port's chain; the chain and the port may be gone already. Kernels before 6.16 remove it
   /// with the port, later ones keep it for the next port of that name.
   ///
   /// Equivalent to: `nft delete chain netdev humanz PORT`.

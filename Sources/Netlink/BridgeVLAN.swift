@@ -54,7 +54,7 @@ extension Request {
 
   /// Adds VLANs to a bridge's port or, with `onBridge`, to the bridge itself.
   ///
-  /// Equivalent to: `bridge vlan add dev veth0 vid 10-20 pvid untagged self`. Message: RTM_SETLINK
+  /// Equivalent to: `bridge vlan add dev veth0 vid 100 pvid untagged`. Message: RTM_SETLINK
   /// of AF_BRIDGE.
   public static func addBridgeVLAN(
     _ index: LinkIndex, _ vlan: BridgeVLAN, onBridge: Bool = false

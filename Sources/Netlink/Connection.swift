@@ -4,9 +4,9 @@ import System
 
 /// A netlink socket of any family: sends messages in datagrams and matches the answers.
 ///
-/// The kernel carries out a message before `sendmsg` returns, so all answers are in the queue by then and nothing
-/// here blocks. Each message has its own sequence number: an answer that a failed call has left in the queue is
-/// not mistaken for the answer to the next one.
+/// The kernel carries out a message before `sendmsg` returns, so all answers are in the queue by then and
+/// nothing here blocks. Each message has its own sequence number: an answer that a failed call has left in the
+/// queue is not mistaken for the answer to the next one.
 public struct Connection: ~Copyable {
   private let socket: OpaquePointer
   private let buffer: UnsafeMutableRawBufferPointer
@@ -74,7 +74,7 @@ public struct Connection: ~Copyable {
   }
 
   /// Sends some of the requests in one datagram and reads the answers. Only the request `last` asks for an
-  /// acknowledgement: the kernel reports errors of all.
+  /// acknowledgement; the kernel reports errors of each request.
   borrowing func exchange(
     _ requests: [Request], _ range: Range<Int>, acknowledging last: Int
   ) throws(NetlinkError) -> [Failure] {

@@ -19,7 +19,7 @@ public struct Link: Equatable, Sendable {
   /// Up and with a carrier (IFF_RUNNING).
   public var isRunning: Bool
   public var isPromiscuous: Bool
-  /// The bridge whose port it is.
+  /// The bridge (bond, VRF) whose port it is.
   public var master: LinkIndex?
   public var alias: String?
   /// The other end of a pair, or the parent of a VLAN link: its index in its own namespace.
@@ -32,7 +32,7 @@ public struct Link: Equatable, Sendable {
   public var group: UInt32 = 0
   /// Of a `vlan` link.
   public var vlanID: UInt16?
-  /// Of a bridge; nil if the kernel has no VLAN filtering.
+  /// Of a bridge; nil if the kernel has no VLAN filtering, and for other links.
   public var filtersVLANs: Bool?
   /// Of a bridge: whether the frames that it forwards pass the rules for IPv4 and IPv6 packets. See
   /// `Request.callNetfilter`.
@@ -148,7 +148,7 @@ extension Link {
         callsNetfilter =
           attribute.nested.first(IFLA_BR_NF_CALL_IPTABLES)?.uint8 == 1
           && attribute.nested.first(IFLA_BR_NF_CALL_IP6TABLES)?.uint8 == 1
-        // A kernel without VLAN filtering reports it as off, but reports no VLAN for new ports.
+        // A kernel without VLAN filtering reports it as off, but does not report the VLAN of new ports.
         if attribute.nested.first(IFLA_BR_VLAN_DEFAULT_PVID) != nil {
           filtersVLANs = attribute.nested.first(IFLA_BR_VLAN_FILTERING)?.uint8 == 1
         }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Embedded
 
-/// The kernel's number for a link in one network namespace, from 1. See netdevice(7), `ifi_index`.
+/// The kernel's number for a link in one network namespace, from 1. See rtnetlink(7), `ifi_index`.
 public struct LinkIndex: Equatable, Sendable {
   public let rawValue: Int32
 

@@ -50,7 +50,7 @@ public struct VethPair: Equatable, Sendable {
   }
 }
 
-/// Changes of a link; nil leaves a property unchanged.
+/// Changes of a link; nil or false leaves a property unchanged.
 public struct LinkChange: Equatable, Sendable {
   public var up: Bool?
   /// A new name: the link must be referred to by its index, and be down.
@@ -194,7 +194,7 @@ extension Request {
     Request("delete link \(link)", RTM_DELLINK, link: link, header: ifinfomsg())
   }
 
-  /// Deletes all links of a group. It takes the kernel little longer than deleting one link.
+  /// Deletes all links of a group. This takes little longer than to delete one link.
   ///
   /// Equivalent to: `ip link delete group GROUP`. Message: RTM_DELLINK.
   public static func deleteLinks(group: UInt32) -> Request {

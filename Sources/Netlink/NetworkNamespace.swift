@@ -136,7 +136,7 @@ private func requireNetworkNamespace(
   var fileSystem = statfs()
   guard fstatfs(descriptor, &fileSystem) == 0 else { throw .last(attempt) }
   var type = Int(fileSystem.f_type) == NSFS_MAGIC ? humanz_namespace_type(descriptor) : 0
-  // qemu does not pass the question on for a process of another architecture. setns(2) compares the type too.
+  // qemu's user emulation has no NS_GET_NSTYPE (ENOSYS). setns(2) compares the type, too.
   if type < 0, Errno.last == .notImplemented { type = CLONE_NEWNET }
   guard type >= 0 else { throw .last(attempt) }
   guard type == CLONE_NEWNET

@@ -80,7 +80,8 @@ extension Request {
     withUnsafeBytes(of: value) { put(number: type.number, raw: $0) }
   }
 
-  // One function each for the constants of all types: the generic ones above are called from hundreds of places.
+  // The generic functions above only convert the constant. The work is here once, not in each of their hundreds
+  // of callers.
 
   @inline(never)
   private mutating func put(number: UInt32, _ bytes: [UInt8]) {

@@ -5,7 +5,7 @@ import Embedded
 
 /// A route in one of the kernel's tables.
 public struct Route: Equatable, Sendable {
-  /// The suite's own route protocol: `ip route show proto 72` lists exactly the routes it made.
+  /// The suite's own route protocol: `ip route show proto 72` lists the suite's routes.
   public static let humanz: UInt8 = 72
   /// RTPROT_KERNEL: added and removed by the kernel with a link's address.
   public static let kernel = UInt8(RTPROT_KERNEL)

@@ -2,7 +2,8 @@
 import CNetlink
 import System
 
-/// Notifications of each change to the links, addresses and routes of the network namespace in which it was made.
+/// Notifications of each change to the links, addresses and routes of the network namespace in which the socket
+/// was opened.
 ///
 /// Equivalent to: `ip monitor link address route`. Messages: RTM_NEWLINK and the like, from the
 /// multicast groups of rtnetlink(7).

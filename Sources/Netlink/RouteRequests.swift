@@ -18,7 +18,7 @@ extension Request {
     newRoute("add", NLM_F_CREATE | NLM_F_EXCL, route)
   }
 
-  /// Removes a route. Kind, protocol, table and next hops must be the route's, and so must metric
+  /// Removes a route. Kind, protocol, table and next hops must match, and so must metric
   /// and scope if they are given.
   ///
   /// Equivalent to: `ip route delete 10.2.0.0/24 via 192.0.2.2 proto 72`. Message: RTM_DELROUTE.

@@ -16,7 +16,7 @@ extension Kernel {
 }
 
 extension Link {
-  /// Whether it is the host interface of an attachment to a network, and none of some others.
+  /// Whether it is the host interface of an attachment to a network, and not one of the others.
   public func isAttached(to network: NetworkName, besides others: [Link]) -> Bool {
     guard let alias, HostInterface.attachment(alias: alias, on: network) != nil else {
       return false
@@ -34,7 +34,7 @@ extension Node {
     return link
   }
 
-  /// Whether there is a link of a name.
+  /// Whether the node has a link of this name.
   public borrowing func hasLink(_ name: InterfaceName) throws(CNIError) -> Bool {
     try kernel.link(name) != nil
   }

@@ -89,7 +89,7 @@ extension Node {
 }
 
 extension CNIResult {
-  /// The namespace an interface was made in, which a DEL may come without.
+  /// The namespace the interface was made in. A DEL may have no CNI_NETNS.
   fileprivate func sandbox(of name: InterfaceName) -> String? {
     interfaces.first { $0.name == name.description && $0.sandbox != nil }?.sandbox
   }

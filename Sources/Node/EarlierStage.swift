@@ -12,7 +12,7 @@ public struct EarlierStage {
   public let index: Int?
   /// The node's end of its pair; nil for an interface without a pair, or with its other end elsewhere.
   public let port: Link?
-  /// The bridge its pair leads to; nil for an interface that is on none, as that of macvlan.
+  /// The bridge its pair leads to; nil for an interface without a bridge, such as a macvlan's.
   public let bridge: Link?
 
   /// - Throws: error 3 if the pod has no interface of that name.

@@ -12,7 +12,7 @@ public struct Gateway: Equatable {
 
   public init(_ prefix: IPPrefix) { self.prefix = prefix }
 
-  /// Whether a link cannot have another address beside the gateway's.
+  /// Whether a link with this gateway must not have the other address too.
   fileprivate func excludes(_ other: IPPrefix, alone: Bool) -> Bool {
     prefix.overlaps(other) || alone && prefix.family == .v4 && other.family == .v4
   }
@@ -35,9 +35,9 @@ public struct Gateway: Equatable {
 }
 
 extension Node {
-  /// Puts gateway addresses on a link, unless they are there. Also fixes the bridge's MAC address: otherwise
-  /// a bridge takes that of a port, and all pods lose their gateway when that port goes.
-  /// Equivalent to: `ip link set BRIDGE address MAC`, `ip address add PREFIX dev LINK nodad`.
+  /// Puts gateway addresses on a link, unless they are there. Also sets the bridge's MAC address explicitly:
+  /// otherwise a bridge takes that of a port, and all pods lose their gateway when that port goes. Equivalent
+  /// to: `ip link set BRIDGE address MAC`, `ip address add PREFIX dev LINK nodad`.
   ///
   /// If the link has another address of the subnet, that is an error, unless `force` replaces the address. If
   /// another link has an address of the subnet, that is an error.
@@ -88,7 +88,7 @@ extension Node {
       batch.insert(.changeLink(bridge, LinkChange(mac: MACAddress(bytes: other))), at: 0)
     }
     do throws(CNIError) {
-      // First: if an ADD is killed after this, later ones find the gateway address and skip this step.
+      // Before the addresses: later ADDs find the addresses and would skip this.
       if missing.contains(where: { $0.prefix.family == .v6 }) {
         try Forwarding.keepLearnedRoutes(on: self)
       }

@@ -70,12 +70,13 @@ public final class GatewayLink {
     try node.refuseRouterAdvertisements(on: name)
     try node.kernel.perform([.changeLink(.name(name), LinkChange(up: true))])
     guard let made = try find(on: bridge, vlan: vlan, of: node) else {
-      throw CNIError(.kernel, "the link \(name) disappeared while it was made")
+      throw CNIError(.kernel, "the link \(name) was deleted during the ADD")
     }
     return made
   }
 
-  /// The VLAN that a port's untagged frames belong to; nil if the bridge's own address is in it.
+  /// The VLAN that a port's untagged frames belong to; nil if the bridge's own untagged frames are in that
+  /// VLAN: the gateway's addresses are then on the bridge.
   static func vlan(
     of port: Link, on bridge: Link, _ node: borrowing Node
   ) throws(CNIError) -> UInt16? {

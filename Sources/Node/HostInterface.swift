@@ -30,7 +30,7 @@ public struct HostInterface: Equatable {
   /// What the aliases of all attachments to a network begin with.
   public static func aliasPrefix(of network: NetworkName) -> String { "humanz:\(network):" }
 
-  /// The attachment an alias names on a network; nil if the alias is not ours or another network's.
+  /// The attachment that an alias names; nil if the alias is not one of ours, or names another network.
   public static func attachment(alias: String, on network: NetworkName) -> Attachment? {
     guard let owner = owner(alias: alias), owner.network == network else { return nil }
     return owner.attachment

@@ -115,7 +115,7 @@ public struct Kernel: ~Copyable {
     do { return try socket.id(of: namespace) } catch { throw CNIError(error) }
   }
 
-  /// Sends requests in as few datagrams as possible. A failure does not stop the requests behind it.
+  /// Sends requests in as few datagrams as possible. A failure does not stop the requests after it.
   /// - Throws: the first failure.
   @inline(never)
   public borrowing func perform(_ requests: [Request]) throws(CNIError) {

@@ -42,7 +42,7 @@ public struct NodeLock: ~Copyable {
 
   private static func openFile() throws(CNIError) -> FileDescriptor {
     do {
-      // Without O_NONBLOCK a FIFO of that name would wait for a writer. flock(2) locks it as any file.
+      // Without O_NONBLOCK opening a FIFO of that name would wait for a writer. flock(2) locks it as any file.
       return try FileDescriptor(path: path, flags: O_RDONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK)
     } catch {
       throw CNIError(error)

@@ -51,8 +51,8 @@ public struct Pod: ~Copyable {
     }
   }
 
-  /// Locks the namespace until this process ends, so that the second of two ADDs at once finds what the first
-  /// one made, and does not undo it. The corresponding C function is `flock`.
+  /// Locks the namespace until this process ends, so that of two simultaneous ADDs the second finds what the
+  /// first one made, and does not undo it. The corresponding C function is `flock`.
   /// - Throws: error 11 if another process holds it for 10 s.
   public borrowing func lock() throws(CNIError) {
     do throws(Errno) { try namespace.lock(seconds: 10) } catch {

@@ -68,7 +68,7 @@ extension Gateway {
     [.v4, .v6].filter { family in gateways.contains { $0.prefix.family == family } }
   }
 
-  /// The error for a bridge that has another address in the gateway's subnet.
+  /// The error for a link with an address that excludes the gateway's.
   func conflict(with other: IPPrefix, on bridge: InterfaceName) -> CNIError {
     CNIError(
       .exists, "the bridge \(bridge) has the address \(other) already",

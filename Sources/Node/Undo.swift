@@ -17,8 +17,8 @@ public struct Undo: ~Copyable {
     /// Requests for the node, unless a port of the bridge belongs to the network: another ADD may have
     /// come to rely on it.
     case nodeUnlessUsed(NetworkName, bridge: LinkIndex, [Request])
-    /// Steps that no list of requests expresses. It is a function so that the other stages do
-    /// not carry its code.
+    /// A step that a list of requests cannot express. A function, so that its code is only in the
+    /// stage that uses it.
     case call((_ node: borrowing Kernel, _ pod: borrowing Kernel) -> Void)
   }
 

@@ -17,7 +17,7 @@ public struct ClusterSubnets {
   }
 
   /// The peers that get a route, by subnet. Where subnets overlap, one with the length of this node's own
-  /// subnet goes first, and then the first one in `peers`.
+  /// subnet goes first, and then the first by subnet; of equal ones the first in `peers`.
   /// - Parameter problems: gets a sentence for each peer that is left out.
   public func usable(
     _ peers: [ClusterFile.Peer], _ problems: inout [String]

@@ -75,7 +75,7 @@ public struct NetworkRules {
     guard let forward else { return [] }
     do throws(NetlinkError) {
       return try forward.unchangeableChains(NetfilterSocket()).map {
-        "\($0) drops the network \(name) by its policy and takes no rule of ours"
+        "\($0) drops the network \(name) by its policy and rejects our rules: add one that accepts it"
       }
     } catch {
       throw CNIError(error)
@@ -92,7 +92,7 @@ public struct NetworkRules {
           "\($0) drops the network \(name) by its policy"
         } ?? []
       if let masquerade, try !masquerade.isInstalled(socket) {
-        problems.append("the masquerade of the network \(name) is missing or changed")
+        problems.append("the nftables chain masquerade-\(name) is missing or changed")
       }
       return problems
     } catch {

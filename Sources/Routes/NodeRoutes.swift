@@ -7,8 +7,8 @@ import Node
 
 /// The node's routes to its peers: those it should have, compared with those it has.
 ///
-/// The kernel's main table is read once for each family, whatever the number of peers, and compared with the peers
-/// in one pass. Nothing is sent if everything is right.
+/// The kernel's main table is read once for each family, whatever the number of peers, and compared with the
+/// peers in one pass. Nothing is sent if everything is right.
 public struct NodeRoutes {
   /// In the order of their subnets, among them the rest of each network: see `Peer`.
   private let peers: [Peer]
@@ -151,7 +151,7 @@ extension NodeRoutes {
       while next < routes.count, routes[next].destination == peer.subnet { next += 1 }
       compare(peer, routes[first..<next], all, &findings)
     }
-    // The last ones: a route in the place of one of them is deleted first.
+    // The own subnets come last: a stale route of ours in their place is deleted before.
     return try withoutThisNode(findings, on: node) + ownFindings(on: node)
   }
 
@@ -194,7 +194,7 @@ extension NodeRoutes {
   ) {
     guard let wanted = wantedRoute(to: peer, &findings) else { return }
     let ours = present.first { $0.isOurs }
-    // A prefix of this node's own pods must not lead to a peer.
+    // A subnet inside the prefix of one of this node's links must not lead elsewhere.
     if let own = table.linkPrefix(around: peer.subnet), !peer.isRest,
       own.nextHops.first?.device != wanted.link
     {
@@ -209,7 +209,7 @@ extension NodeRoutes {
     let right = (ours ?? present.first { $0.isEquivalent(to: wanted.route) })
       .flatMap { $0.isEquivalent(to: wanted.route) ? $0 : nil }
     if right != nil, present.count == 1, !all { return }
-    // If the whole network is on a link of the node, it has no rest.
+    // The kernel's own route for the whole network takes the place of the unreachable route.
     let other = present.first { !$0.isOurs && !$0.isEquivalent(to: wanted.route) }
     if let other, !peer.isRest || !other.isFromKernel {
       findings.append(

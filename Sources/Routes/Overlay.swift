@@ -10,7 +10,7 @@ import Node
 /// How a node reaches peers through routers that have no routes to pods: the keys `overlay`, `overlayPort`,
 /// `overlayId` and `overlaySource`.
 ///
-/// One VXLAN device serves a node. A peer is one route, which names the peer's address.
+/// One VXLAN device serves a node. Each peer is one route, which names the peer's address.
 public struct Overlay {
   /// Which peers are reached through the overlay.
   public enum Mode: Equatable {
@@ -76,7 +76,7 @@ public struct Overlay {
     try netfilterSteps { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
       isUnused = try TunnelCheck.remove(network: network.description, socket)
     }
-    // The sysctl first: while links are being deleted, the kernel answers a request about a link only afterwards.
+    // The sysctl first: it does not wait. A request about a link waits for all deletions of links.
     if isUnused, Sysctl.read("net/ipv4/conf/\(device)/forwarding") != nil,
       try node.kernel.link(device)?.vxlan?.isOverlayDevice == true
     {
@@ -128,7 +128,7 @@ struct OverlayDevice {
     var isNew = link == nil
     if let link, link.vxlan != vxlan {
       guard link.vxlan?.isOverlayDevice == true else {
-        throw CNIError(.exists, "the link \(name) is not ours, and the overlay needs its name")
+        throw CNIError(.exists, "the link \(name) was not made by humanz, and the overlay needs its name: rename it")
       }
       try node.kernel.performIfPresent([.deleteLink(.index(link.index))])
       isNew = true

@@ -23,7 +23,7 @@ extension NodeRoutes {
     return subnets
   }
 
-  /// What is wrong with the kernel's routes to this node's own pods. Nothing is asked if all are there.
+  /// What is wrong with the kernel's routes to this node's own pods. Sends nothing if all are there.
   func ownFindings(on node: borrowing Node) throws(CNIError) -> [Finding] {
     var findings: [Finding] = []
     for gateway in own where !isConnected(gateway) {
@@ -71,8 +71,8 @@ extension NodeRoutes {
 // MARK: - Peers that are this node, or have its subnet
 
 extension PeerList {
-  /// Leaves out the peers with an address of this node: they are this node, which a list for all nodes names too.
-  /// Other peers with one of its subnets would take its own pods away: they get no route.
+  /// Leaves out the peers with an address of this node: they are this node, which a list for all nodes names
+  /// too. Other peers with one of its subnets would take its own pods away: they get no route.
   @inline(never)
   mutating func leaveOutThisNode(
     _ own: [IPPrefix], _ node: borrowing Node
@@ -100,8 +100,8 @@ extension Peer {
     addresses.contains { via.contains($0.prefix.address) }
   }
 
-  /// The first of some prefixes that the peer's subnet is, or is a part of. (Beside a larger one, as a router's for the
-  /// whole network, the kernel prefers the own subnet's route.)
+  /// The first of the prefixes that contains the peer's subnet. A peer with a larger subnet does no harm: the
+  /// kernel prefers the longer prefix.
   fileprivate func subnet(of prefixes: [IPPrefix]) -> IPPrefix? {
     prefixes.first { $0.contains(subnet) }
   }

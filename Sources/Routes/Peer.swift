@@ -99,7 +99,7 @@ public struct PeerList {
 extension Peer: CustomStringConvertible {
   /// The peer as a message names it.
   public var description: String {
-    if isRest { return "the rest of network \(subnet)" }
+    if isRest { return "the unassigned rest of network \(subnet)" }
     return "peer \(name.map { "\($0) " } ?? "")(\(subnet))"
   }
 }

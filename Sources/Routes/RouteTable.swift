@@ -8,7 +8,7 @@ import Netlink
 struct RouteTable {
   /// By destination, an enclosing one before what it encloses, and by metric.
   let routes: [Route]
-  /// For each route the last one of the nearest destination that encloses its own; -1 for none.
+  /// For each route, the index of the last route to the closest enclosing destination; -1 for none.
   private let enclosing: [Int]
 
   init(_ routes: [Route]) {
@@ -49,7 +49,7 @@ struct RouteTable {
     }.flatMap { $0.kind == .unicast ? $0 : nil }
   }
 
-  /// The nearest prefix around a subnet that a link of the node has by its address.
+  /// The kernel's route for the longest link prefix around a subnet.
   @inline(never)
   func linkPrefix(around subnet: IPPrefix) -> Route? {
     nearest(to: subnet.address) { route in

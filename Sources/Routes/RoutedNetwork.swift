@@ -68,7 +68,7 @@ public struct RoutedNetwork {
   /// The index of a peer in `peers`; nil for one of the cluster file.
   func index(of peer: Peer) -> Int? { staticPeers.firstIndex { $0 === peer } }
 
-  /// The other nodes. The cluster file is read here: neither DEL nor GC need it.
+  /// The other nodes. The cluster file is read here: neither DEL nor GC needs it.
   /// - Throws: error 11 if there is no cluster file yet, 6 or 7 for a file that is not one.
   public func peers() throws(CNIError) -> PeerList {
     guard let clusterFile else { return PeerList(staticPeers) }

@@ -86,7 +86,7 @@ final class Tunnels {
     let mtu = Tunnels.mtu(of: peer, to: address, outer, uplinks)
     let hop = NextHop(
       device: device.link?.index,
-      // The least packet of IPv6 may be too large for the link with the tunnel's headers.
+      // A packet of IPv6's minimum MTU, 1280 bytes, may not fit the link with the tunnel's headers.
       encapsulation: overlay.encapsulation(
         to: address, dontFragment: followsPathMTU && mtu > Tunnels.leastMTU))
     return (
@@ -120,7 +120,7 @@ final class Tunnels {
     return max(outer.mtu ?? whole, leastMTU + overhead) - overhead
   }
 
-  /// The least MTU of IPv6 (RFC 8200 section 5). Over a link that is too small for it the tunnel's own packets
+  /// The minimum MTU of IPv6 (RFC 8200 section 5). Over a link that is too small for it the tunnel's own packets
   /// are fragmented.
   private static var leastMTU: UInt32 { 1280 }
 
@@ -132,7 +132,7 @@ final class Tunnels {
     if let problem = device.problem { problems.append(problem) }
     try netfilterSteps { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
       if try !check.isInstalled(socket) {
-        problems.append("the check of what the overlay's peers send is missing or changed")
+        problems.append("the nftables chains overlay and overlay-pods are missing or changed")
       }
     }
     return problems

@@ -9,7 +9,8 @@ struct AddressingConfiguration {
   let isGateway: Bool
   /// Whether the pod's default route goes through the bridge; implies `isGateway`.
   let isDefaultGateway: Bool
-  /// Whether another gateway address of the subnet is replaced.
+  /// Whether other addresses of the gateway's link are replaced: any IPv4 address, and IPv6 addresses that
+  /// overlap with the gateway's subnet.
   let forceAddress: Bool
   /// Whether traffic that leaves the pods' subnets is masqueraded.
   let ipMasq: Bool
@@ -28,9 +29,9 @@ struct AddressingConfiguration {
     if ipMasq, try configuration.ipam == nil {
       throw keys.invalid(
         "ipMasq",
-        "needs \"ipam\", whose addresses are masqueraded: in a chain it is humanz-route's key")
+        "needs \"ipam\"; in a chain set \"ipMasq\" of humanz-route")
     }
-    // Both use nftables: the kernel runs it beside iptables, so one way to write rules is enough.
+    // Both values give nftables rules, which the kernel applies beside those of iptables.
     _ = try keys.parsed("ipMasqBackend", as: "\"nftables\" or \"iptables\"") { backend in
       ["nftables", "iptables"].contains(backend) ? backend : nil
     }

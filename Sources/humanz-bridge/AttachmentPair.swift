@@ -34,7 +34,7 @@ struct AttachmentPair {
     undo.push(.call { [self] node, pod in remove(node, pod) })
     // The kernel disables IPv6 on a link whose MTU is below 1,280 (RFC 8200 section 5).
     let hasIPv6 = Node.hasIPv6 && pair.mtu ?? bridge.link.mtu >= 1280
-    // In one datagram, so that the link has its alias even after a `kill -9`.
+    // In one datagram: a process that is killed leaves no link without an alias.
     let failures = try node.kernel.failures(
       performing: [
         .addVethPair(pair),

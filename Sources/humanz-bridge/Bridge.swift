@@ -35,7 +35,7 @@ struct Bridge {
     // Another ADD may have made it at the same time.
     if let failure = failures.first, !failure.error.exists { throw CNIError(failure.error) }
     guard let link = try node.kernel.link(name) else {
-      throw CNIError(.kernel, "the bridge \(name) disappeared while it was made")
+      throw CNIError(.kernel, "the bridge \(name) was deleted during the ADD")
     }
     return try adopt(link, isNew: failures.isEmpty, configuration, on: node)
   }
@@ -49,8 +49,8 @@ struct Bridge {
     lock.unlock()
   }
 
-  /// Checks that a link is a bridge, and changes only what the keys ask for. A bridge that is down may be from
-  /// an ADD that was killed before it prepared the bridge.
+  /// Checks that a link is a bridge, and changes only what the keys ask for. A bridge that is down is prepared
+  /// like a new one: an ADD may have been killed before it did so.
   private static func adopt(
     _ link: Link, isNew: Bool, _ configuration: BridgeConfiguration, on node: borrowing Node
   ) throws(CNIError) -> Bridge {

@@ -17,7 +17,7 @@ struct BridgeConfiguration {
   let queues: Int
   /// Whether the bridge is promiscuous, which also lets a pod reach itself. See `hairpinMode`.
   let promiscMode: Bool
-  /// Whether frames between the pods of the node pass its iptables and nftables rules.
+  /// Whether frames between the pods of the node pass the node's iptables and nftables rules.
   let bridgeNetfilter: Bool
   /// Whether frames from another MAC address than the pod's are dropped.
   let macspoofchk: Bool

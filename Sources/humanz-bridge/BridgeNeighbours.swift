@@ -24,8 +24,8 @@ enum BridgeNeighbours {
 }
 
 extension Neighbour {
-  /// Whether its MAC address is behind no port of the bridge: the pod's link was deleted with its namespace. If
-  /// such an entry is deleted wrongly, the next packet makes it again.
+  /// Whether no port of the bridge has the entry's MAC address, because the pod's link went with its namespace.
+  /// An entry without a MAC address counts too. If an entry in use is deleted, the next packet makes it again.
   /// - Parameter entries: the bridge's forwarding entries.
   func isOrphan(among entries: [ForwardingEntry]) -> Bool {
     !isPermanent && !entries.contains { $0.mac == mac }

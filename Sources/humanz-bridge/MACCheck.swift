@@ -39,13 +39,13 @@ struct MACCheck {
     }
     guard isInstalled else {
       throw CNIError(
-        .checkFailed, "the check of the MAC address behind \(host.name) is missing or changed")
+        .checkFailed, "the nftables chain \(host.name) of \"macspoofchk\" is missing or changed")
     }
   }
 
   /// Removes the rule of a deleted port, even if the key was changed since the ADD. Kernels since 6.16 keep the
-  /// rule, and would apply it to the next port of that name. If a port of that name exists, it belongs to an
-  /// attachment to another network.
+  /// rule, and would apply it to the next port of that name. Keeps the rule if the node has a link of
+  /// that name: it is the port of the same interface on another network.
   static func remove(
     of host: HostInterface, isAsked: Bool, on node: borrowing Node
   ) throws(CNIError) {

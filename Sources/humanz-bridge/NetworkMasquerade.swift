@@ -33,7 +33,7 @@ struct NetworkMasquerade {
       isInstalled = try masquerade.isInstalled(socket)
     }
     guard isInstalled else {
-      throw CNIError(.checkFailed, "the masquerade of the network \(network) is missing or changed")
+      throw CNIError(.checkFailed, "the nftables chain masquerade-\(network) is missing or changed")
     }
   }
 
@@ -55,7 +55,7 @@ struct NetworkMasquerade {
     var hasRules = false
     try netfilterSteps { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
       hasRules = try Masquerade.exists(network: network.description, socket)
-      // A GC that was killed before leaves it.
+      // An earlier GC that was killed may have left the empty table.
       if !hasRules { try Masquerade.removeEmptyTable(socket) }
     }
     if hasRules { try removeIfNoneAttached(network, besides: stale, on: node) }

@@ -72,7 +72,8 @@ struct PortVLANs: Equatable {
     return requests
   }
 
-  /// The first VLAN that the port lacks or has with other flags; nil if all are right.
+  /// The access VLAN if it is missing or has other flags, else the first missing VLAN of the trunk; nil for
+  /// none.
   func missing(in present: [BridgeVLAN]) -> UInt16? {
     if let access,
       !present.contains(where: { $0.ids.contains(access) && $0.isPVID && $0.isUntagged })

@@ -46,7 +46,7 @@ struct Store {
     }
   }
 
-  /// Runs `body` if no other attachment has a lease, before another one can get one.
+  /// Runs `body` with the store locked, if no other attachment has a lease.
   func ifHoldsAll(_ attachment: Attachment, _ body: () -> Void) {
     try? change { (store) throws(StoreError) in
       if (try? store.holdsAll(attachment)) == true { body() }
@@ -60,7 +60,8 @@ struct Store {
     if let error = CNIError.combined(errors.map { CNIError($0) }) { throw error }
   }
 
-  /// CHECK: the attachment's leases in the pools are the addresses of the result.
+  /// CHECK: each lease of the attachment is in the result, and each address of the result that is in the pools
+  /// is leased to it.
   /// - Throws: error 102.
   func check(
     _ attachment: Attachment, in result: CNIResult?, _ pools: Pools, namespace: String
@@ -69,7 +70,7 @@ struct Store {
     guard !held.isEmpty else {
       throw CNIError(
         .checkFailed, "\(attachment.title) holds no address on the network \(network)",
-        details: "a DEL and a new ADD lease one")
+        details: "call DEL, then ADD: the ADD leases one")
     }
     guard let result else { return }
     for address in held where !result.ips.contains(where: { $0.address.address == address }) {

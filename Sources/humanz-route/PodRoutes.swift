@@ -69,7 +69,7 @@ struct PodRoutes {
     if !batch.isEmpty { try pod.kernel.perform(batch) }
   }
 
-  /// The requests that restore what `make` changes.
+  /// The requests that restore the routes that `make` changes.
   var reverse: [Request] {
     missing.map { route in
       let old = present.first { $0.hasSameKey(as: route) }
@@ -140,7 +140,7 @@ extension Route {
     destination == other.destination.network && table == other.table && metric == other.metric
   }
 
-  /// Whether it is the route that another value asks for. The protocol does not matter.
+  /// Whether this route, as the kernel has it, is what another value asks for. The protocol may differ.
   fileprivate func fulfils(_ other: Route) -> Bool {
     var asked = other
     asked.proto = proto

@@ -64,7 +64,7 @@ struct RoutePlugin: Plugin {
     _ configuration: RouteConfiguration, for addresses: [ResultIP], _ node: borrowing Node
   ) throws(CNIError) {
     for family in Gateway.families(of: addresses) { try Forwarding.enable(family, on: node) }
-    // `humanz sync` must not replace the cluster file before its routes are made.
+    // The lock keeps `humanz sync` from replacing the cluster file while this ADD makes the file's routes.
     let lock = try NodeLock(.shared)
     let own = NodeRoutes.ownSubnets(of: addresses)
     let routes = try NodeRoutes(configuration.network, own: own, node)
@@ -80,7 +80,7 @@ struct RoutePlugin: Plugin {
   }
 
   /// The pod's addresses whose packets pass through the node. Those of a macvlan interface do not, so they need
-  /// neither forwarding nor firewall rules.
+  /// neither forwarding nor firewall rules; they are included if there is a `network`.
   private func addressesBehindNode(
     _ configuration: RouteConfiguration, _ result: CNIResult, _ interface: Link,
     _ namespace: String
@@ -129,8 +129,8 @@ struct RoutePlugin: Plugin {
       problems(configuration, families, addresses, routes, node), .checkFailed)
   }
 
-  /// - Throws: error 50 if the next ADD would fail. Runtimes start no pod on a network with any error, so no
-  ///   ADD would repair it: unreachable peers are error 51, and only with `statusLimited`.
+  /// - Throws: error 50 if the next ADD would fail. After any error a runtime starts no pod, and
+  ///   without an ADD nothing is repaired. So unreachable peers are an error (51) only with `statusLimited`.
   func status() throws(CNIError) {
     let configuration = try RouteConfiguration(invocation.configuration)
     try refuse(obstacles(to: configuration.network), .notAvailable)

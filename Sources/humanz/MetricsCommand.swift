@@ -54,7 +54,7 @@ struct Metrics {
 
   private mutating func addPorts(_ configured: ConfiguredNetworks) throws(CNIError) {
     let ports = try PortReport(configured).ports.filter { $0.network != nil }
-    begin("humanz_ports", "Ports of pods, by what keeps packets from passing.")
+    begin("humanz_ports", "Ports of pods, by state: up, or why no packets pass.")
     var counts = Counts()
     for port in ports { counts.count(["\(port.network!)", port.problem ?? "up"]) }
     add(counts, ["network", "state"])
@@ -66,7 +66,7 @@ struct Metrics {
     var counts = Counts()
     for row in report.rows { counts.count([row.network.map { "\($0)" } ?? "", row.state]) }
     add(counts, ["network", "state"])
-    begin("humanz_problems", "What is wrong with routes, forwarding and firewalls.")
+    begin("humanz_problems", "Number of problems with routes, forwarding and firewalls.")
     add([], "\(report.problems.count)")
   }
 

@@ -123,7 +123,7 @@ struct Overview {
       guard let network = port.network, let attachment = port.attachment else { continue }
       add(
         "port \(port.link.name): its pod has no lease of network \(network), so another pod may get its address",
-        "delete the pod of container \(attachment.containerID), and make it again")
+        "delete the pod of container \(attachment.containerID), and start it again")
     }
     for problem in OldAddresses(configured, reports, ports).problems { problems.append(problem) }
     for problem in routes.problems { add(problem, routes.remedy(of: problem)) }

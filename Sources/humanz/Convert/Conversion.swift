@@ -170,7 +170,7 @@ struct Conversion {
 }
 
 extension Keys {
-  /// The configuration of a single plugin also has the list's keys: leaves them out.
+  /// The plugin's keys, without those of a list, which a single plugin's configuration also has.
   fileprivate var withoutListKeys: JSONObject {
     var object = object
     for key in ["cniVersion", "cniVersions", "name", "disableCheck", "disableGC"] {

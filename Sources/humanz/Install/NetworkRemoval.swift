@@ -25,10 +25,10 @@ struct NetworkRemoval {
   }
 
   /// Prints a line for each thing that is removed.
-  /// - Parameter plugins: the folders of the plugins; each frees what it has made.
+  /// - Parameter plugins: where to find the plugins, whose GC frees what they made.
   /// - Returns: false if something could not be removed, which is printed.
   func remove(plugins: String) throws(CNIError) -> Bool {
-    // For the lines to print alone: what cannot be listed is removed all the same.
+    // Only for the printed lines: what cannot be listed is removed too.
     let before = (try? traces()) ?? []
     var wrong: [String] = []
     for network in configured.networks where network.isOurs {

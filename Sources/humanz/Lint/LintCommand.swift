@@ -32,10 +32,10 @@ func configurationFiles() -> [String] {
   return NetworkList.fileNames(in: folder).map { "\(folder)/\($0)" }
 }
 
-/// What is wrong in configurations, and between them.
+/// What is wrong in each configuration, and where two of them conflict.
 /// - Parameter areNamed: whether the user named the files; see `NetworkList`.
 func lint(_ files: [String], areNamed: Bool) -> [LintFinding] {
-  // Reading the surroundings starts containerd or podman.
+  // Reading the surroundings runs `containerd --version` or `podman --version`.
   if files.isEmpty { return [] }
   let surroundings = LintSurroundings()
   var findings: [LintFinding] = []

@@ -18,9 +18,10 @@ extension ConfiguredNetwork {
 
 /// The subnets of a network's pods on this node, and the link that is their gateway.
 struct OwnSubnets {
-  /// Each with the address in it that the link has, if it has one.
+  /// Each as the link's own address in it, or as the subnet if the link has none.
   private(set) var prefixes: [IPPrefix] = []
-  /// For each set of ranges that has pods, but no gateway: its first subnet, and what is wrong with the link, in a sentence.
+  /// For each set of ranges with pods whose gateway is on no link, or on one that is down: its first subnet,
+  /// and what is wrong with the link, in a sentence.
   private(set) var unserved: [(subnet: IPPrefix, problem: String)] = []
   /// The bridge, or its link in a VLAN; nil if there is none, as before the first pod.
   private(set) var link: Link?

@@ -14,11 +14,11 @@ struct RouteReport {
     /// nil for our route that no configuration asks for.
     let network: NetworkName?
     let destination: String
-    /// The next hops, or the kind of route if it has none.
+    /// The next hops, `link` without a gateway; the kind of a route without next hops.
     let via: [String]
     let devices: [String]
     let state: String
-    /// The other node's name, or else its address; nil for what is no other node's.
+    /// The other node's name, or else its address; nil if the route leads to no other node.
     var peer: String?
     /// What the route is for; nil if it is not needed.
     let purpose: String?
@@ -197,14 +197,14 @@ struct RouteReport {
             network: network.name.description, prefixes: network.network)
           if try accept.droppingChains(socket).contains(chain.name) {
             dropped.append(network.name.description)
-            problems.append("\(network.name): \(chain.name) drops its packets by its policy")
+            problems.append("\(network.name): \(chain.name) drops the network's packets by its policy")
           }
         }
         for network in networks
         where chain.rules == .dropAll && network.families.contains(where: chain.families.contains) {
           dropped = dropped.filter { $0 != "\(network.name)" } + ["\(network.name)"]
           problems.append(
-            "\(network.name): a rule of \(chain.name) drops every packet: accept the network's before it"
+            "\(network.name): a rule of \(chain.name) drops every packet: add a rule before it that accepts the network's packets"
           )
         }
         forward.append(

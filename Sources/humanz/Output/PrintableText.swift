@@ -11,7 +11,7 @@ func printable(_ text: String, isLine: Bool = true) -> String {
     })
 }
 
-/// The text between quotation marks, as Prometheus and Graphviz read it.
+/// The text with `"` and `\` escaped, to stand between quotation marks in Prometheus' format and Graphviz's.
 func escaped(_ text: String) -> String {
   var bytes: [UInt8] = []
   for byte in Array(printable(text).utf8) {
@@ -23,11 +23,12 @@ func escaped(_ text: String) -> String {
   return String(decoding: bytes)
 }
 
-/// JSON text with an escape in place of each terminal control but line feeds: a program still reads the same value.
+/// JSON text with an escape in place of each terminal control but line feeds: a program still reads the same
+/// value.
 func printableJSON(_ text: [UInt8]) -> [UInt8] {
   replacingTerminalControls(text) { control in
     if control.first == 0x0a { return Array(control) }
-    // They all have at most four hexadecimal digits.
+    // Each is below U+10000: four digits are enough.
     return String(decoding: control).unicodeScalars.flatMap { scalar in
       Array("\\u\(String(UInt64(scalar.value), digits: 4, radix: 16))".utf8)
     }

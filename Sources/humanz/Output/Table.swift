@@ -15,7 +15,7 @@ struct Table {
   init(_ header: [String]) { rows = [header] }
 
   mutating func append(_ row: [String]) {
-    // An empty cell would look like the next column's.
+    // Without a mark, the next column's word would seem to be in the empty cell.
     rows.append(row.map { $0.isEmpty ? "-" : printable($0) })
   }
 

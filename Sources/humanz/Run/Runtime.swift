@@ -76,7 +76,7 @@ struct Runtime {
     guard !network.disableCheck else { return }
     guard let result = cache.load(attachment.attachment).map({ inVersion($0.result) }) else {
       throw CNIError(
-        .unknownContainer, "there is no kept result of an ADD for this attachment to check")
+        .unknownContainer, "no result of an ADD is kept for this attachment: `humanz run add` keeps it")
     }
     for plugin in network.plugins {
       _ = try run(.check, plugin, prevResult: result, attachment)

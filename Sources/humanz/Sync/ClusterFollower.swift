@@ -13,11 +13,11 @@ import System
 ///
 ///     kubectl get nodes -o json | humanz sync --node NAME
 ///
-/// If a configuration on the node names the cluster file, its networks' routes are made as an ADD makes
-/// them. Otherwise this command makes those to the file's peers, with protocol 72. Routes to peers that leave the file are
-/// removed; a route to a peer that was never in the file, such as a static peer, is not touched. The routes
-/// of departed peers change before the file, so after a kill in between, the next process finds the old file
-/// and does the same again.
+/// If a configuration on the node names the cluster file, its networks' routes are made as an ADD makes them.
+/// Otherwise `sync` itself makes the routes to the file's peers, with protocol 72. Routes to peers that leave
+/// the file are removed; a route to a peer that was never in the file, such as a static peer, is not touched.
+/// The routes of departed peers change before the file, so after a kill in between, the next process finds the
+/// old file and does the same again.
 struct ClusterFollower: Watcher {
   private let path: String
   private var source: NodeSource
@@ -197,7 +197,7 @@ struct ClusterFollower: Watcher {
     if file != old {
       try Output.print("\(path): \(file.subnets.count) subnets, \(file.peers.count) peers")
     }
-    // What changes with the cluster is no repair.
+    // A change of the cluster is not logged as a repair.
     log.write(file == old ? repairs.done : [])
     return repairs.wrong + repairs.unserved
   }

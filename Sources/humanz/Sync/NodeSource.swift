@@ -87,7 +87,7 @@ struct NodeSource {
       return .ended
     }
     if case .listing = state {
-      fail("kubectl has listed no nodes for \(NodeSource.listTime) s")
+      fail("kubectl did not finish the list of nodes within \(NodeSource.listTime) s")
       return .nothing
     }
     do throws(CNIError) {

@@ -49,14 +49,14 @@ struct Repairs {
   }
 }
 
-/// The lines that `sync --watch` writes about its repairs: none for the first pass, which makes all routes, and none
-/// that it wrote less than a minute ago, as when somebody else removes a route again and again.
+/// The lines that `sync --watch` writes about its repairs: none for the first pass, which makes all routes, and
+/// none that it wrote less than a minute ago, as when somebody else removes a route again and again.
 struct RepairLog {
   private var isFirst = true
   /// The lines of the last minute, and when they were written.
   private var recent: [(line: String, time: Int)] = []
 
-  /// In lines for each pass: a link that goes down takes all routes with it.
+  /// The most lines of one pass: a link that goes down takes all its routes with it.
   private static let mostLines = 4
   /// In microseconds.
   private static let quietTime = 60_000_000

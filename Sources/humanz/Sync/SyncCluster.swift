@@ -47,8 +47,8 @@ struct SyncCluster {
   }
 
   /// Takes a piece of the input.
-  /// - Throws: error 6 or 7 for a piece that is no Node, no list of Nodes and no event of one; 11 for an
-  ///   error that the cluster sends.
+  /// - Throws: error 6 or 7 for a piece that is neither a Node, a list of Nodes nor an event of a watch; 11 for
+  ///   an error that the cluster sends.
   mutating func take(_ piece: SyncDocuments.Piece) throws(CNIError) -> Taken {
     do throws(CNIError) {
       let keys = Keys(piece.json)

@@ -153,7 +153,7 @@ def test_a_pod_whose_lease_is_lost_is_named(node1, plugins):
     status, _, rest = screen(node1)
     assert status == 1 and rest.splitlines() == [
         f"- port {port}: its pod has no lease of network net, so another pod may get its address", "",
-        "First: delete the pod of container a, and make it again"]
+        "First: delete the pod of container a, and start it again"]
     chain.delete("a")
     chain.add("a")
     assert screen(node1)[2] == "Nothing is wrong.\n"

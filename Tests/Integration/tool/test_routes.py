@@ -161,7 +161,7 @@ def test_a_rule_of_nftables_that_drops_every_forwarded_packet_is_a_problem(node,
     report = Tool(node).routes(path, as_json=True)
     assert [row["rules"] for row in report["forward"]] == [words]
     assert [problem for problem in report["problems"] if "drops every packet" in problem] == (
-        ["net: a rule of nftables chain inet wall forward drops every packet: accept the network's before it"]
+        ["net: a rule of nftables chain inet wall forward drops every packet: add a rule before it that accepts the network's packets"]
         if words == "drop all" else [])
 
 
