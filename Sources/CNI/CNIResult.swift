@@ -190,7 +190,8 @@ extension ResultIP {
       throw keys.invalid(key, "is required: an address with its prefix length")
     }
     self.address = address
-    gateway = try keys.address("gateway")
+    // In Go an empty address is an absent one.
+    gateway = try keys.string("gateway")?.isEmpty == false ? try keys.address("gateway") : nil
     if let gateway, gateway.family != address.family {
       throw keys.invalid("gateway", "is \(gateway), of another family than \"\(key)\"")
     }

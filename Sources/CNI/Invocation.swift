@@ -67,7 +67,7 @@ public struct Invocation {
         "CNI_IFNAME", text,
         // Invalid UTF-8 has become U+FFFD: the interface would get another name than the runtime asked for.
         text.unicodeScalars.contains("\u{FFFD}") ? nil : InterfaceName(text),
-        "1 to 15 bytes of UTF-8 without '/', ':' and white space, not '.' or '..'")
+        "1 to 15 bytes of UTF-8 without '/', ':', '%', white space and controls, not '.' or '..'")
     }
     if let containerID, let interface {
       attachment = Attachment(containerID: containerID, interface: interface)

@@ -30,7 +30,9 @@ public struct AddressRange: Equatable, Sendable {
     let start = try AddressRange.address("rangeStart", of: subnet, keys) ?? usable.lowerBound
     let end = try AddressRange.address("rangeEnd", of: subnet, keys) ?? usable.upperBound
     guard start <= end else {
-      throw keys.invalid("rangeStart", "is \(start), above \"rangeEnd\" \(end)")
+      throw keys.invalid(
+        keys.has("rangeStart") ? "rangeStart" : "rangeEnd",
+        "leaves no address: the first is \(start), the last \(end)")
     }
     first = max(start, usable.lowerBound)
     last = min(end, usable.upperBound)

@@ -34,14 +34,13 @@ extension CNIError {
       self.init(
         error.errno == .wouldBlock ? .tryAgainLater : .io, error.description,
         details: error.isWrongFileType
-          ? "in the place of a file of the store there is something else, or a link that any user can make: "
-            + "move it away"
+          ? "the path is no plain file or folder, or a symbolic link that another user can make: move it away"
           : "")
     case .holds(let attachment, let addresses):
       let words = addresses.map { $0.description }.joined(separator: ", ")
       self.init(
         .held, "\(attachment.title) holds \(words) already",
-        details: "a DEL of the attachment frees the address")
+        details: "a DEL of the attachment frees what it holds")
     case .exhausted(let set, let used):
       self.init(
         .exhausted, "no address is free in \(set)",

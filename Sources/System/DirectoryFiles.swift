@@ -75,15 +75,15 @@ extension Directory {
     at path: String, _ bytes: [UInt8], mode: mode_t = 0o600, durable: Bool = true
   ) throws(SystemError) {
     let (folder, name) = parts(of: path)
-    guard let directory = try Directory(path: folder, make: false) else {
+    guard !name.isEmpty, let directory = try Directory(path: folder, make: false) else {
       throw SystemError("write \(path)", .noSuchFileOrDirectory)
     }
     try directory.replace(name, bytes, mode: mode, durable: durable)
   }
 
-  /// A path's folder, with its last slash, and the name in it.
+  /// A path's folder, with its last slash, and the name in it; the name of a path that ends with a slash is "".
   public static func parts(of path: String) -> (folder: String, name: String) {
-    let name = path.fields(separatedBy: "/").last ?? ""
+    let name = path.utf8.last == UInt8(ascii: "/") ? "" : path.fields(separatedBy: "/").last ?? ""
     return (path.keeping(bytes: path.utf8.count - name.utf8.count), name)
   }
 

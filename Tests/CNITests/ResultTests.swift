@@ -107,6 +107,15 @@ import Testing
     #expect(text(result, .v110).contains("\"ips\":[{\"address\":\"10.0.0.2/24\"}]"))
   }
 
+  @Test func `an empty gateway is none, as in Go`() throws {
+    let result = try read(
+      """
+      {"cniVersion":"1.0.0","ips":[{"address":"10.0.0.2/24","gateway":""}],
+      "routes":[{"dst":"10.0.0.0/8","gw":""}]}
+      """)
+    #expect(result.ips[0].gateway == nil && result.routes[0].gateway == nil)
+  }
+
   @Test func `a route's further fields are read`() throws {
     let route = try read(
       """

@@ -337,6 +337,7 @@ def test_a_delegate_prints_no_interfaces(network):
     ({"subnet": "10.1.0.0/24", "rangeEnd": "fd00::1"}, "rangeEnd"),
     ({"subnet": "10.1.0.0/24", "rangeStart": "10.1.0.9", "rangeEnd": "10.1.0.8"}, "rangeStart"),
     ({"subnet": "10.1.0.0/24", "rangeStart": "10.1.0.255"}, "rangeStart"),
+    ({"subnet": "10.1.0.0/24", "rangeEnd": "10.1.0.0"}, "rangeEnd"),
     ({"subnet": "10.1.0.0/24", "gateway": "fd00::1"}, "gateway"),
     ({"subnet": "10.1.0.0/24", "gateway": "x"}, "gateway"),
     ({"subnet": ""}, "subnet"),

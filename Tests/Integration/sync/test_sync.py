@@ -182,6 +182,12 @@ def test_a_file_that_was_spoilt_is_written_anew(node1):
     assert cluster_file(node1) == content(2)
 
 
+def test_a_path_that_ends_with_a_slash_names_no_file(node1):
+    ended = sync(node1, listed(member(1), member(2)), "--cluster-file", "/run/else/", check=False)
+    assert ended.returncode == 1 and "/run/else/" in ended.stderr, ended
+    assert not [name for name in os.listdir(node1.path("/run")) if name.startswith("e") and name != "else"]
+
+
 def test_links_in_the_place_of_its_files_are_not_followed(node1):
     node1.path("/run/humanz").mkdir()
     for name in ("cluster.json", ".cluster.json.new"):
