@@ -123,7 +123,8 @@ extension Plugin {
       guard let valid = try invocation.configuration.validAttachments() else {
         throw invocation.configuration.keys.invalid(
           "cni.dev/valid-attachments",
-          "is required: without it GC would free every attachment (\"cnitool gc\" does not send it)")
+          "is required: without it GC would free every attachment (\"cnitool gc\" does not send it)"
+        )
       }
       try plugin.gc(keeping: valid)
     case (.status, _, _):

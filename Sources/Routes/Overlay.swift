@@ -128,7 +128,9 @@ struct OverlayDevice {
     var isNew = link == nil
     if let link, link.vxlan != vxlan {
       guard link.vxlan?.isOverlayDevice == true else {
-        throw CNIError(.exists, "the link \(name) was not made by humanz, and the overlay needs its name: rename it")
+        throw CNIError(
+          .exists,
+          "the link \(name) was not made by humanz, and the overlay needs its name: rename it")
       }
       try node.kernel.performIfPresent([.deleteLink(.index(link.index))])
       isNew = true

@@ -66,7 +66,8 @@ var commands: [Command] {
         Option("--node", "NAME", "this node's name, as `kubectl get nodes` has it"),
         Option(
           "--watch", nil, "keep running: follow the cluster or the conflist, and repair the routes"),
-        Option("--kubectl", "PATH", "the kubectl to run; with --watch it is run again when it ends"),
+        Option(
+          "--kubectl", "PATH", "the kubectl to run; with --watch it is run again when it ends"),
         Option("--kubeconfig", "FILE", "the configuration file of that kubectl"),
         Option(
           "--cluster-file", "FILE", "the file to write, instead of \(ClusterFile.defaultPath)"),
@@ -142,8 +143,10 @@ var commands: [Command] {
         Option("--ifname", "NAME", "the interface in the pod, instead of eth0"),
         Option("--container-id", "ID", "the container ID, instead of the last part of NETNS"),
         Option("--args", "ARGS", "CNI_ARGS: 'KEY=VALUE;KEY=VALUE'"),
-        Option("--capability-args", "JSON", "runtimeConfig: an object with a value for each capability"),
-        Option("--valid", "CONTAINER:INTERFACE", "an attachment that gc keeps; gc removes all others"),
+        Option(
+          "--capability-args", "JSON", "runtimeConfig: an object with a value for each capability"),
+        Option(
+          "--valid", "CONTAINER:INTERFACE", "an attachment that gc keeps; gc removes all others"),
       ],
       notes: """
         NETNS is the path of a network namespace, or its name in /run/netns; in a del, '-' means that the

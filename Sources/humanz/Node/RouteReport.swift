@@ -197,7 +197,8 @@ struct RouteReport {
             network: network.name.description, prefixes: network.network)
           if try accept.droppingChains(socket).contains(chain.name) {
             dropped.append(network.name.description)
-            problems.append("\(network.name): \(chain.name) drops the network's packets by its policy")
+            problems.append(
+              "\(network.name): \(chain.name) drops the network's packets by its policy")
           }
         }
         for network in networks

@@ -76,7 +76,8 @@ struct Runtime {
     guard !network.disableCheck else { return }
     guard let result = cache.load(attachment.attachment).map({ inVersion($0.result) }) else {
       throw CNIError(
-        .unknownContainer, "no result of an ADD is kept for this attachment: `humanz run add` keeps it")
+        .unknownContainer,
+        "no result of an ADD is kept for this attachment: `humanz run add` keeps it")
     }
     for plugin in network.plugins {
       _ = try run(.check, plugin, prevResult: result, attachment)
