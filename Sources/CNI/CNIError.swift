@@ -61,6 +61,7 @@ public struct CNIError: Error, Equatable {
 
   private let fields: Fields
 
+  /// What kind of error it is: `code` in the specification's form.
   public var code: Code { fields.code }
   /// One sentence naming the key, the variable or the kernel object.
   public var message: String { fields.message }
@@ -80,6 +81,7 @@ public struct CNIError: Error, Equatable {
   }
 
   /// The error in the specification's form.
+  /// - Parameter version: its `cniVersion`.
   public func json(version: String) -> JSON {
     .object(
       JSONObject(

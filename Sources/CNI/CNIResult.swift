@@ -9,17 +9,23 @@ import Embedded
 /// unchanged and in their places.
 /// Source: specification section 5, "Success"; for 0.1.0 and 0.2.0, their own section "Result".
 public struct CNIResult: Equatable {
+  /// The interfaces, the earlier plugins' first. `ResultIP.interface` is an index into them.
   public var interfaces: [ResultInterface] = []
+  /// The addresses, in the order in which the IPAM plugin gave them. Before 0.3.0 only the first of each
+  /// family is written.
   public var ips: [ResultIP] = []
+  /// The routes, in the order in which they were read.
   public var routes: [ResultRoute] = []
   /// `nameservers`, `domain`, `search` and `options`, unchanged; nil if there are none.
   public var dns: JSONObject?
   /// The object it was read from. It gives the order of the fields, and those that we do not know.
   private var fields = JSONObject()
 
+  /// A result with nothing in it.
   public init() {}
 
-  /// The interface of a name in a namespace, with its index in `interfaces`.
+  /// The first interface of a name in a namespace, with its index in `interfaces`; nil if there is none.
+  /// - Parameter sandbox: the path of the namespace, as in `ResultInterface.sandbox`.
   public func interface(
     _ name: InterfaceName, sandbox: String
   ) -> (index: Int, interface: ResultInterface)? {
@@ -35,6 +41,7 @@ public struct CNIResult: Equatable {
 public struct ResultInterface: Equatable {
   fileprivate var fields: JSONObject
 
+  /// An entry with these fields and no others.
   /// - Parameters:
   ///   - mtu: in bytes; only results from 1.1.0 on have it.
   ///   - sandbox: the path of its network namespace; nil for an interface of the node.
@@ -44,8 +51,9 @@ public struct ResultInterface: Equatable {
       ("mtu", mtu.map { .number($0) }), ("sandbox", sandbox.map { .string($0) }))
   }
 
+  /// `name`; empty if it is absent or not a string.
   public var name: String { fields["name"]?.string ?? "" }
-  /// nil if it is absent or not an Ethernet address.
+  /// `mac`; nil if it is absent or not an Ethernet address.
   public var mac: MACAddress? { fields["mac"]?.string.flatMap { MACAddress($0) } }
   /// The path of its network namespace; nil for an interface of the node.
   public var sandbox: String? {
@@ -56,16 +64,19 @@ public struct ResultInterface: Equatable {
 
 /// An entry of `ips`.
 public struct ResultIP: Equatable {
+  /// The address with the prefix length of its subnet.
   public let address: IPPrefix
+  /// The gateway of the address's subnet; nil if there is none.
   public var gateway: IPAddress? {
     didSet { fields["gateway"] = gateway.map { .string($0.description) } }
   }
-  /// The index in `interfaces`; nil in the result of an IPAM delegate.
+  /// An index into `CNIResult.interfaces`; nil if it is not known, as in the result of an IPAM delegate.
   public var interface: Int? {
     didSet { fields["interface"] = interface.map { .number($0) } }
   }
   fileprivate var fields: JSONObject
 
+  /// An entry with these fields and no others.
   public init(_ address: IPPrefix, gateway: IPAddress?, interface: Int? = nil) {
     self.address = address
     self.gateway = gateway
@@ -78,18 +89,23 @@ public struct ResultIP: Equatable {
 
 /// An entry of `routes`.
 public struct ResultRoute: Equatable {
+  /// `dst`. Its host bits may be set.
   public let destination: IPPrefix
+  /// `gw`, of the destination's family; nil: the gateway of an entry of `ips` may be used.
   public let gateway: IPAddress?
-  /// In bytes.
+  /// The path MTU in bytes; nil if none is set.
   public let mtu: UInt32?
-  /// The largest TCP segment to announce, in bytes.
+  /// The largest TCP segment to announce, in bytes; nil if none is set.
   public let advmss: UInt32?
+  /// The metric: of several routes the one with the lowest is used. nil for the kernel's default.
   public let priority: UInt32?
+  /// The number of the routing table; nil for the main table.
   public let table: UInt32?
-  /// An `rt_scope_t`: 0 universe, 253 link, 254 host.
+  /// An `rt_scope_t`: 0 universe, 253 link, 254 host; nil for the kernel's default.
   public let scope: UInt8?
   fileprivate let fields: JSONObject
 
+  /// A route with these fields and no others.
   public init(_ destination: IPPrefix, gateway: IPAddress? = nil) {
     self.destination = destination
     self.gateway = gateway
@@ -99,7 +115,7 @@ public struct ResultRoute: Equatable {
   }
 
   /// Reads a route of a result or of a configuration.
-  /// - Throws: error 7 naming the key.
+  /// - Throws: error 7 naming the key, for a gateway of another family than the destination too.
   public init(_ keys: Keys) throws(CNIError) {
     guard let destination = try keys.prefix("dst") else {
       throw keys.invalid("dst", "is required: the destination of the route")
@@ -215,7 +231,7 @@ extension ResultIP {
 // MARK: - Writing
 
 extension CNIResult {
-  /// The result in a version's form.
+  /// The result in a version's form. What the form cannot express is left out.
   public func json(version: ProtocolVersion) -> JSON {
     var object = fields
     object["cniVersion"] = .string(version.description)

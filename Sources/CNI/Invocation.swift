@@ -33,7 +33,9 @@ public enum Verb: String, CaseIterable, Sendable {
 
 /// One call of a plugin: environment and stdin, parsed once.
 public struct Invocation {
+  /// CNI_COMMAND.
   public let verb: Verb
+  /// The configuration on stdin, with the keys that every plugin needs read.
   public let configuration: NetworkConfiguration
   /// The configuration as it was on stdin. A delegate gets it unchanged.
   public let input: [UInt8]
@@ -43,8 +45,12 @@ public struct Invocation {
   /// CNI_NETNS; nil if it is unset or empty, which DEL allows.
   public let namespace: String?
 
-  /// - Throws: error 4 for the environment, 1 for a verb newer than the configuration's version, and
-  ///   what `NetworkConfiguration` throws.
+  /// Reads what a runtime gives to a plugin.
+  /// - Parameters:
+  ///   - input: what is on stdin.
+  ///   - environment: returns a variable's value; nil if it is unset.
+  /// - Throws: error 4 for the environment, 1 for a verb newer than the configuration's version, and what
+  ///   `NetworkConfiguration` throws.
   public init(
     _ verb: Verb, input: [UInt8], environment: (String) -> String? = environmentVariable
   ) throws(CNIError) {
@@ -94,8 +100,8 @@ public struct Invocation {
   /// - Throws: error 4 for what is not a list of `KEY=VALUE` pairs.
   public func arguments() throws(CNIError) -> CNIArguments { try CNIArguments(argumentsText) }
 
-  /// The pod that the attachment is for, which runtimes of Kubernetes name in CNI_ARGS; nil if there
-  /// is none.
+  /// The pod that the attachment is for, which runtimes of Kubernetes name in CNI_ARGS; nil if there is none,
+  /// or if CNI_ARGS or the names are malformed.
   public var pod: PodName? {
     guard let arguments = try? arguments(), let namespace = arguments["K8S_POD_NAMESPACE"],
       let name = arguments["K8S_POD_NAME"]
@@ -103,13 +109,15 @@ public struct Invocation {
     return PodName(namespace: namespace, name: name)
   }
 
-  /// A value that the runtime or a user asks for: `runtimeConfig` if its capability is declared, or
-  /// else `args.cni`, or else CNI_ARGS. Source: specification section 3.
+  /// A value that the runtime or a user asks for: `runtimeConfig` if its capability is declared, or else
+  /// `args.cni`, or else CNI_ARGS; nil if none of them asks for it. Source: specification section 3.
   /// - Parameters:
   ///   - key: of the capability, and of `args.cni`.
   ///   - argument: of CNI_ARGS.
-  ///   - fromKeys: reads the value from `runtimeConfig` or `args.cni`; nil if the key is absent or asks for nothing.
+  ///   - fromKeys: reads the value from `runtimeConfig` or `args.cni`; nil if the key is absent or asks for
+  ///     nothing.
   ///   - fromText: reads the value of the argument.
+  /// - Throws: error 7 for a key, 4 for CNI_ARGS, and what the functions throw.
   public func requested<Value>(
     _ key: String, argument: String, fromKeys: (Keys) throws(CNIError) -> Value?,
     fromText: (String) throws(CNIError) -> Value?
@@ -156,5 +164,6 @@ public struct CNIArguments {
     self.pairs = pairs
   }
 
+  /// The value of a key, which may be empty; nil if the key is absent. Of several the last one counts.
   public subscript(key: String) -> String? { pairs.last { $0.key == key }?.value }
 }

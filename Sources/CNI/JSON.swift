@@ -13,26 +13,31 @@ public enum JSON: Equatable {
   case array([JSON])
   case object(JSONObject)
 
+  /// A whole number, written in decimal digits.
   @inline(never)
   public static func number(_ value: Int) -> JSON { .number("\(value)") }
 
+  /// The text, if the value is a string; otherwise nil.
   public var string: String? {
     if case .string(let value) = self { value } else { nil }
   }
 
+  /// The value of `true` or `false`; nil for anything else.
   public var bool: Bool? {
     if case .bool(let value) = self { value } else { nil }
   }
 
-  /// The number, if it is written without fraction and exponent and fits `Int`.
+  /// The number, if it is written without fraction and exponent and fits `Int`; otherwise nil.
   public var int: Int? {
     if case .number(let spelling) = self { Int(spelling) } else { nil }
   }
 
+  /// The elements, if the value is an array; otherwise nil.
   public var array: [JSON]? {
     if case .array(let elements) = self { elements } else { nil }
   }
 
+  /// The object, if the value is one; otherwise nil.
   public var object: JSONObject? {
     if case .object(let object) = self { object } else { nil }
   }
@@ -54,8 +59,11 @@ public enum JSON: Equatable {
 ///
 /// A lookup goes through the members: objects in CNI have few.
 public struct JSONObject: Equatable {
+  /// One name of an object with its value.
   public struct Member: Equatable {
+    /// Without quotes and escapes.
     public let name: String
+    /// A value of any type.
     public var value: JSON
 
     public init(_ name: String, _ value: JSON) {
@@ -64,8 +72,10 @@ public struct JSONObject: Equatable {
     }
   }
 
+  /// In the order in which they were written.
   public private(set) var members: [Member]
 
+  /// An object without members: `{}`.
   public init() { members = [] }
 
   /// An object of the members whose value is not nil.
@@ -77,6 +87,7 @@ public struct JSONObject: Equatable {
   /// - Precondition: no name occurs twice.
   init(members: [Member]) { self.members = members }
 
+  /// Whether the object has no members.
   public var isEmpty: Bool { members.isEmpty }
 
   /// The value of a member. Setting a value keeps the place of an existing member and appends a new

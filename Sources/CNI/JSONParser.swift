@@ -4,8 +4,11 @@ import System
 
 /// Why and where a text is not JSON. Line and column count from 1; columns are bytes.
 public struct JSONError: Error, Equatable, CustomStringConvertible {
+  /// What is wrong, in words: `a digit is expected`.
   public let problem: String
+  /// The line of the problem, from 1.
   public let line: Int
+  /// The column of the problem in its line, in bytes from 1.
   public let column: Int
 
   public var description: String { "line \(line), column \(column): \(problem)" }
@@ -15,9 +18,10 @@ extension JSON {
   /// The deepest nesting that is accepted.
   public static let depthLimit = 512
 
-  /// Reads one JSON text (RFC 8259): UTF-8 without byte order mark, with only white space around it.
-  /// Also refused: a member name that occurs twice in an object, nesting deeper than `depthLimit`, an
-  /// unpaired surrogate, and more than `sizeLimit` bytes. Cost: one pass.
+  /// Reads one JSON text (RFC 8259): UTF-8 without byte order mark, with only white space around it. Also
+  /// refused: a member name that occurs twice in an object, nesting deeper than `depthLimit`, an unpaired
+  /// surrogate, and more than `sizeLimit` bytes. Cost: one pass.
+  /// - Throws: the first problem and its place.
   public init(parsing text: [UInt8], sizeLimit: Int = 16 << 20) throws(JSONError) {
     guard text.count <= sizeLimit else {
       throw JSONError(problem: "more than \(sizeLimit) bytes", line: 1, column: 1)

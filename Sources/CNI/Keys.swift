@@ -7,12 +7,16 @@ import Embedded
 /// Every error is error 7 and names the key by its whole path, such as `ipam.ranges[0][1].subnet`.
 /// A key whose value is `null` counts as absent.
 public struct Keys {
+  /// The object itself, unknown keys included.
   public let object: JSONObject
   private let place: String
   /// The index in the array that `place` names. Paths are composed only for errors: a cluster file has
   /// thousands of objects.
   private let index: Int?
 
+  /// The keys of an object.
+  /// - Parameter path: the object's path in the configuration, as in `ipam.ranges[0]`, for errors; empty at
+  ///   the top.
   public init(_ object: JSONObject, path: String = "") {
     self.init(object, place: path, index: nil)
   }
@@ -37,8 +41,10 @@ public struct Keys {
     CNIError(.invalidConfiguration, "key \"\(path(of: key))\" \(problem)")
   }
 
+  /// Whether the key is there and its value is not `null`.
   public func has(_ key: String) -> Bool { value(key) != nil }
 
+  /// A string; nil if the key is absent. A string with a NUL character in it is an error too.
   public func string(_ key: String) throws(CNIError) -> String? {
     guard let value = value(key) else { return nil }
     return try string(value, key)
@@ -55,13 +61,14 @@ public struct Keys {
     value.string.flatMap { $0.utf8.contains(0) ? nil : $0 }
   }
 
+  /// `true` or `false`; nil if the key is absent.
   public func bool(_ key: String) throws(CNIError) -> Bool? {
     guard let value = value(key) else { return nil }
     guard let bool = value.bool else { throw mismatch(key, "true or false", value) }
     return bool
   }
 
-  /// A whole number within `range`.
+  /// A whole number within `range`, written without fraction and exponent; nil if the key is absent.
   public func int(_ key: String, in range: ClosedRange<Int>) throws(CNIError) -> Int? {
     guard let value = value(key) else { return nil }
     guard case .number(let spelling) = value else { throw mismatch(key, "a number", value) }
@@ -73,20 +80,21 @@ public struct Keys {
     return int
   }
 
-  /// The keys of an object inside this one.
+  /// The keys of an object inside this one; nil if the key is absent.
   public func keys(_ key: String) throws(CNIError) -> Keys? {
     guard let value = value(key) else { return nil }
     guard let object = value.object else { throw mismatch(key, "an object", value) }
     return Keys(object, path: path(of: key))
   }
 
+  /// An array, with elements of any type; nil if the key is absent.
   public func array(_ key: String) throws(CNIError) -> [JSON]? {
     guard let value = value(key) else { return nil }
     guard let array = value.array else { throw mismatch(key, "an array", value) }
     return array
   }
 
-  /// An array of objects, each as its keys.
+  /// An array of objects, each as its keys; nil if the key is absent.
   public func list(_ key: String) throws(CNIError) -> [Keys]? {
     guard let array = try array(key) else { return nil }
     let place = path(of: key)
@@ -100,7 +108,7 @@ public struct Keys {
     return list
   }
 
-  /// An array of strings.
+  /// An array of strings without NUL characters; nil if the key is absent.
   public func strings(_ key: String) throws(CNIError) -> [String]? {
     guard let array = try array(key) else { return nil }
     var strings: [String] = []
@@ -115,7 +123,7 @@ public struct Keys {
     return strings
   }
 
-  /// One string or a list of them, each standing for a value.
+  /// One string or a list of them, each standing for a value. Nothing happens if the key is absent.
   /// - Parameters:
   ///   - expected: for the message: "an IP address".
   ///   - take: gets each string; returns false to refuse it.
@@ -132,7 +140,8 @@ public struct Keys {
     }
   }
 
-  /// One address or a list of them, of a family; nil for either.
+  /// One address or a list of them; empty if the key is absent.
+  /// - Parameter family: the family that all of them must have; nil for any.
   public func addresses(_ key: String, _ family: IPAddress.Family?) throws(CNIError) -> [IPAddress]
   {
     var addresses: [IPAddress] = []
@@ -147,7 +156,7 @@ public struct Keys {
     return addresses
   }
 
-  /// One network or a list of them.
+  /// One network, a prefix without host bits, or a list of them; empty if the key is absent.
   public func networks(_ key: String) throws(CNIError) -> [IPPrefix] {
     var networks: [IPPrefix] = []
     try each(key, as: "a prefix without host bits") { text in
@@ -158,7 +167,9 @@ public struct Keys {
     return networks
   }
 
-  /// An array whose elements are read by a function, which gets each element's path.
+  /// An array whose elements are read by a function, which gets each element's path; nil if the key is
+  /// absent.
+  /// - Throws: also what the function throws.
   public func elements<Element>(
     _ key: String, _ read: (JSON, String) throws(CNIError) -> Element
   ) throws(CNIError) -> [Element]? {
@@ -170,8 +181,10 @@ public struct Keys {
     return elements
   }
 
-  /// A string that stands for a value, such as an address, a prefix or a name.
-  /// - Parameter expected: for the message: "an IP address".
+  /// A string that stands for a value, such as an address, a prefix or a name; nil if the key is absent.
+  /// - Parameters:
+  ///   - expected: for the message: "an IP address".
+  ///   - parse: returns nil to refuse the string.
   public func parsed<Value>(
     _ key: String, as expected: String, _ parse: (String) -> Value?
   ) throws(CNIError) -> Value? {
@@ -182,15 +195,17 @@ public struct Keys {
     return value
   }
 
+  /// An IP address without a prefix length; nil if the key is absent.
   public func address(_ key: String) throws(CNIError) -> IPAddress? {
     try parsed(key, as: "an IP address") { IPAddress($0) }
   }
 
+  /// A prefix such as `100.100.1.2/24`, whose host bits may be set; nil if the key is absent.
   public func prefix(_ key: String) throws(CNIError) -> IPPrefix? {
     try parsed(key, as: "a prefix such as 100.100.1.0/24") { IPPrefix($0) }
   }
 
-  /// A prefix whose host bits are zero.
+  /// A prefix whose host bits are zero; nil if the key is absent.
   public func network(_ key: String) throws(CNIError) -> IPPrefix? {
     guard let prefix = try prefix(key) else { return nil }
     guard prefix.isNetwork else {
@@ -199,7 +214,8 @@ public struct Keys {
     return prefix
   }
 
-  /// `dns` unchanged, after its members' types are checked (specification section 5).
+  /// `dns` unchanged, after its members' types are checked (specification section 5); nil if the key is
+  /// absent.
   public func dns() throws(CNIError) -> JSONObject? {
     guard let dns = try keys("dns") else { return nil }
     _ = try dns.string("domain")

@@ -8,6 +8,7 @@ import Embedded
 public struct KnownKeys: Sendable {
   private let names: StaticString
 
+  /// The keys with these names.
   /// - Parameter names: with one space between.
   public init(_ names: StaticString) { self.names = names }
 
@@ -38,6 +39,7 @@ public struct KnownKeys: Sendable {
 
 /// A key that the plugin does not know.
 public struct UnknownKey: Equatable {
+  /// As it stands in the configuration.
   public let name: String
   /// The whole path, as in `peers[0].vai`.
   public let path: String

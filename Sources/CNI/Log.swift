@@ -16,7 +16,8 @@ public struct Log {
   /// nil: nothing is logged.
   private let path: String?
 
-  /// - Parameter path: the configuration's `logFile`; empty for no log.
+  /// A log at a path. Nothing is opened before the first line.
+  /// - Parameter path: the configuration's `logFile`: empty for no log, `journal` for systemd's journal.
   public init(path: String) { self.path = path.isEmpty ? nil : path }
 
   /// Appends one line that begins with the time. One write keeps lines of concurrent calls whole. The

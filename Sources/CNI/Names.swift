@@ -5,9 +5,11 @@ import Embedded
 /// A container ID: an alphanumeric, then alphanumerics, `_`, `.` and `-` (specification section 2).
 /// At most 128 bytes, so that it fits into a link's alias.
 public struct ContainerID: Equatable, Sendable, CustomStringConvertible {
+  /// The most bytes of a container ID.
   public static let limit = 128
   public let description: String
 
+  /// nil for a text that is not as `expected` says.
   public init?(_ text: String) {
     guard isIdentifier(text, limit: ContainerID.limit) else { return nil }
     description = text
@@ -22,9 +24,11 @@ public struct ContainerID: Equatable, Sendable, CustomStringConvertible {
 /// The name of a network: an alphanumeric, then alphanumerics, `_`, `.` and `-` (specification
 /// section 1). At most 96 bytes, so that it fits into a link's alias. It is never a path.
 public struct NetworkName: Equatable, Sendable, CustomStringConvertible {
+  /// The most bytes of a network's name.
   public static let limit = 96
   public let description: String
 
+  /// nil for a text that is not as `expected` says.
   public init?(_ text: String) {
     guard isIdentifier(text, limit: NetworkName.limit) else { return nil }
     description = text
@@ -48,7 +52,9 @@ private func isIdentifier(_ text: String, limit: Int) -> Bool {
 
 /// One interface of one container: what ADD makes and DEL removes on a network.
 public struct Attachment: Equatable, Sendable {
+  /// The container, as in CNI_CONTAINERID.
   public let containerID: ContainerID
+  /// The name of the container's interface, as in CNI_IFNAME.
   public let interface: InterfaceName
 
   public init(containerID: ContainerID, interface: InterfaceName) {
@@ -60,9 +66,12 @@ public struct Attachment: Equatable, Sendable {
 /// A pod of Kubernetes: its namespace and its name, each lower-case alphanumerics, `-` and `.`, at most
 /// 253 bytes. Source: RFC 1123 section 2.1, as Kubernetes applies it.
 public struct PodName: Equatable, Sendable, CustomStringConvertible {
+  /// Kubernetes' namespace, as in K8S_POD_NAMESPACE of CNI_ARGS. It is no network namespace.
   public let namespace: String
+  /// The pod's name in it, as in K8S_POD_NAME.
   public let name: String
 
+  /// nil if one of the names is empty, too long or has another character.
   public init?(namespace: String, name: String) {
     guard isSubdomain(namespace), isSubdomain(name) else { return nil }
     self.namespace = namespace

@@ -9,16 +9,19 @@ import Embedded
 public struct NetworkConfiguration {
   /// All keys, also those that we do not know.
   public let keys: Keys
+  /// `cniVersion`; 0.1.0 if it is absent or empty.
   public let version: ProtocolVersion
+  /// `name`: the network's name, which is required.
   public let name: NetworkName
-  /// The plugin that the configuration is for. A delegate finds its caller's name here.
+  /// The plugin that the configuration is for; empty if the key is absent. A delegate finds its caller's name
+  /// here.
   public let type: String
   /// The log that `logFile` asks for; the default one if the key is not a string. See
   /// `Invocation`: DEL and GC accept a `logFile` of another type.
   public let log: Log
 
   /// Reads the keys that every plugin needs.
-  /// - Throws: error 6 for what is not JSON, 1 for a version that is not supported, 7 for a key.
+  /// - Throws: error 6 for what is not a JSON object, 1 for a version that is not supported, 7 for a key.
   public init(parsing text: [UInt8]) throws(CNIError) {
     try self.init(try NetworkConfiguration.object(parsing: text))
   }
@@ -81,6 +84,7 @@ public struct NetworkConfiguration {
   }
 
   /// The `ipam` section; nil if it is absent or has no `type`: then the pod gets no addresses.
+  /// - Throws: error 7 if it is not an object, or its `type` not a string.
   public var ipam: Keys? {
     get throws(CNIError) {
       guard let ipam = try keys.keys("ipam"), let type = try ipam.string("type"), !type.isEmpty
@@ -89,8 +93,10 @@ public struct NetworkConfiguration {
     }
   }
 
-  /// The runtime's values for a capability; nil if there are none, or if there is an object
-  /// `capabilities` that does not declare this one. Section 3.
+  /// The runtime's values for a capability; nil if there are none, or if there is an object `capabilities`
+  /// that does not declare this one. Section 3.
+  /// - Returns: the keys of `runtimeConfig`, among them the capability's.
+  /// - Throws: error 7 naming the key.
   public func runtimeConfig(_ capability: String) throws(CNIError) -> Keys? {
     guard let runtimeConfig = try keys.keys("runtimeConfig"), runtimeConfig.has(capability) else {
       return nil
@@ -101,7 +107,8 @@ public struct NetworkConfiguration {
     return runtimeConfig
   }
 
-  /// The `args.cni` object. Its keys override CNI_ARGS.
+  /// The `args.cni` object; nil if it is absent. Its keys override CNI_ARGS.
+  /// - Throws: error 7 if `args` or `args.cni` is not an object.
   public var cniArguments: Keys? {
     get throws(CNIError) { try keys.keys("args")?.keys("cni") }
   }

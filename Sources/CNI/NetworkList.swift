@@ -5,12 +5,18 @@ import System
 
 /// A conflist: the plugins of a network in the order they are run (specification section 1).
 public struct NetworkList {
+  /// The network's name: `name` of the conflist.
   public let name: NetworkName
+  /// The newest of `cniVersions` that the suite supports, or else `cniVersion`: the version to call the
+  /// plugins with.
   public let version: ProtocolVersion
   /// `cniVersion`: the version for a runtime that does not know `cniVersions`.
   public let firstVersion: ProtocolVersion
+  /// The plugins' configurations, in the order in which ADD calls them; of a single plugin's file, that one.
   public let plugins: [Keys]
+  /// Whether runtimes must not call CHECK; false if the key is absent.
   public let disableCheck: Bool
+  /// Whether runtimes must not call GC; false if the key is absent.
   public let disableGC: Bool
 
   /// The folder in which runtimes look for conflists.
@@ -18,7 +24,7 @@ public struct NetworkList {
 
   /// Reads a conflist, or a single plugin's configuration as a list of one.
   /// - Parameter isNamed: whether the user named the file. Then it may be a pipe, whose writer is waited for.
-  /// - Throws: error 5 for the file, 6 for what is not JSON, 1 or 7 for a key.
+  /// - Throws: error 5 for the file, 6 for what is not a JSON object, 1 for `cniVersion`, 7 for another key.
   public init(path: String, isNamed: Bool = true) throws(CNIError) {
     let text: [UInt8]
     do {
@@ -73,8 +79,8 @@ public struct NetworkList {
     return configurations
   }
 
-  /// The names of the files in a folder that a runtime takes for configurations, in its order: those
-  /// that end in `.conf`, `.conflist` or `.json`, by their bytes. A missing folder has none.
+  /// The names of the files in a folder that a runtime takes for configurations, in its order: those that end
+  /// in `.conf`, `.conflist` or `.json`, by their bytes. A folder that is missing or cannot be read has none.
   public static func fileNames(in folder: String) -> [String] {
     guard let directory = try? Directory(path: folder, make: false),
       let names = try? directory.names()

@@ -15,6 +15,7 @@ public protocol Plugin {
   /// What the plugin does, in one line for `--help`.
   static var summary: String { get }
 
+  /// The plugin for one call. Each verb reads what it needs of the configuration: so this cannot fail.
   init(_ invocation: Invocation)
 
   /// Makes the attachment in the namespace. If it throws, it has undone what it made.
@@ -50,9 +51,10 @@ extension Plugin {
 }
 
 extension Plugin {
-  /// The whole process: reads environment and stdin, does what CNI_COMMAND says, prints the result or
-  /// one error, writes one line of log.
-  /// - Returns: the exit status.
+  /// The whole process: reads environment and stdin, does what CNI_COMMAND says, prints the result or one
+  /// error, writes one line of log (of STATUS and VERSION only an error). Without CNI_COMMAND it tells a user
+  /// what it is.
+  /// - Returns: the exit status: 0, 1 after an error, 2 for wrong arguments.
   public static func run() -> Int32 {
     guard let text = environmentVariable("CNI_COMMAND"), !text.isEmpty else {
       return runWithoutRuntime()

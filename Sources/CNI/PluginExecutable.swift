@@ -5,6 +5,7 @@ import System
 /// A plugin that is run by its bare name from CNI_PATH (specification section 4, and section 2 for
 /// how a runtime runs one).
 public struct PluginExecutable {
+  /// The bare name, as in a configuration's `type`.
   public let name: String
   private let path: String
 

@@ -20,6 +20,7 @@ public enum ProtocolVersion: Int, CaseIterable, Comparable, Sendable, CustomStri
     }
   }
 
+  /// Reads a version such as `1.1.0`; nil if the suite does not support it.
   public init?(_ text: String) {
     guard let version = ProtocolVersion.allCases.first(where: { $0.description == text }) else {
       return nil

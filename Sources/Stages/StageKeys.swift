@@ -4,6 +4,7 @@ import CNI
 /// The keys of the stages' configurations, beside those of every plugin: for the stages, which refuse
 /// mistyped ones, and for `humanz lint`.
 public enum StageKeys {
+  /// The entry of humanz-bridge.
   public static var bridge: KnownKeys {
     KnownKeys(
       """
@@ -13,10 +14,10 @@ public enum StageKeys {
       """)
   }
 
-  /// An entry of `vlanTrunk`.
+  /// An entry of humanz-bridge's `vlanTrunk`.
   public static var vlanTrunk: KnownKeys { KnownKeys("id minID maxID") }
 
-  /// Of humanz-ipam's own entry or of the `ipam` section that names it.
+  /// humanz-ipam's own entry, or the `ipam` section that names it.
   public static var ipam: KnownKeys {
     KnownKeys(
       """
@@ -25,9 +26,10 @@ public enum StageKeys {
       """)
   }
 
-  /// A range of humanz-ipam.
+  /// An entry of humanz-ipam's `ranges`: one range of a range set.
   public static var range: KnownKeys { KnownKeys("subnet rangeStart rangeEnd gateway") }
 
+  /// The entry of humanz-route.
   public static var route: KnownKeys {
     KnownKeys(
       """
