@@ -17,6 +17,7 @@ public struct IPAddress: Equatable, Sendable {
     public var version: String { self == .v4 ? "4" : "6" }
   }
 
+  /// IPv4 or IPv6.
   public let family: Family
   /// The address as a number, 0 to 2^32-1 or 2^128-1.
   public let value: UInt128
@@ -28,8 +29,8 @@ public struct IPAddress: Equatable, Sendable {
     self.value = value
   }
 
-  /// Reads the text form: dotted decimal without leading zeros, or RFC 4291 section 2.2 without a
-  /// zone. An IPv4-mapped IPv6 address is read as the IPv4 address in it, as Go's `net` does.
+  /// Reads the text form: dotted decimal without leading zeros, or RFC 4291 section 2.2 without a zone; nil
+  /// for any other text. An IPv4-mapped IPv6 address is read as the IPv4 address in it, as Go's `net` does.
   public init?(_ text: String) { self.init(ascii: Array(text.utf8)[...]) }
 
   /// Reads the bytes of the text form.
@@ -44,7 +45,8 @@ public struct IPAddress: Equatable, Sendable {
     }
   }
 
-  /// Reads 4 or 16 bytes in network byte order.
+  /// Reads 4 or 16 bytes in network byte order; nil for another number of bytes. 16 bytes are always an IPv6
+  /// address, an IPv4-mapped one too.
   public init?(bytes: some Collection<UInt8>) {
     guard bytes.count == 4 || bytes.count == 16 else { return nil }
     self.init(bytes.count == 4 ? .v4 : .v6, bytes.reduce(0) { $0 << 8 | UInt128($1) })

@@ -5,6 +5,7 @@ import Embedded
 ///
 /// The host bits are kept, as in a result's `address`. A network is a prefix whose host bits are zero.
 public struct IPPrefix: Equatable, Sendable {
+  /// The address. Its host bits may be set.
   public let address: IPAddress
   /// The number of leading bits that name the network: 0 to 32 or 128.
   public let length: Int
@@ -16,7 +17,9 @@ public struct IPPrefix: Equatable, Sendable {
     self.length = length
   }
 
-  /// Reads `ADDRESS/LENGTH` (RFC 4632 section 3.1, RFC 4291 section 2.3).
+  /// Reads `ADDRESS/LENGTH` (RFC 4632 section 3.1, RFC 4291 section 2.3); nil for any other text. With an
+  /// IPv4-mapped IPv6 address the length counts bits of the IPv4 address in it: `::ffff:10.0.0.0/24` is
+  /// 10.0.0.0/24, and a length above 32 is refused.
   public init?(_ text: String) {
     let bytes = Array(text.utf8)
     guard let slash = bytes.firstIndex(of: UInt8(ascii: "/")),
@@ -46,6 +49,7 @@ public struct IPPrefix: Equatable, Sendable {
     IPPrefix(IPAddress(family, 0), length: 0)
   }
 
+  /// The family of the address.
   public var family: IPAddress.Family { address.family }
 
   /// The host bits, as a mask.
@@ -68,15 +72,17 @@ public struct IPPrefix: Equatable, Sendable {
   /// The highest address of the network: for IPv4 up to /30 the broadcast address.
   public var last: IPAddress { IPAddress(family, address.value | hostMask) }
 
+  /// Whether an address is in the network; false for one of another family.
   public func contains(_ other: IPAddress) -> Bool {
     other.family == family && other.value & ~hostMask == address.value & ~hostMask
   }
 
-  /// Whether every address of the other prefix is in this one.
+  /// Whether every address of the other prefix is in this one; false for a prefix of another family.
   public func contains(_ other: IPPrefix) -> Bool {
     other.length >= length && contains(other.address)
   }
 
+  /// Whether the two networks have an address in common; false for a prefix of another family.
   public func overlaps(_ other: IPPrefix) -> Bool {
     contains(other.address) || other.contains(address)
   }

@@ -5,6 +5,7 @@
 public struct InterfaceName: Equatable, Sendable, CustomStringConvertible {
   public let description: String
 
+  /// nil for a text that is no such name.
   public init?(_ text: String) {
     guard (1...15).contains(text.utf8.count), text != ".", text != "..",
       !Array(text.utf8).contains(where: { byte in

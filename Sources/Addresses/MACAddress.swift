@@ -12,7 +12,7 @@ public struct MACAddress: Equatable, Sendable {
     self.bytes = bytes
   }
 
-  /// Reads six pairs of hexadecimal digits with `:` or `-` between them.
+  /// Reads six pairs of hexadecimal digits with `:` or `-` between them; nil for any other text.
   public init?(_ text: String) {
     let characters = Array(text.utf8)
     guard characters.count == 17 else { return nil }
@@ -32,7 +32,8 @@ public struct MACAddress: Equatable, Sendable {
   /// Whether an interface can have the address: it is neither multicast nor all zero.
   public var isUsable: Bool { bytes[0] & 1 == 0 && bytes != [0, 0, 0, 0, 0, 0] }
 
-  /// A locally administered unicast address. The other 46 bits are taken from `seed`.
+  /// A locally administered unicast address. Its other 46 bits are those of the low 48 bits of `seed`: the
+  /// same seed always gives the same address.
   public static func local(_ seed: UInt64) -> MACAddress {
     var bytes = (0..<6).map { UInt8(truncatingIfNeeded: seed >> (8 * UInt64($0))) }
     bytes[0] = bytes[0] & 0xfc | 0x02

@@ -3,6 +3,7 @@
 // at every use, about a hundred bytes for each piece of each message: a quarter of a program's code. The
 // same functions declared here take precedence where this module is imported, and are never inlined.
 extension DefaultStringInterpolation {
+  /// Appends the text between two values.
   @inline(never)
   public mutating func appendLiteral(_ literal: String) { write(literal) }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 extension Array where Element: Comparable {
-  /// Whether a sorted array has an element, by binary search. (`Set` needs hashing, and hashing needs
-  /// `arc4random_buf`, which musl does not have.)
+  /// Whether an array in ascending order has an element, by binary search. (`Set` needs hashing, and hashing
+  /// needs `arc4random_buf`, which musl does not have.)
   public func containsSorted(_ element: Element) -> Bool {
     var (low, high) = (0, count)
     while low < high {

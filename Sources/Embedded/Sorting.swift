@@ -11,7 +11,7 @@ extension Array {
 }
 
 extension Array where Element: Comparable {
-  /// The elements in order.
+  /// The elements in ascending order; equal ones keep their order.
   public func inOrder() -> [Element] { inOrder { $0 < $1 } }
 }
 

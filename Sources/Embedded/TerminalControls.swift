@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The UTF-8 text with replacements for the characters that control a terminal or change the order of others:
-/// control characters (C0, DEL, C1), bidirectional marks, and line ends.
-/// - Parameter replacement: for the bytes of one such character.
+/// Replaces the characters of a text that control a terminal or change the order of others: control
+/// characters (C0 with tab and line feed, DEL, C1), bidirectional marks, embeddings, overrides and isolates,
+/// and the line and paragraph separators of Unicode. All other bytes stay as they are.
+/// - Parameters:
+///   - text: UTF-8.
+///   - replacement: gets the one to three bytes of such a character; returns what takes their place.
 @inline(never)
 public func replacingTerminalControls(
   _ text: [UInt8], _ replacement: (ArraySlice<UInt8>) -> [UInt8]

@@ -5,16 +5,19 @@ import CNetlink
 // use, with code for strings of Objective-C; those declared here with the same names take precedence.
 
 extension String {
-  /// The parts of a text between the occurrences of an ASCII character.
+  /// The parts of a text between the occurrences of a character.
   ///
   /// The standard library's `split` works on grapheme clusters and adds their tables to each program.
+  /// - Parameters:
+  ///   - separator: an ASCII character.
+  ///   - omittingEmpty: whether to leave out empty parts.
   public func fields(
     separatedBy separator: Unicode.Scalar, omittingEmpty: Bool = true
   ) -> [String] {
     fields(between: UInt8(ascii: separator)...UInt8(ascii: separator), omittingEmpty)
   }
 
-  /// The parts of a text between its spaces and control characters.
+  /// The nonempty parts of a text between its spaces and control characters.
   public var words: [String] { fields(between: 0...0x20, true) }
 
   @inline(never)
@@ -50,13 +53,14 @@ extension String {
     return bytes[start..<start + part.count] == part[...]
   }
 
-  /// The text without its first bytes; empty if it has fewer.
+  /// The text without its first bytes; empty if it has fewer. The rest of a character that is cut becomes
+  /// U+FFFD.
   @inline(never)
   public func dropping(bytes count: Int) -> String {
     String(decoding: Array(utf8).dropFirst(count))
   }
 
-  /// The first bytes of the text; all if it has fewer.
+  /// The first bytes of the text; all if it has fewer. The part of a character that is cut becomes U+FFFD.
   @inline(never)
   public func keeping(bytes count: Int) -> String {
     String(decoding: Array(utf8).prefix(count))
@@ -76,7 +80,10 @@ extension String {
     self.init(decoding: UnsafeRawBufferPointer(rebasing: bytes[..<length]), as: UTF8.self)
   }
 
-  /// A number with at least `digits` digits, with zeros before it.
+  /// A number in digits, with zeros before them if there are fewer than `digits`.
+  /// - Parameters:
+  ///   - digits: the fewest digits; for 0 the number 0 is the empty text.
+  ///   - radix: 2 to 36; digits from 10 on are lower-case letters.
   @inline(never)
   public init(_ number: UInt64, digits: Int, radix: UInt64 = 10) {
     var rest = number
@@ -91,8 +98,7 @@ extension String {
 }
 
 extension Int {
-  /// Reads decimal digits, with an optional sign; nil for other text and for a number that
-  /// does not fit.
+  /// Reads decimal digits, with an optional sign; nil for other text and for a number that does not fit.
   @inline(never)
   public init?(_ text: String) {
     let bytes = Array(text.utf8)

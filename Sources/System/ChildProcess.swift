@@ -16,6 +16,7 @@ public struct ChildProcess: ~Copyable {
   /// - Parameter descriptor: stays open in the copy.
   /// - Parameter body: runs in the copy, which ends after it. It does not run if the copy cannot close the
   ///   descriptors that it inherits.
+  /// - Throws: if there is no memory for another process, or a limit on processes is reached. See fork(2).
   public init(keeping descriptor: Int32, _ body: () -> Void) throws(SystemError) {
     let process = humanz_fork()
     guard process >= 0 else { throw .last("start a process") }

@@ -36,8 +36,8 @@ public enum Clock {
     ]
   }
 
-  /// Microseconds of the monotonic clock. The corresponding C function is `clock_gettime` with
-  /// CLOCK_MONOTONIC.
+  /// Microseconds of the monotonic clock, since an arbitrary moment. The corresponding C function is
+  /// `clock_gettime` with CLOCK_MONOTONIC.
   public static func microseconds() -> Int {
     var now = timespec()
     clock_gettime(CLOCK_MONOTONIC, &now)

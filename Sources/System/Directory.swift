@@ -2,22 +2,27 @@
 import CNetlink
 import Embedded
 
-/// An open directory. Its methods take the names of its files, not paths (see DirectoryFiles.swift), and follow
-/// no symbolic link in it.
+/// An open directory. Its methods take the names of its files, not paths (see DirectoryFiles.swift), and
+/// follow no symbolic link in it. They throw the error of the system call, with the path of the file in its
+/// message.
 public struct Directory: ~Copyable {
-  /// For messages.
+  /// The absolute path that it was opened by, for messages.
   public let path: String
   private let descriptor: FileDescriptor
 
+  /// The descriptor, for `openat` and the like. It is closed with this value.
   public var rawValue: Int32 { descriptor.rawValue }
 
   /// Opens a directory by the path of its parent and its name.
   ///
-  /// A symbolic link on the way is followed only if its directory belongs to root or to this process's
-  /// user and nobody else may write to it: in other directories any user can make a link. The directory
-  /// itself is never a link.
-  /// - Parameter make: whether to make the missing directories of the path, 0700. If not, the result is nil
-  ///   if one is missing.
+  /// A symbolic link on the way is followed only if its directory belongs to root or to this process's user
+  /// and nobody else may write to it: in other directories any user can make a link. The directory itself is
+  /// never a link.
+  /// - Parameters:
+  ///   - path: the absolute path of the parent.
+  ///   - make: whether to make the missing directories of the path, 0700. If not, the result is nil if one is
+  ///     missing.
+  /// - Throws: also if a file, or a link that is not followed, is in the place of a directory.
   public init?(_ name: String, in path: String, make: Bool) throws(SystemError) {
     let fullPath = "\(path)/\(name)"
     // Most paths exist and have no link in them: then one call is enough (Linux 5.6).
@@ -33,8 +38,11 @@ public struct Directory: ~Copyable {
     self = directory
   }
 
-  /// Opens a directory by its path. Links are followed as by the other initializer.
-  /// - Parameter nearest: whether to open the last existing directory on the path if the rest is missing.
+  /// Opens a directory by its absolute path. Links are followed as by the other initializer, and the
+  /// directory itself may be one.
+  /// - Parameters:
+  ///   - make: as of the other initializer.
+  ///   - nearest: whether to open the last existing directory on the path if the rest is missing.
   public init?(path: String, make: Bool, nearest: Bool = false) throws(SystemError) {
     var current = try Directory("/", at: AT_FDCWD, path: "/", flags: 0)
     for name in path.fields(separatedBy: "/") {
@@ -85,7 +93,7 @@ public struct Directory: ~Copyable {
       && (status.st_uid == 0 || status.st_uid == geteuid())
   }
 
-  /// The reason why no file can be made in it; nil if one can.
+  /// The reason why no file can be made in it; nil if one can. If the file system is almost full, `noSpace`.
   public var reasonUnwritable: Errno? {
     guard faccessat(rawValue, ".", W_OK | X_OK, 0) == 0 else { return .last }
     var system = statfs()
@@ -96,10 +104,11 @@ public struct Directory: ~Copyable {
     return isFull || hasNoFiles ? .noSpace : nil
   }
 
-  /// The blocks and the files that an ADD needs at most: two files for two addresses, and the new version of
-  /// each while it is replaced.
+  /// A file system with fewer free blocks or files than this counts as full: a caller makes several small
+  /// files.
   private static let spaceNeeded: UInt = 4
 
+  /// The path of a file of this name in it, for messages.
   public borrowing func path(of name: String) -> String {
     path == "/" ? "/\(name)" : "\(path)/\(name)"
   }

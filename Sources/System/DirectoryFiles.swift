@@ -6,9 +6,11 @@ extension Directory {
   /// The most bytes that `read` takes unless told otherwise: 64 KiB.
   public static let readLimit = 1 << 16
 
-  /// The content of a file; nil if there is no such file. A FIFO without a writer is empty. The
-  /// corresponding C function is `openat`.
-  /// - Parameter limit: in bytes; a larger file is an error.
+  /// The content of a file; nil if there is no such file. A FIFO without a writer is empty. The corresponding
+  /// C function is `openat`.
+  /// - Parameter limit: in bytes.
+  /// - Throws: `fileTooLarge` for a file of more bytes; `isDirectory`, `tooManySymbolicLinkLevels` or
+  ///   `noSuchAddressOrDevice` for a directory, a symbolic link or a socket.
   public borrowing func read(
     _ name: String, limit: Int = readLimit
   ) throws(SystemError) -> [UInt8]? {
@@ -25,8 +27,8 @@ extension Directory {
     }
   }
 
-  /// The status of a file; nil if there is no file of the name. The corresponding C function is
-  /// `fstatat`.
+  /// The status of a file; nil if there is no file of the name; of a symbolic link, the link's own. The
+  /// corresponding C function is `fstatat`.
   public borrowing func status(of name: String) throws(SystemError) -> stat? {
     var status = stat()
     guard fstatat(rawValue, name, &status, AT_SYMLINK_NOFOLLOW) == 0 else {
@@ -70,7 +72,10 @@ extension Directory {
     }
   }
 
-  /// Replaces the file at an absolute path in one step. Links are followed as by `Directory.init`.
+  /// Replaces the file at an absolute path in one step, as `replace`. Links are followed as by
+  /// `Directory.init`.
+  /// - Throws: `noSuchFileOrDirectory` if the folder is missing or the path ends with a slash, and what
+  ///   `replace` throws.
   public static func replaceFile(
     at path: String, _ bytes: [UInt8], mode: mode_t = 0o600, durable: Bool = true
   ) throws(SystemError) {
@@ -81,7 +86,8 @@ extension Directory {
     try directory.replace(name, bytes, mode: mode, durable: durable)
   }
 
-  /// A path's folder, with its last slash, and the name in it; the name of a path that ends with a slash is "".
+  /// A path's folder, with its last slash, and the name in it. Without a slash the folder is empty; of a path
+  /// that ends with a slash the name is.
   public static func parts(of path: String) -> (folder: String, name: String) {
     let name = path.utf8.last == UInt8(ascii: "/") ? "" : path.fields(separatedBy: "/").last ?? ""
     return (path.keeping(bytes: path.utf8.count - name.utf8.count), name)
@@ -115,6 +121,7 @@ extension Directory {
 
   /// Removes a file. The corresponding C function is `unlinkat`.
   /// - Returns: whether there was one.
+  /// - Throws: `isDirectory` for a directory.
   @discardableResult
   public borrowing func remove(_ name: String) throws(SystemError) -> Bool {
     if unlinkat(rawValue, name, 0) == 0 { return true }
@@ -124,6 +131,7 @@ extension Directory {
 
   /// Removes an empty directory. The corresponding C function is `unlinkat` with AT_REMOVEDIR.
   /// - Returns: false if the directory is not empty or does not exist.
+  /// - Throws: `notDirectory` for a file.
   @discardableResult
   public borrowing func removeEmptyDirectory(_ name: String) throws(SystemError) -> Bool {
     if unlinkat(rawValue, name, AT_REMOVEDIR) == 0 { return true }

@@ -2,13 +2,16 @@
 import CNetlink
 import Embedded
 
-/// The program's own arguments, without its name. Embedded Swift has no `CommandLine`.
+/// The program's own arguments, without its name; bytes that are not UTF-8 become U+FFFD. Embedded Swift has
+/// no `CommandLine`. See proc_pid_cmdline(5).
+/// - Throws: if /proc is not mounted.
 public func commandLineArguments() throws(SystemError) -> [String] {
   let line = String(decoding: try FileDescriptor.contents(of: "/proc/self/cmdline"))
   return Array(line.fields(separatedBy: "\0", omittingEmpty: false).dropFirst().dropLast())
 }
 
-/// An environment variable; nil if it is unset. The corresponding C function is `getenv`.
+/// An environment variable; nil if it is unset; bytes that are not UTF-8 become U+FFFD. The corresponding C
+/// function is `getenv`.
 public func environmentVariable(_ name: String) -> String? {
   getenv(name).map { String(cString: $0) }
 }
@@ -27,7 +30,8 @@ func environment(setting changes: [(name: String, value: String)]) -> [String] {
   return variables + changes.map { "\($0.name)=\($0.value)" }
 }
 
-/// The folder of the running program. The corresponding C function is `readlink`.
+/// The folder of the running program, without a slash at its end (empty for the root); nil if /proc is not
+/// mounted. The corresponding C function is `readlink`.
 public func executableFolder() -> String? {
   var buffer = [UInt8](repeating: 0, count: 4096)
   let count = buffer.withUnsafeMutableBytes {

@@ -4,6 +4,7 @@ import Embedded
 
 /// An open file, pipe or directory. It closes itself.
 public struct FileDescriptor: ~Copyable {
+  /// The number of the descriptor. It is closed with this value.
   public let rawValue: Int32
 
   /// The most bytes that are read from one file: 16 MiB.
@@ -13,6 +14,9 @@ public struct FileDescriptor: ~Copyable {
   public init(_ rawValue: Int32) { self.rawValue = rawValue }
 
   /// Opens a path; O_CLOEXEC is always set. The corresponding C function is `open`.
+  /// - Parameters:
+  ///   - flags: O_RDONLY, O_CREAT and the like.
+  ///   - mode: the permissions of a file that O_CREAT makes, less the umask; otherwise unused.
   public init(path: String, flags: Int32, mode: mode_t = 0o600) throws(SystemError) {
     rawValue = path.withCString { humanz_open($0, flags, mode) }
     if rawValue < 0 { throw .last("open \(path)") }
@@ -30,8 +34,9 @@ public struct FileDescriptor: ~Copyable {
   /// The content of a file. The corresponding C functions are `open` and `read`.
   /// - Parameters:
   ///   - flags: beside O_RDONLY and O_CLOEXEC.
-  ///   - limit: in bytes; a larger file is an error.
+  ///   - limit: in bytes.
   ///   - isShort: whether one read returns all of it, as for a value in /proc/sys.
+  /// - Throws: `fileTooLarge` for a file of more than `limit` bytes.
   public static func contents(
     of path: String, flags: Int32 = 0, limit: Int = sizeLimit, isShort: Bool = false
   ) throws(SystemError) -> [UInt8] {
@@ -55,7 +60,7 @@ public struct FileDescriptor: ~Copyable {
   /// - Parameters:
   ///   - path: for the error.
   ///   - limit: in bytes.
-  /// - Throws: also "File too large" for more than `limit`.
+  /// - Throws: `fileTooLarge` for more than `limit` bytes.
   public borrowing func readAll(
     _ path: String, limit: Int = sizeLimit
   ) throws(SystemError) -> [UInt8] {

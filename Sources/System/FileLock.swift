@@ -2,16 +2,19 @@
 import CNetlink
 
 extension FileDescriptor {
-  /// Locks the file for as long as it is open. Several processes may hold a `shared` lock at once.
-  /// The corresponding C function is `flock`.
+  /// Locks the file for as long as it is open. Several processes may hold a `shared` lock at once. The
+  /// corresponding C function is `flock`.
   /// - Parameter seconds: how long to wait for other holders.
+  /// - Precondition: `seconds` is at least 1.
   /// - Throws: `wouldBlock` if another process holds the lock all that time.
   public borrowing func lock(shared: Bool = false, seconds: Int) throws(Errno) {
     try flockFile(rawValue, shared: shared, seconds: seconds)
   }
 }
 
-/// As `FileDescriptor.lock`, for a descriptor that the caller owns.
+/// As `FileDescriptor.lock`, for a descriptor that the caller owns. While it waits, it uses SIGALRM and the
+/// process's timer (ITIMER_REAL).
+/// - Precondition: `seconds` is at least 1: with 0 it would wait without end.
 @inline(never)
 public func flockFile(_ descriptor: Int32, shared: Bool = false, seconds: Int) throws(Errno) {
   let operation = shared ? LOCK_SH : LOCK_EX

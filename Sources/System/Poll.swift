@@ -20,6 +20,8 @@ public func readable(among descriptors: [Int32], milliseconds: Int32) -> [Bool] 
 public struct TerminationSignals: ~Copyable {
   private let file: FileDescriptor
 
+  /// Blocks both signals from now on.
+  /// - Throws: if no more descriptors can be opened. See signalfd(2).
   public init() throws(SystemError) {
     let raw = humanz_termination_signals()
     guard raw >= 0 else { throw .last("open a descriptor for signals") }

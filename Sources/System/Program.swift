@@ -25,6 +25,8 @@ public struct Program {
   /// Runs the program with `input` on its stdin and this process's stderr. SIGPIPE, which this process
   /// ignores, ends the program as usual. The corresponding C function is `posix_spawnp`.
   /// - Parameter environment: the variables to add to this process's, or to replace.
+  /// - Throws: if the program cannot be started; `fileTooLarge` if it prints more than 16 MiB: then it is
+  ///   killed.
   public func run(
     input: [UInt8] = [], environment changes: [(name: String, value: String)] = []
   ) throws(SystemError) -> Outcome {

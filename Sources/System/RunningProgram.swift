@@ -30,7 +30,7 @@ public final class RunningProgram {
   }
 
   /// Waits until the program has ended.
-  /// - Returns: its status, as in `Program.Outcome`.
+  /// - Returns: its status, as in `Program.Outcome`; -1 from the second call on.
   public func waitForEnd() -> Int32 {
     guard process > 0 else { return -1 }
     let status = exitStatus(of: process)
@@ -47,6 +47,7 @@ public final class RunningProgram {
 
 extension Program {
   /// Starts the program with an empty stdin and this process's stderr.
+  /// - Throws: if it cannot be started.
   public func start() throws(SystemError) -> RunningProgram {
     let stdin = try FileDescriptor(path: "/dev/null", flags: O_RDONLY)
     var pipe: [Int32] = [-1, -1]

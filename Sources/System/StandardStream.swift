@@ -28,6 +28,7 @@ public enum StandardStream {
   }
 
   /// Everything on stdin.
+  /// - Throws: `fileTooLarge` for more than 16 MiB.
   public static func readInput() throws(SystemError) -> [UInt8] {
     do throws(Errno) {
       return try readAll(STDIN_FILENO, limit: FileDescriptor.sizeLimit)
@@ -51,7 +52,7 @@ public enum StandardStream {
     }
   }
 
-  /// Prints a line on stdout.
+  /// Prints a line on stdout, with a line feed after it.
   public static func print(_ line: [UInt8]) throws(SystemError) {
     do throws(Errno) {
       try writeAll(STDOUT_FILENO, line + [0x0a])
@@ -60,7 +61,7 @@ public enum StandardStream {
     }
   }
 
-  /// Prints a line on stderr. A failure is ignored: there is nowhere to report it.
+  /// Prints a line on stderr, with a line feed after it. A failure is ignored: there is nowhere to report it.
   public static func printDiagnostic(_ line: String) {
     try? writeAll(STDERR_FILENO, Array(line.utf8) + [0x0a])
   }

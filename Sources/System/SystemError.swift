@@ -18,6 +18,7 @@ public struct SystemError: Error, Equatable {
 
   /// What was attempted, as it follows "cannot": `open /run/humanz/node.lock`.
   public var attempt: String { fields.attempt }
+  /// The system's reason.
   public var errno: Errno { fields.errno }
 
   @inline(never)
