@@ -11,10 +11,11 @@ import System
 public struct DeletedLinkSocket: ~Copyable {
   private let socket: FileDescriptor
 
-  /// Opens a socket in the calling thread's network namespace. From now on it receives the
-  /// report.
+  /// Opens a socket in the calling thread's network namespace. From now on it receives the report.
   ///
   /// Equivalent to: `ip monitor link dev LINK`. Messages: RTM_DELLINK of RTNLGRP_LINK.
+  /// - Throws: if no more descriptors can be opened, or the thread could not return from another namespace:
+  ///   see `NetworkNamespace.run`.
   public init(of link: LinkIndex) throws(NetlinkError) {
     try NetworkNamespace.requireOwn()
     let attempt = "wait for the deletion of link number \(link)"
@@ -28,11 +29,12 @@ public struct DeletedLinkSocket: ~Copyable {
     self.socket = socket
   }
 
+  /// For poll(2): it can be read once the deletion is reported. It is closed with this value.
   public var rawValue: Int32 { socket.rawValue }
 
   /// Whether the kernel has reported the deletion. It does not wait.
-  /// - Throws: "No buffer space available" if the kernel could not deliver a message. It may have been the
-  ///   report: look for the link.
+  /// - Throws: `noBufferSpace` if the kernel could not deliver a message. It may have been the report: look
+  ///   for the link.
   public borrowing func hasMessage() throws(NetlinkError) -> Bool {
     do throws(Errno) {
       var byte: UInt8 = 0

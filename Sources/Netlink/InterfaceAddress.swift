@@ -62,7 +62,7 @@ extension Request {
 }
 
 extension Socket where Family == RouteFamily {
-  /// The addresses of a link, or of all.
+  /// The addresses of a link, or of all (nil), of a family or of both (nil).
   ///
   /// Equivalent to: `ip address show dev LINK`. Message: RTM_GETADDR with NLM_F_DUMP.
   @inline(never)

@@ -6,7 +6,9 @@ import System
 
 /// A link, as the kernel reports it.
 public struct Link: Equatable, Sendable {
+  /// Its number in its namespace.
   public var index: LinkIndex
+  /// Its name in its namespace.
   public var name: InterfaceName
   /// `bridge`, `veth`, `vlan`; nil for hardware and the loopback.
   public var kind: String?
@@ -18,26 +20,30 @@ public struct Link: Equatable, Sendable {
   public var isUp: Bool
   /// Up and with a carrier (IFF_RUNNING).
   public var isRunning: Bool
+  /// Set to take packets for other hardware addresses too (IFF_PROMISC). What the kernel does by itself, as
+  /// for the port of a bridge, does not count.
   public var isPromiscuous: Bool
-  /// The bridge (bond, VRF) whose port it is.
+  /// The bridge (bond, VRF) whose port it is; nil if it is no port.
   public var master: LinkIndex?
+  /// The text that `ip link set dev LINK alias TEXT` gave it (IFLA_IFALIAS); nil if it has none.
   public var alias: String?
-  /// The other end of a pair, or the parent of a VLAN link: its index in its own namespace.
+  /// The other end of a pair, or the parent of a VLAN link: its index in its own namespace. nil for other
+  /// links.
   public var peerIndex: LinkIndex?
   /// This namespace's ID for the namespace of the other end; nil if that is in this one. See IFLA_LINK_NETNSID.
   public var peerNamespaceID: Int32?
-  /// Its settings as a bridge's port.
+  /// Its settings as a bridge's port; nil for other links.
   public var port: BridgePort?
   /// The group that `ip link set dev LINK group N` puts it in; 0 for a link in none.
   public var group: UInt32 = 0
-  /// Of a `vlan` link.
+  /// Of a `vlan` link, 1 to 4094; nil for other links.
   public var vlanID: UInt16?
   /// Of a bridge; nil if the kernel has no VLAN filtering, and for other links.
   public var filtersVLANs: Bool?
   /// Of a bridge: whether the frames that it forwards pass the rules for IPv4 and IPv6 packets. See
   /// `Request.callNetfilter`.
   public var callsNetfilter = false
-  /// Of a `vxlan` link.
+  /// Of a `vxlan` link; nil for other links.
   public var vxlan: VXLAN?
 }
 

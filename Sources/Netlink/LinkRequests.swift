@@ -21,18 +21,20 @@ public enum LinkReference: Equatable, Sendable, CustomStringConvertible {
 public struct VethPair: Equatable, Sendable {
   /// The end in the namespace of the socket.
   public var name: InterfaceName
+  /// The hardware address of this end.
   public var mac: MACAddress
   /// In bytes, for both ends; nil for the kernel's 1500.
   public var mtu: Int?
   /// The transmit queues of each end, and as many receive queues, from 1 to 4096; nil for the kernel's
   /// number: one for each possible CPU.
   public var queues: Int?
-  /// The bridge that this end becomes a port of.
+  /// The bridge that this end becomes a port of; nil for none.
   public var master: LinkIndex?
   /// The other end. It is made in its namespace: a link is never moved between namespaces.
   public var peerName: InterfaceName
+  /// The hardware address of the other end.
   public var peerMAC: MACAddress
-  /// The open file descriptor of the other end's network namespace.
+  /// The open file descriptor of the other end's network namespace. It stays the caller's.
   public var peerNamespace: Int32
 
   public init(
@@ -52,9 +54,11 @@ public struct VethPair: Equatable, Sendable {
 
 /// Changes of a link; nil or false leaves a property unchanged.
 public struct LinkChange: Equatable, Sendable {
+  /// true sets the link up, false sets it down (IFF_UP).
   public var up: Bool?
   /// A new name: the link must be referred to by its index, and be down.
   public var name: InterfaceName?
+  /// A new hardware address.
   public var mac: MACAddress?
   /// In bytes.
   public var mtu: Int?
@@ -62,7 +66,9 @@ public struct LinkChange: Equatable, Sendable {
   public var master: LinkIndex?
   /// At most 255 bytes; an empty alias removes it.
   public var alias: String?
+  /// Whether the link takes packets for other hardware addresses too (IFF_PROMISC).
   public var promiscuous: Bool?
+  /// The group to put the link in; 0 for the group that all links are in at first.
   public var group: UInt32?
   /// Whether the link gets no IPv6 link-local address when it comes up.
   public var withoutLinkLocal: Bool
@@ -92,6 +98,9 @@ extension Request {
   /// Creates a bridge, down.
   ///
   /// Equivalent to: `ip link add name cni0 address MAC mtu 1500 type bridge`. Message: RTM_NEWLINK.
+  /// - Parameters:
+  ///   - mac: nil for a random one, until the bridge takes that of a port.
+  ///   - mtu: in bytes; nil for the smallest of its ports', without ports 1500.
   public static func addBridge(
     _ name: InterfaceName, mac: MACAddress? = nil, mtu: Int? = nil
   ) -> Request {
@@ -133,6 +142,8 @@ extension Request {
   /// - Parameters:
   ///   - parent: the link whose VLAN it is.
   ///   - id: 1 to 4094.
+  ///   - mac: nil for the parent's.
+  ///   - mtu: in bytes; nil for the parent's.
   public static func addVLAN(
     _ name: InterfaceName, parent: LinkIndex, id: UInt16, mac: MACAddress? = nil, mtu: Int? = nil
   ) -> Request {

@@ -15,7 +15,9 @@ public struct Message {
 
   private var header: nlmsghdr { bytes.loadUnaligned(as: nlmsghdr.self) }
 
+  /// RTM_NEWLINK and the like (`nlmsg_type`).
   public var type: UInt16 { header.nlmsg_type }
+  /// NLM_F_MULTI and the like (`nlmsg_flags`).
   public var flags: UInt16 { header.nlmsg_flags }
   var sequence: UInt32 { header.nlmsg_seq }
 
@@ -76,10 +78,13 @@ struct Messages: Sequence, IteratorProtocol {
 public struct Attributes: Sequence, IteratorProtocol {
   private var rest: UnsafeRawBufferPointer
 
+  /// Reads attributes that the caller keeps in memory.
+  /// - Parameter offset: where the first one begins; it is rounded up to a multiple of four.
   public init(_ bytes: UnsafeRawBufferPointer, from offset: Int = 0) {
     rest = UnsafeRawBufferPointer(rebasing: bytes[Swift.min(aligned(offset), bytes.count)...])
   }
 
+  /// The next attribute; nil at the end, and at one that does not fit.
   @inline(never)
   public mutating func next() -> Attribute? {
     guard let start = rest.baseAddress?.assumingMemoryBound(to: nlattr.self),
@@ -94,6 +99,7 @@ public struct Attributes: Sequence, IteratorProtocol {
     return attribute
   }
 
+  /// The first attribute of a type; nil if there is none.
   public func first(_ type: some KernelConstant) -> Attribute? { first(number: type.number) }
 
   @inline(never)
@@ -106,14 +112,20 @@ public struct Attribute {
   public let type: UInt16
   /// Whether NLA_F_NESTED is set. The kernel does not set it on every nest.
   public let isNest: Bool
+  /// What follows the attribute's header. Valid only inside the closure that reads the message.
   public let payload: UnsafeRawBufferPointer
 
+  /// A copy of the payload.
   public var bytes: [UInt8] { Array(payload) }
+  /// The payload's first byte.
   public var uint8: UInt8? { value(UInt8.self) }
+  /// The payload's first two bytes, in the host's byte order.
   public var uint16: UInt16? { value(UInt16.self) }
+  /// The payload's first four bytes, in the host's byte order.
   public var uint32: UInt32? { value(UInt32.self) }
+  /// The payload's first four bytes, in the host's byte order, with a sign.
   public var int32: Int32? { value(Int32.self) }
-  /// Read in network byte order, which netfilter uses for integers.
+  /// The payload's first four bytes, in network byte order, which netfilter uses for integers.
   public var bigEndianUInt32: UInt32? { uint32.map { UInt32(bigEndian: $0) } }
 
   /// The text up to the first zero byte.
@@ -127,7 +139,7 @@ public struct Attribute {
     Attributes(payload, from: MemoryLayout<Header>.size)
   }
 
-  /// A kernel structure.
+  /// A kernel structure at the start of the payload.
   public func value<Value: BitwiseCopyable>(_: Value.Type) -> Value? {
     guard payload.count >= MemoryLayout<Value>.size else { return nil }
     return payload.loadUnaligned(as: Value.self)

@@ -5,6 +5,7 @@ import Embedded
 
 /// The hardware address of an IP address on a link: an entry of the ARP or neighbour cache.
 public struct Neighbour: Equatable, Sendable {
+  /// The IP address.
   public var address: IPAddress
   /// The link's.
   public var index: LinkIndex
@@ -25,13 +26,15 @@ public struct Neighbour: Equatable, Sendable {
 
 /// The port behind which a bridge finds a hardware address: an entry of its forwarding database.
 public struct ForwardingEntry: Equatable, Sendable {
+  /// The hardware address.
   public var mac: MACAddress
   /// The port.
   public var index: LinkIndex
-  /// The bridge.
+  /// The bridge; nil for an entry that is in the link's own list (`self`).
   public var master: LinkIndex?
   /// Set by an administrator, or the port's own address; not learned from a frame.
   public var isPermanent: Bool
+  /// The VLAN in which the address is; nil for none.
   public var vlan: UInt16?
 
   public init(
@@ -60,7 +63,7 @@ extension Request {
 }
 
 extension Socket where Family == RouteFamily {
-  /// The neighbour cache of a link, or of all.
+  /// The neighbour cache of a link, or of all (nil), of a family or of both (nil).
   ///
   /// Equivalent to: `ip neighbour show dev LINK`. Message: RTM_GETNEIGH with NLM_F_DUMP.
   @inline(never)

@@ -5,7 +5,7 @@ import System
 
 /// What the kernel refused: the attempt, the error number and, if the kernel gave one, its own text.
 ///
-/// Everything in this module throws it: requests, namespaces and sysctls.
+/// Requests, namespaces and sysctls throw it. `NetworkNamespace.lock` throws `Errno`.
 public struct NetlinkError: Error, Equatable, CustomStringConvertible {
   /// The fields, behind one reference: an error crosses many calls, and each of them passes on one word.
   private final class Fields: Sendable {
@@ -26,7 +26,7 @@ public struct NetlinkError: Error, Equatable, CustomStringConvertible {
   public var attempt: String { fields.attempt }
   /// The kernel's error number, positive.
   public var errno: Errno { fields.errno }
-  /// The extended acknowledgement (`NLMSGERR_ATTR_MSG`), or another explanation.
+  /// The extended acknowledgement (`NLMSGERR_ATTR_MSG`), or another explanation; nil for none.
   public var text: String? { fields.text }
 
   @inline(never)

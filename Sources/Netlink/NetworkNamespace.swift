@@ -5,12 +5,13 @@ import System
 
 /// An open network namespace. It closes itself. See network_namespaces(7).
 public struct NetworkNamespace: ~Copyable {
+  /// The descriptor of the namespace's file. It is closed with this value: a caller does not close it.
   public let fileDescriptor: Int32
   private let path: String
 
   /// Opens the namespace at a path such as `/run/netns/NAME` or `/proc/PID/ns/net`.
-  /// - Throws: an error with `isMissing` if nothing is at the path; another error if it is not a
-  ///   network namespace.
+  /// - Throws: an error with `isMissing` if nothing is at the path; `invalidArgument` or another one if it is
+  ///   not a network namespace.
   public init(path: String) throws(NetlinkError) {
     try self.init(opening: path, checksType: true)
   }
@@ -34,11 +35,15 @@ public struct NetworkNamespace: ~Copyable {
 
   /// Locks the namespace's file until it is closed. Another process that locks it waits. The corresponding C
   /// function is `flock`.
+  /// - Parameter seconds: how long to wait for another holder.
+  /// - Precondition: `seconds` is at least 1.
+  /// - Throws: `wouldBlock` if another process holds the lock all that time.
   public borrowing func lock(seconds: Int) throws(Errno) {
     try flockFile(fileDescriptor, seconds: seconds)
   }
 
   /// The network namespace of the calling thread.
+  /// - Throws: if /proc is not mounted.
   public static func current() throws(NetlinkError) -> NetworkNamespace {
     try NetworkNamespace(opening: "/proc/thread-self/ns/net", checksType: false)
   }
@@ -54,18 +59,20 @@ public struct NetworkNamespace: ~Copyable {
   }
 
   /// Opens a socket to this namespace, which can be used from any namespace.
+  /// - Throws: if the thread cannot enter the namespace or return, as `run`, or no more descriptors can be
+  ///   opened.
   public borrowing func openRouteSocket() throws(NetlinkError) -> RouteSocket {
     let socket = try run { () throws(NetlinkError) in try RouteSocket() }
     try socket.connectToKernel()
     return socket
   }
 
-  /// Runs `body` with the calling thread inside the namespace: for opening sockets, and for
-  /// `/proc/sys/net`, which belongs to the reading thread's namespace.
-  /// - Throws: also if the thread cannot return. From then on no socket can be opened: it would belong to
-  ///   the wrong namespace.
+  /// Runs `body` with the calling thread inside the namespace: for opening sockets, and for `/proc/sys/net`,
+  /// which belongs to the reading thread's namespace.
   ///
   /// Equivalent to: `nsenter --net=PATH ...`. The corresponding C function is `setns`.
+  /// - Throws: what `body` throws; `notPermitted` without CAP_SYS_ADMIN; also if the thread cannot return.
+  ///   From then on no socket can be opened: it would belong to the wrong namespace.
   public borrowing func run<Value: ~Copyable>(
     _ body: () throws(NetlinkError) -> Value
   ) throws(NetlinkError) -> Value {
@@ -79,10 +86,11 @@ public struct NetworkNamespace: ~Copyable {
     return try own.runAndReturn(body)
   }
 
-  /// As `run`, inside a new network namespace. It is removed when the last file or socket that `body`
-  /// opened in it is closed.
+  /// As `run`, inside a new network namespace. It is removed when the last file or socket that `body` opened
+  /// in it is closed.
   ///
   /// Equivalent to: `unshare --net ...`. The corresponding C function is `unshare`.
+  /// - Throws: as `run`.
   public static func runInNew<Value: ~Copyable>(
     _ body: () throws(NetlinkError) -> Value
   ) throws(NetlinkError) -> Value {

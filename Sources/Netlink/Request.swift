@@ -57,25 +57,29 @@ extension Request {
     put(number: type.number, bytes)
   }
 
+  /// Adds an attribute of one byte.
   public mutating func put(_ type: some KernelConstant, _ value: UInt8) {
     put(number: type.number, UInt32(value), size: 1)
   }
+  /// Adds an attribute of two bytes, in the host's byte order. For network byte order see `bigEndian`.
   public mutating func put(_ type: some KernelConstant, _ value: UInt16) {
     put(number: type.number, UInt32(value), size: 2)
   }
+  /// Adds an attribute of four bytes, in the host's byte order.
   public mutating func put(_ type: some KernelConstant, _ value: UInt32) {
     put(number: type.number, value, size: 4)
   }
+  /// Adds an attribute of four bytes, in the host's byte order.
   public mutating func put(_ type: some KernelConstant, _ value: Int32) {
     put(number: type.number, UInt32(bitPattern: value), size: 4)
   }
 
-  /// Adds a zero-terminated string.
+  /// Adds an attribute with a text and a zero byte after it.
   public mutating func put(_ type: some KernelConstant, _ text: String) {
     put(number: type.number, text)
   }
 
-  /// Adds a kernel structure as it is in memory.
+  /// Adds an attribute with a kernel structure as it is in memory.
   public mutating func put<Value: BitwiseCopyable>(_ type: some KernelConstant, value: Value) {
     withUnsafeBytes(of: value) { put(number: type.number, raw: $0) }
   }
@@ -188,6 +192,7 @@ extension Request {
 /// A number from the kernel's headers. Swift imports C's anonymous enumerations as `Int`, its macros as
 /// `Int32` and its named enumerations as types of their own; a message takes all of them.
 public protocol KernelConstant {
+  /// The number as the kernel has it.
   var number: UInt32 { get }
 }
 
@@ -215,7 +220,7 @@ extension in6_addr_gen_mode: KernelConstant {}
 extension nlmsgerr_attrs: KernelConstant {}
 extension nfnl_batch_attributes: KernelConstant {}
 
-/// An integer in network byte order.
+/// The bytes of an integer in network byte order.
 public func bigEndian<Integer: FixedWidthInteger>(_ value: Integer) -> [UInt8] {
   withUnsafeBytes(of: value.bigEndian) { Array($0) }
 }

@@ -27,6 +27,7 @@ public struct Route: Equatable, Sendable {
     case unreachable = 7
     /// Refused: administratively prohibited.
     case prohibit = 8
+    /// As if the table had no route: the lookup goes on in the next table.
     case `throw` = 9
 
     /// Whether packets are sent to a next hop or a device.
@@ -35,6 +36,7 @@ public struct Route: Equatable, Sendable {
 
   /// A network: its host bits are zero.
   public var destination: IPPrefix
+  /// What happens to the packets.
   public var kind: Kind
   /// One; several (multipath); none for a kind that drops packets.
   public var nextHops: [NextHop]
@@ -42,14 +44,15 @@ public struct Route: Equatable, Sendable {
   public var proto: UInt8
   /// RT_SCOPE_LINK and the like; nil for the scope that `ip route` would choose. IPv6 has none.
   public var scope: UInt8?
+  /// The number of its table; see `mainTable`.
   public var table: UInt32
   /// The metric; the lowest wins. nil for the kernel's default: 0, for IPv6 1024.
   public var priority: UInt32?
   /// In bytes; nil for the link's.
   public var mtu: UInt32?
-  /// The largest TCP segment to announce, in bytes.
+  /// The largest TCP segment to announce, in bytes; nil for the kernel's default.
   public var advmss: UInt32?
-  /// The preferred source address.
+  /// The preferred source address; nil for none.
   public var source: IPAddress?
 
   public init(
@@ -70,8 +73,11 @@ public struct Route: Equatable, Sendable {
     self.source = source
   }
 
-  /// Whether a route read from the kernel is the one that this value asks for. A property that is nil
-  /// here matches any value.
+  /// Whether a route read from the kernel is the one that this value asks for.
+  ///
+  /// nil here matches any value in `scope`, `priority`, `mtu`, `advmss`, `source` and a next hop's `device`.
+  /// It matches only nil in a next hop's `gateway` and `encapsulation`. The next hops must have the same
+  /// order. The scope of an IPv6 route and the weight of a single next hop do not count.
   public func isInstalled(as other: Route) -> Bool {
     func agree<Value: Equatable>(_ asked: Value?, _ found: Value?) -> Bool {
       asked == nil || asked == found

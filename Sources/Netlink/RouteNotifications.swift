@@ -10,7 +10,9 @@ import System
 public struct RouteNotifications: ~Copyable {
   private let socket: OpaquePointer
 
-  /// The corresponding C functions are `mnl_socket_open2` and `mnl_socket_bind`.
+  /// Opens a socket in the calling thread's network namespace. It is notified of changes from now on. The
+  /// corresponding C functions are `mnl_socket_open2` and `mnl_socket_bind`.
+  /// - Throws: if no more descriptors can be opened, or the kernel has no memory for the socket.
   public init() throws(NetlinkError) {
     guard
       let socket = mnl_socket_open2(
@@ -31,7 +33,7 @@ public struct RouteNotifications: ~Copyable {
 
   deinit { mnl_socket_close(socket) }
 
-  /// For poll(2).
+  /// For poll(2): it can be read once there is a notification.
   public var descriptor: Int32 { mnl_socket_get_fd(socket) }
 
   /// Reads all notifications that have arrived.

@@ -4,28 +4,38 @@ import CNetlink
 
 /// One of the kernel's netlink families.
 public protocol NetlinkFamily {
+  /// NETLINK_ROUTE and the like.
   static var number: Int32 { get }
 }
 
 /// Links, addresses, routes and neighbours: NETLINK_ROUTE, rtnetlink(7).
 public enum RouteFamily: NetlinkFamily {
+  /// NETLINK_ROUTE.
   public static var number: Int32 { NETLINK_ROUTE }
 }
 
 /// nf_tables and connection tracking: NETLINK_NETFILTER.
 public enum NetfilterFamily: NetlinkFamily {
+  /// NETLINK_NETFILTER.
   public static var number: Int32 { NETLINK_NETFILTER }
 }
 
+/// A socket for links, addresses, routes and neighbours.
 public typealias RouteSocket = Socket<RouteFamily>
+/// A socket for nf_tables and connection tracking.
 public typealias NetfilterSocket = Socket<NetfilterFamily>
 
 /// A netlink socket, typed by its family. It belongs to the network namespace in which it was opened, also
 /// after its thread has entered another. It closes itself.
+///
+/// Every method throws the kernel's error if the kernel refuses a request, and `noBufferSpace` if the answer
+/// was lost.
 public struct Socket<Family: NetlinkFamily>: ~Copyable {
   private let connection: Connection
 
   /// Opens a socket in the calling thread's network namespace.
+  /// - Throws: if no more descriptors can be opened, or the thread could not return from another namespace:
+  ///   see `NetworkNamespace.run`.
   public init() throws(NetlinkError) {
     connection = try Connection(family: Family.number)
   }
@@ -69,6 +79,7 @@ public struct Socket<Family: NetlinkFamily>: ~Copyable {
 
   /// Asks for all objects of a kind. The dump is repeated if the objects changed meanwhile.
   /// - Parameter read: reads a value from a message; nil for a message to leave out.
+  /// - Throws: `wouldBlock` if they changed during each of 100 tries.
   public borrowing func dump<Value>(
     _ request: Request, _ read: (Message) -> Value?
   ) throws(NetlinkError) -> [Value] {
@@ -76,8 +87,8 @@ public struct Socket<Family: NetlinkFamily>: ~Copyable {
     return answer.withUnsafeBytes { Messages($0).compactMap(read) }
   }
 
-  /// As `dump`, one object at a time, for a kind with too many objects to keep in memory. An object may
-  /// come twice if the objects changed during the dump.
+  /// As `dump`, one object at a time, for a kind with too many objects to keep in memory. An object may come
+  /// twice if the objects changed during the dump.
   public borrowing func forEach(
     of request: Request, _ body: (Message) -> Void
   ) throws(NetlinkError) {
@@ -89,6 +100,7 @@ public struct Socket<Family: NetlinkFamily>: ~Copyable {
 public struct Failure {
   /// The index of the request.
   public let index: Int
+  /// Why it refused.
   public let error: NetlinkError
 }
 
@@ -96,7 +108,7 @@ extension Socket where Family == NetfilterFamily {
   /// Sends requests to nf_tables as one transaction: all are carried out or none.
   ///
   /// Equivalent to: `nft -f FILE`. Messages: NFNL_MSG_BATCH_BEGIN, the requests, NFNL_MSG_BATCH_END.
-  /// - Parameter generation: the generation of the ruleset that the requests were made for.
+  /// - Parameter generation: the generation of the ruleset that the requests were made for; nil for any.
   /// - Throws: the first failure; ERESTART if the ruleset has another generation by now.
   @inline(never)
   public borrowing func commit(

@@ -6,8 +6,8 @@ import System
 /// The kernel's settings under `/proc/sys`. Those under `net` belong to the calling thread's network
 /// namespace. See sysctl(8).
 public enum Sysctl {
-  /// The value of a key such as `net/ipv4/ip_forward`, without the newline; nil if there is no such
-  /// key. Slashes separate the parts of the key, so that an interface's name may have dots.
+  /// The value of a key such as `net/ipv4/ip_forward`, without the newline; nil if there is no such key, or
+  /// it cannot be read. Slashes separate the parts of the key, so that an interface's name may have dots.
   ///
   /// Equivalent to: `sysctl -n net/ipv4/ip_forward`.
   public static func read(_ key: String) -> String? {
@@ -20,6 +20,9 @@ public enum Sysctl {
   /// Sets a key.
   ///
   /// Equivalent to: `sysctl -w net/ipv4/ip_forward=1`.
+  /// - Throws: an error with `isMissing` if there is no such key, `readOnlyFileSystem` if /proc/sys is,
+  ///   `invalidArgument` for a value that the kernel refuses; also if the thread could not return from
+  ///   another namespace: see `NetworkNamespace.run`.
   public static func write(_ key: String, _ value: String) throws(NetlinkError) {
     try NetworkNamespace.requireOwn()
     let attempt = "set sysctl \(key) to \(value)"

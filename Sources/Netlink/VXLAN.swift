@@ -13,7 +13,9 @@ public struct VXLAN: Equatable, Sendable {
 
   /// The UDP port.
   public var port: UInt16
+  /// Whether each route names the other end of the tunnel: `external`, IFLA_VXLAN_COLLECT_METADATA.
   public var isExternal: Bool
+  /// Whether packets have a header of VXLAN-GPE, and so no Ethernet header: `gpe`, IFLA_VXLAN_GPE.
   public var isGPE: Bool
 
   public init(port: UInt16, isExternal: Bool = true, isGPE: Bool = true) {
@@ -31,8 +33,9 @@ public struct VXLAN: Equatable, Sendable {
 extension Request {
   /// Creates a VXLAN link, down.
   ///
-  /// Equivalent to: `ip link add NAME mtu 1464 type vxlan external gpe dstport 4790 nolearning`.
-  /// Message: RTM_NEWLINK.
+  /// Equivalent to: `ip link add NAME mtu 1464 type vxlan external gpe dstport 4790 nolearning`. Message:
+  /// RTM_NEWLINK.
+  /// - Parameter mtu: in bytes; nil for the kernel's default.
   public static func addVXLAN(_ name: InterfaceName, _ vxlan: VXLAN, mtu: Int? = nil) -> Request {
     var request = Request(
       "create VXLAN link \(name)", RTM_NEWLINK, flags: NLM_F_CREATE | NLM_F_EXCL,
