@@ -6,20 +6,23 @@ import Netlink
 
 /// The kernel's table of tracked connections, for addresses that get a new owner.
 public enum ConnectionTracking {
-  /// Deletes every connection from or to an address, translated ones included: the kernel would match
-  /// packets of the address's next owner to them. Does nothing if no connections are tracked.
+  /// Deletes every connection from or to an address, translated ones included: the kernel would match packets
+  /// of the address's next owner to them. Does nothing if no connections are tracked, or nf_conntrack_netlink
+  /// is missing.
   ///
   /// Since Linux 6.11 the kernel deletes by IPv4 address in one step. Older kernels list connections, and
   /// walk the whole table for each request, 10 ms on a large node; since Linux 5.8 they list those of one
-  /// IPv4 address. The kernel's filter for IPv6 addresses leaves out the connections it should list, so
-  /// all IPv6 connections are listed, once for all addresses, and none is kept in memory.
+  /// IPv4 address. The kernel's filter for IPv6 addresses leaves out the connections it should list, so all
+  /// IPv6 connections are listed, once for all addresses, and none is kept in memory.
+  ///
+  /// Equivalent to: `conntrack -D --orig-src ADDRESS` and `conntrack -D --reply-src ADDRESS`. Messages:
+  /// IPCTNL_MSG_CT_DELETE with CTA_FILTER; IPCTNL_MSG_CT_GET with NLM_F_DUMP and, if there are many,
+  /// CTA_FILTER (from kernels before 5.8 all come); then IPCTNL_MSG_CT_DELETE for each.
   /// - Parameters:
   ///   - unfiltered: up to this number of connections are listed without a filter.
   ///   - alwaysLists: whether to list connections, as older kernels need it, on any kernel.
-  ///
-  /// Equivalent to: `conntrack -D --orig-src ADDRESS` and `conntrack -D --reply-src ADDRESS`.
-  /// Messages: IPCTNL_MSG_CT_DELETE with CTA_FILTER; IPCTNL_MSG_CT_GET with NLM_F_DUMP and, if there
-  /// are many, CTA_FILTER (from kernels before 5.8 all come); then IPCTNL_MSG_CT_DELETE for each.
+  /// - Throws: if the kernel refuses or has no nfnetlink; `notPermitted` without CAP_NET_ADMIN. The
+  ///   connections deleted until then are gone.
   public static func forget(
     _ addresses: [IPAddress], unfiltered: Int = 4096, alwaysLists: Bool = false
   ) throws(NetlinkError) {

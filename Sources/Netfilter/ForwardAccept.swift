@@ -15,6 +15,10 @@ public struct ForwardAccept: Sendable {
   private let network: String
   private let prefixes: [IPPrefix]
 
+  /// The rules of a network.
+  /// - Parameters:
+  ///   - network: its name, for the rules' comment.
+  ///   - prefixes: of its pods, of both families; none if the rules are only to be removed.
   public init(network: String, prefixes: [IPPrefix]) {
     self.network = network
     self.prefixes = prefixes
@@ -24,11 +28,13 @@ public struct ForwardAccept: Sendable {
   private var comment: String { ForwardAccept.commentPrefix + network }
 
   /// Whether no chain drops the network: two requests, and one more for each chain with a policy.
+  /// - Throws: if the rulesets cannot be read.
   public func isInstalled(_ socket: borrowing NetfilterSocket) throws(NetlinkError) -> Bool {
     try droppingChains(socket).isEmpty
   }
 
   /// Whether a chain has rules of the network.
+  /// - Throws: if the rulesets cannot be read.
   public func hasRules(_ socket: borrowing NetfilterSocket) throws(NetlinkError) -> Bool {
     for chain in try socket.baseChains() where chain.isForeignForward {
       if try !requests(.remove, chain, socket).isEmpty { return true }
@@ -41,19 +47,22 @@ public struct ForwardAccept: Sendable {
 
   /// Adds the missing rules. Sends nothing if none is missing. Several processes may do this at once.
   ///
-  /// Equivalent to: `iptables -A FORWARD -s PREFIX -m comment --comment "humanz NETWORK" -j ACCEPT`,
-  /// and the same with `-d`.
-  /// - Throws: if a firewall rejected our rules, after the other firewalls have got theirs.
+  /// Equivalent to: `iptables -A FORWARD -s PREFIX -m comment --comment "humanz NETWORK" -j ACCEPT`, and the
+  /// same with `-d`.
+  /// - Throws: if a firewall rejected our rules, after the other firewalls have got theirs;
+  ///   `noSuchFileOrDirectory` if a chain of iptables-legacy needs a rule and that program is not installed.
   public func install(_ socket: borrowing NetfilterSocket) throws(NetlinkError) {
     try apply(.accept, socket)
   }
 
   /// Removes all rules of the network from all chains.
+  /// - Throws: if a firewall keeps its rules, after those of the other firewalls are removed.
   public func remove(_ socket: borrowing NetfilterSocket) throws(NetlinkError) {
     try apply(.remove, socket)
   }
 
   /// The names of the chains that drop the network's packets, for messages.
+  /// - Throws: if the rulesets cannot be read.
   public func droppingChains(
     _ socket: borrowing NetfilterSocket
   ) throws(NetlinkError) -> [String] {
@@ -66,8 +75,9 @@ public struct ForwardAccept: Sendable {
     return names
   }
 
-  /// Those of `droppingChains` that cannot be changed: a table that belongs to another process, or a
-  /// chain of iptables-legacy if that program is not installed.
+  /// Those of `droppingChains` that cannot be changed: a table that belongs to another process, or a chain of
+  /// iptables-legacy if that program is not installed.
+  /// - Throws: if the rulesets cannot be read.
   public func unchangeableChains(
     _ socket: borrowing NetfilterSocket
   ) throws(NetlinkError) -> [String] {

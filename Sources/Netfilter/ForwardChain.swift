@@ -16,14 +16,18 @@ public struct ForwardChain {
     case dropRest
   }
 
-  /// For messages.
+  /// For messages: `nftables chain ip filter FORWARD`.
   public let name: String
+  /// The families whose packets pass it.
   public let families: [IPAddress.Family]
   /// Whether the policy is to drop.
   public let drops: Bool
+  /// What its rules do before the policy is asked.
   public let rules: Rules
 
-  /// All such chains but those of the suite.
+  /// All such chains but those of the suite, of nf_tables and of iptables-legacy; none of nf_tables if the
+  /// kernel lacks it.
+  /// - Throws: if a ruleset cannot be read; `wouldBlock` if it changes all the time.
   public static func all(
     _ socket: borrowing NetfilterSocket
   ) throws(NetlinkError) -> [ForwardChain] {

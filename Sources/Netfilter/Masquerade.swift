@@ -52,7 +52,9 @@ public struct Masquerade: Sendable {
     }
   }
 
+  /// The rules of a network.
   /// - Parameters:
+  ///   - network: its name, which becomes part of the chain's.
   ///   - inside: the prefixes that the pods' addresses are in.
   ///   - except: the destinations that are not masqueraded. Multicast groups never are.
   public init(network: String, inside: [IPPrefix], except: [IPPrefix]) {
@@ -74,16 +76,18 @@ public struct Masquerade: Sendable {
       hook: NF_INET_POST_ROUTING.rawValue, priority: NF_IP_PRI_NAT_SRC.rawValue)
   }
 
-  /// Whether all rules are in place. Costs one request.
+  /// Whether all rules are in place; false if the kernel lacks nf_tables. Costs one request.
+  /// - Throws: if the ruleset cannot be read.
   public func isInstalled(_ socket: borrowing NetfilterSocket) throws(NetlinkError) -> Bool {
     let installed = try socket.rules(of: chain)
     return groups.allSatisfy { $0.isInstalled(among: installed) }
   }
 
-  /// Adds the missing rules, and replaces rules of the same pods that have other exceptions. Sends
-  /// nothing if all rules are right. Several processes may do this at once.
+  /// Adds the missing rules, and replaces rules of the same pods that have other exceptions. Sends nothing if
+  /// all rules are right. Several processes may do this at once.
   ///
   /// Equivalent to: `nft add rule inet humanz masquerade-NETWORK ip saddr PREFIX ... masquerade`.
+  /// - Throws: if the kernel refuses, as without nf_tables or its NAT; nothing is changed then.
   public func install(_ socket: borrowing NetfilterSocket) throws(NetlinkError) {
     if try isInstalled(socket) { return }
     try socket.update { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
@@ -98,7 +102,9 @@ public struct Masquerade: Sendable {
     }
   }
 
-  /// Whether a network has a chain. Asks first: removing a missing chain takes the kernel 10 ms.
+  /// Whether a network has a chain; false if the kernel lacks nf_tables. Asks first: removing a missing chain
+  /// takes the kernel 10 ms.
+  /// - Throws: if the ruleset cannot be read.
   public static func exists(
     network: String, _ socket: borrowing NetfilterSocket
   ) throws(NetlinkError) -> Bool {
@@ -106,6 +112,7 @@ public struct Masquerade: Sendable {
   }
 
   /// Removes a network's chain if it exists, or else the empty table that an interrupted removal left.
+  /// - Throws: if the kernel refuses, as without nf_tables.
   public static func removeIfPresent(
     network: String, _ socket: borrowing NetfilterSocket
   ) throws(NetlinkError) {
@@ -116,7 +123,8 @@ public struct Masquerade: Sendable {
     }
   }
 
-  /// Removes the table if no chain is in it.
+  /// Removes the table if no chain is in it. A missing table is not an error.
+  /// - Throws: if the kernel refuses, as without nf_tables.
   public static func removeEmptyTable(_ socket: borrowing NetfilterSocket) throws(NetlinkError) {
     try socket.removeEmptyTable(.inet)
   }
@@ -124,13 +132,15 @@ public struct Masquerade: Sendable {
   /// Removes a network's chain; it may be gone already.
   ///
   /// Equivalent to: `nft delete chain inet humanz masquerade-NETWORK`.
+  /// - Throws: if the kernel refuses; never because it lacks nf_tables.
   public static func remove(
     network: String, _ socket: borrowing NetfilterSocket
   ) throws(NetlinkError) {
     try socket.remove(chain: chain(of: network).name, .inet)
   }
 
-  /// The networks that have such a chain.
+  /// The networks that have such a chain; none if the kernel lacks nf_tables.
+  /// - Throws: if the ruleset cannot be read.
   public static func networks(
     _ socket: borrowing NetfilterSocket
   ) throws(NetlinkError) -> [String] {

@@ -23,6 +23,11 @@ public struct ReferenceMasquerade: Sendable {
   /// How a rule's comment ends; nil if it does not identify the attachment.
   private let nftablesComment: String?
 
+  /// The rules of an attachment, which are found by their comments.
+  /// - Parameters:
+  ///   - network: the network's name.
+  ///   - container: the container's ID.
+  ///   - interface: the name of the pod's interface.
   public init(network: String, container: String, interface: String) {
     iptablesComment = "name: \"\(network)\" id: \"\(container)\""
     quotedComment = "name: \\\"\(network)\\\" id: \\\"\(container)\\\""
@@ -34,9 +39,11 @@ public struct ReferenceMasquerade: Sendable {
     nftablesComment = isUnique ? String(decoding: end) : nil
   }
 
-  /// Removes the rules, and the chains of iptables that they jump to.
+  /// Removes the rules, and the chains of iptables that they jump to. Missing ones are not an error, nor is a
+  /// kernel without nf_tables.
   ///
   /// Equivalent to: `iptables -t nat -D POSTROUTING … -j CNI-HASH`, `iptables -t nat -X CNI-HASH`.
+  /// - Throws: if the kernel or iptables-legacy refuses; what was removed before that stays removed.
   public func remove(_ socket: borrowing NetfilterSocket) throws(NetlinkError) {
     for family in [TableFamily.ip, .ip6] { try removeJumps(family, socket) }
     if let nftablesComment {

@@ -19,6 +19,7 @@ public struct SourceCheck: Sendable {
   private let chain: Chain
   private let rule: Rule
 
+  /// The check of a port.
   /// - Parameters:
   ///   - port: the node's end of the pair; it must exist when the check is installed.
   ///   - mac: the pod's.
@@ -31,6 +32,7 @@ public struct SourceCheck: Sendable {
   }
 
   /// Whether chain and rule are in place. Costs one request.
+  /// - Throws: if the ruleset cannot be read.
   public func isInstalled(_ socket: borrowing NetfilterSocket) throws(NetlinkError) -> Bool {
     let installed = try socket.rules(of: chain)
     return installed.count == 1 && rule.isInstalled(as: installed[0])
@@ -39,6 +41,8 @@ public struct SourceCheck: Sendable {
   /// Makes the chain and its rule, in place of what a port of that name had before.
   ///
   /// Equivalent to: `nft add rule netdev humanz PORT ether saddr != MAC drop`.
+  /// - Throws: if the kernel refuses, as without the port or without nf_tables for `netdev`; nothing is
+  ///   changed then.
   public func install(_ socket: borrowing NetfilterSocket) throws(NetlinkError) {
     try socket.update { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
       let old = try socket.rules(of: chain)
@@ -47,24 +51,28 @@ public struct SourceCheck: Sendable {
     }
   }
 
-  /// Removes a port's chain; the chain and the port may be gone already. Kernels before 6.16 remove it
-  /// with the port, later ones keep it for the next port of that name.
+  /// Removes a port's chain; the chain and the port may be gone already. Kernels before 6.16 remove it with
+  /// the port, later ones keep it for the next port of that name.
   ///
   /// Equivalent to: `nft delete chain netdev humanz PORT`.
+  /// - Throws: if the kernel refuses; never because it lacks nf_tables.
   public static func remove(
     port: InterfaceName, _ socket: borrowing NetfilterSocket
   ) throws(NetlinkError) {
     try socket.remove(chain: "\(port)", .netdev)
   }
 
-  /// Removes the table if no chain is left in it: kernels before 6.16 remove only the chain of a deleted port.
+  /// Removes the table if no chain is left in it: kernels before 6.16 remove only the chain of a deleted
+  /// port. A missing table is not an error.
+  /// - Throws: if the kernel refuses, as without nf_tables.
   public static func removeEmptyTable(
     _ socket: borrowing NetfilterSocket
   ) throws(NetlinkError) {
     try socket.removeEmptyTable(.netdev)
   }
 
-  /// The ports that have such a chain.
+  /// The ports that have such a chain; none if the kernel lacks nf_tables.
+  /// - Throws: if the ruleset cannot be read.
   public static func ports(
     _ socket: borrowing NetfilterSocket
   ) throws(NetlinkError) -> [InterfaceName] {

@@ -51,7 +51,9 @@ public struct TunnelCheck: Sendable {
   /// Drops packets whose pair is in no set.
   private let dropping: Rule
 
+  /// The sets and rules of a network.
   /// - Parameters:
+  ///   - network: its name, which becomes part of the sets' and the rules'.
   ///   - port: of UDP.
   ///   - id: the VXLAN network identifier, of 24 bits.
   ///   - sources: from each peer its own address is accepted too: the peer itself may be the sender.
@@ -88,7 +90,8 @@ public struct TunnelCheck: Sendable {
     try socket.rules(of: peersChain, wholeTable: true)
   }
 
-  /// Whether all rules are in place. Costs one request.
+  /// Whether all rules are in place; false if the kernel lacks nf_tables. Costs one request.
+  /// - Throws: if the ruleset cannot be read.
   public func isInstalled(_ socket: borrowing NetfilterSocket) throws(NetlinkError) -> Bool {
     let installed = try TunnelCheck.installed(socket)
     var others = 0
@@ -103,10 +106,12 @@ public struct TunnelCheck: Sendable {
     installed.contains { rule.isInstalled(as: $0) }
   }
 
-  /// Makes the sets and the rules, in place of the network's earlier ones, in one step. Does nothing
-  /// if all are in place.
+  /// Makes the sets and the rules, in place of the network's earlier ones, in one step. Does nothing if all
+  /// are in place.
   ///
   /// Equivalent to: `nft -f` with the table above.
+  /// - Throws: if the kernel refuses, as one before Linux 5.6, which has no such sets; nothing is changed
+  ///   then.
   public func install(_ socket: borrowing NetfilterSocket) throws(NetlinkError) {
     if try isInstalled(socket) { return }
     try socket.update { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
@@ -142,6 +147,7 @@ public struct TunnelCheck: Sendable {
 
   /// Removes a network's rules and sets, and with the last network's the chains.
   /// - Returns: whether no network is left.
+  /// - Throws: if the kernel refuses; never because it lacks nf_tables.
   @inline(never)
   public static func remove(
     network: String, _ socket: borrowing NetfilterSocket
