@@ -26,8 +26,8 @@ extension Link {
 }
 
 extension Node {
-  /// The node's end of an attachment's pair; nil if it is missing, or if the link of its name is
-  /// another attachment's.
+  /// The node's end of an attachment's pair; nil if it is missing, or if the link of its name is another
+  /// attachment's. A link of its name without any alias is returned too.
   public borrowing func port(_ host: HostInterface) throws(CNIError) -> Link? {
     guard let link = try kernel.link(host.name), link.alias == nil || link.alias == host.alias
     else { return nil }

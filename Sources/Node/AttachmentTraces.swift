@@ -7,6 +7,7 @@ import Netlink
 /// What the node's kernel still knows of an attachment: neighbour entries and tracked connections. They
 /// must go before its addresses get a new owner.
 public struct AttachmentTraces {
+  /// The node's end of the attachment's pair, which may be gone.
   public let host: HostInterface
   private let attachment: Attachment
   private let network: NetworkName
@@ -17,7 +18,11 @@ public struct AttachmentTraces {
   private let claimed: [IPAddress]
 
   /// For DEL: the addresses from prevResult. Without it, see `findLeased`.
-  /// - Parameter mac: of the pod's interface, if the configuration asks for one.
+  /// - Parameters:
+  ///   - result: prevResult; nil if there is none.
+  ///   - sandbox: CNI_NETNS; nil if the runtime gave none. If prevResult has no addresses, those of the pod's
+  ///     interface in this namespace are looked at.
+  ///   - mac: of the pod's interface, if the configuration asks for one.
   public init(
     of attachment: Attachment, on network: NetworkName, _ result: CNIResult?, sandbox: String?,
     mac: MACAddress? = nil
@@ -53,8 +58,9 @@ public struct AttachmentTraces {
   }
 
   /// Finds the addresses without prevResult, before the leases are freed: those of the namespace, and those
-  /// that the node has seen with the pod's MAC address, which is derived from the attachment's name. Only those
-  /// count that the network leases to the attachment.
+  /// that the node has seen with the pod's MAC address, which is derived from the attachment's name. Only
+  /// those count that the network leases to the attachment.
+  /// - Parameter neighbours: the node's neighbour entries.
   public mutating func findLeased(_ leases: LeaseFolder, among neighbours: [Neighbour]) {
     guard addresses.isEmpty else { return }
     for address in claimed + neighbours.filter({ owns($0) }).map({ $0.address })

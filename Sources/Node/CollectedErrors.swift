@@ -5,6 +5,7 @@ import CNI
 public struct CollectedErrors {
   private var errors: [CNIError] = []
 
+  /// No errors yet.
   public init() {}
 
   /// Runs a step and keeps its error.
@@ -17,7 +18,8 @@ public struct CollectedErrors {
     }
   }
 
-  /// Throws the error that was kept, or one that lists them all.
+  /// Throws the error that was kept, or one that lists them all; nothing if no step failed.
+  /// - Throws: error 104 for several errors with different codes.
   public func throwAny() throws(CNIError) {
     if let error = CNIError.combined(errors) { throw error }
   }

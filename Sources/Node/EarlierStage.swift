@@ -15,7 +15,9 @@ public struct EarlierStage {
   /// The bridge its pair leads to; nil for an interface without a bridge, such as a macvlan's.
   public let bridge: Link?
 
-  /// - Throws: error 3 if the pod has no interface of that name.
+  /// Reads them from prevResult and the kernel.
+  /// - Parameter result: prevResult.
+  /// - Throws: error 3 if the pod has no interface of that name, 100 if the kernel refuses.
   public init(
     _ result: CNIResult, _ attachment: Attachment, pod: borrowing Pod, node: borrowing Node
   ) throws(CNIError) {
@@ -40,6 +42,8 @@ public struct EarlierStage {
   }
 
   /// The link for the pod's gateway, which is made if it is missing; nil for an interface on no bridge.
+  /// - Throws: error 7 if its name is too long, 101 if another kind of link has the name, 100 if the kernel
+  ///   refuses.
   public func makeGatewayLink(
     for network: NetworkName, on node: borrowing Node, undo: inout Undo
   ) throws(CNIError) -> GatewayLink? {
@@ -49,7 +53,8 @@ public struct EarlierStage {
   }
 
   /// The link of the pod's gateway; nil for an interface on no bridge.
-  /// - Throws: error 102 if it is missing.
+  /// - Throws: error 102 if it is missing, 101 if another kind of link has its name, 7 if the name is too
+  ///   long.
   public func gatewayLink(on node: borrowing Node) throws(CNIError) -> GatewayLink? {
     guard let bridge else { return nil }
     let vlan = try vlan(on: bridge, node)
@@ -85,6 +90,7 @@ extension Pod {
 
 extension CNIResult {
   /// Lists a gateway's link that is not the bridge, unless it is listed.
+  /// - Parameter version: of the result: from 1.1.0 on an entry has the link's MTU.
   public mutating func list(_ gateway: GatewayLink, version: ProtocolVersion) {
     let link = gateway.link
     if link.index == gateway.bridge.index

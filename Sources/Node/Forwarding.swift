@@ -11,6 +11,8 @@ public enum Forwarding {
     family == .v4 ? "net/ipv4/ip_forward" : "net/ipv6/conf/all/forwarding"
   }
 
+  /// Whether the node forwards packets of a family; false if the setting cannot be read.
+  /// Equivalent to: `sysctl net.ipv4.ip_forward`, `sysctl net.ipv6.conf.all.forwarding`.
   public static func isOn(_ family: IPAddress.Family) -> Bool {
     Sysctl.read(key(family)) == "1"
   }
@@ -22,6 +24,7 @@ public enum Forwarding {
 
   /// Turns forwarding on for a family; does nothing if it is on.
   /// Equivalent to: `sysctl -w net.ipv4.ip_forward=1`, `sysctl -w net.ipv6.conf.all.forwarding=1`.
+  /// - Throws: error 100 if the setting cannot be changed, as with a read-only /proc/sys.
   public static func enable(
     _ family: IPAddress.Family, on node: borrowing Node
   ) throws(CNIError) {

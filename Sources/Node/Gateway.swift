@@ -41,10 +41,12 @@ extension Node {
   ///
   /// If the link has another address of the subnet, that is an error, unless `force` replaces the address. If
   /// another link has an address of the subnet, that is an error.
-  /// - Parameter alone: whether any other IPv4 address of the link is an error, in any subnet, as for the
-  ///   reference `bridge`.
-  /// - Parameter undo: gets the requests that restore the addresses, before they are changed.
-  /// - Throws: error 7 if another link has an address of the subnet, 101 for another gateway.
+  /// - Parameters:
+  ///   - alone: whether any other IPv4 address of the link is an error, in any subnet, as for the reference
+  ///     `bridge`.
+  ///   - undo: gets the requests that restore the addresses, before they are changed.
+  /// - Throws: error 7 if another link has an address of the subnet, 101 for another gateway, 100 if the
+  ///   kernel refuses, as an IPv6 address while IPv6 is off.
   public borrowing func setGateways(
     _ gateways: [Gateway], on gatewayLink: GatewayLink, force: Bool = false, alone: Bool = false,
     undo: ([Request]) -> Void
@@ -99,7 +101,7 @@ extension Node {
   }
 
   /// CHECK of gateway addresses.
-  /// - Throws: error 102 naming the one that is missing.
+  /// - Throws: error 102 naming the one that is missing, 100 if the kernel refuses.
   public borrowing func check(_ gateways: [Gateway], on gatewayLink: GatewayLink) throws(CNIError) {
     let present = try kernel.addresses(of: gatewayLink.link.index)
     for gateway in gateways where !present.contains(where: { $0.prefix == gateway.prefix }) {

@@ -7,7 +7,9 @@ import Netlink
 /// The node's link that has the gateway's addresses: the bridge or, for pods in a VLAN of it, the link
 /// `<bridge>.<vlan>`.
 public final class GatewayLink {
+  /// The link that has the gateway's addresses.
   public let link: Link
+  /// The bridge: the link itself if the pods are in no VLAN of their own.
   public let bridge: Link
 
   private init(_ link: Link, of bridge: Link) {
@@ -31,7 +33,8 @@ public final class GatewayLink {
   }
 
   /// The link; nil if it is missing.
-  /// - Throws: error 101 if the link of that name is another kind of link.
+  /// - Parameter vlan: the pods' VLAN; nil for the bridge itself.
+  /// - Throws: error 101 if another kind of link has its name, 7 if the name is too long.
   public static func find(
     on bridge: Link, vlan: UInt16?, of node: borrowing Node
   ) throws(CNIError) -> GatewayLink? {
@@ -50,6 +53,11 @@ public final class GatewayLink {
   ///
   /// Equivalent to: `bridge vlan add dev BRIDGE vid VLAN self`, `ip link add link BRIDGE name BRIDGE.VLAN
   /// type vlan id VLAN`, `ip link set BRIDGE.VLAN up`.
+  /// - Parameters:
+  ///   - vlan: the pods' VLAN; nil for the bridge itself.
+  ///   - network: another attachment to it keeps the link when this ADD is undone.
+  /// - Throws: error 101 if another kind of link has its name, 7 if the name is too long, 100 if the kernel
+  ///   refuses or the link is deleted meanwhile.
   public static func make(
     on bridge: Link, vlan: UInt16?, for network: NetworkName, of node: borrowing Node,
     undo: inout Undo
@@ -95,6 +103,7 @@ extension Node {
   /// from a random MAC address.
   ///
   /// Equivalent to: `sysctl -w net.ipv6.conf.LINK.accept_ra=0 net.ipv6.conf.LINK.accept_dad=0`.
+  /// - Throws: error 100 if `accept_ra` cannot be changed.
   public borrowing func refuseRouterAdvertisements(on name: InterfaceName) throws(CNIError) {
     let key = "net/ipv6/conf/\(name)/accept_ra"
     if Sysctl.read(key) != "0" {

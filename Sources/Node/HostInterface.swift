@@ -14,6 +14,7 @@ public struct HostInterface: Equatable {
   /// The MAC addresses of both ends derive from it, so the same attachment gets the same ones again.
   private let hash: UInt64
 
+  /// The node's end for an attachment to a network. The kernel is not asked: the link may not exist.
   public init(of attachment: Attachment, on network: NetworkName) {
     var hash = fnv1a(Array("\(attachment.containerID):\(attachment.interface)".utf8))
     // FNV-1a alone gives similar high bits for similar input. The finalizer of MurmurHash3 mixes them.

@@ -23,7 +23,7 @@ public struct IPAMDelegate {
   /// its delegate, directly or through another plugin, from starting itself without end.
   private static let delegateVariable = "HUMANZ_DELEGATE"
 
-  /// nil if the configuration delegates nothing.
+  /// nil if the configuration has no `ipam.type`: it delegates nothing.
   /// - Throws: error 7 for an invalid `ipam` section, and in a plugin that is itself called as the delegate.
   public init?(_ invocation: Invocation) throws(CNIError) {
     guard let type = try invocation.configuration.ipam?.string("type") else { return nil }
@@ -36,10 +36,11 @@ public struct IPAMDelegate {
     self.invocation = invocation
   }
 
-  /// Asks for addresses. A failed ADD is followed by a DEL. The delegate is told the name of the node's
-  /// end of the pair, which it may keep with the lease: see `hostInterfaceVariable`.
+  /// Asks for addresses. A failed ADD is followed by a DEL. The delegate is told the name of the node's end
+  /// of the pair, which it may keep with the lease: see `hostInterfaceVariable`.
   /// - Parameter undo: gets the DEL, for a failure of a later step.
-  /// - Throws: the delegate's error; error 103 if it gave no address.
+  /// - Throws: the delegate's error; error 103 if it cannot be run, or gave no result or no address; 7 if
+  ///   `ipam.type` is a path.
   public func add(for attachment: Attachment, undo: inout Undo) throws(CNIError) -> CNIResult {
     let host = HostInterface(of: attachment, on: invocation.configuration.name)
     undo.push(.call { _, _ in try? del() })
@@ -72,13 +73,20 @@ public struct IPAMDelegate {
     }
   }
 
+  /// Frees the attachment's addresses.
+  /// - Throws: the delegate's error; 103 if it cannot be run, 7 if `ipam.type` is a path.
   public func del() throws(CNIError) { _ = try run(.del) }
 
+  /// CHECK of the addresses in prevResult, by the delegate.
+  /// - Throws: as `del`.
   public func check() throws(CNIError) { _ = try run(.check) }
 
+  /// Frees the addresses of attachments that are not valid any more, which the configuration names.
+  /// - Throws: as `del`.
   public func gc() throws(CNIError) { _ = try run(.gc) }
 
-  /// - Throws: the delegate's error; 50 if the delegate is missing.
+  /// Whether the delegate could serve the next ADD.
+  /// - Throws: the delegate's error; 50 if the delegate is missing, 103 if it cannot be run.
   public func status() throws(CNIError) {
     do throws(CNIError) { _ = try PluginExecutable(type) } catch {
       throw CNIError(.notAvailable, error.message, details: error.details)

@@ -17,7 +17,8 @@ extension CNIError {
   }
 }
 
-/// Runs steps with requests to the kernel. This is the one place where its errors become CNI errors.
+/// Runs steps with requests to the kernel. `CNIError.init(_: NetlinkError)` is the one conversion.
+/// - Throws: error 100.
 public func kernelSteps<Value>(
   _ body: () throws(NetlinkError) -> Value
 ) throws(CNIError) -> Value {
@@ -25,6 +26,7 @@ public func kernelSteps<Value>(
 }
 
 /// Runs steps on nf_tables or connection tracking of the calling thread's network namespace.
+/// - Throws: error 100.
 @inline(never)
 public func netfilterSteps(
   _ body: (borrowing NetfilterSocket) throws(NetlinkError) -> Void
@@ -34,8 +36,8 @@ public func netfilterSteps(
 
 /// The links, addresses, routes and neighbours of one network namespace, over rtnetlink.
 ///
-/// Every method throws error 100 with the kernel's message if the kernel refuses. See `Socket` for
-/// the messages and the `ip` commands that do the same.
+/// Every method throws error 100 with the kernel's message if the kernel refuses. See `RouteSocket` for the
+/// messages and the `ip` commands that do the same.
 public struct Kernel: ~Copyable {
   private let socket: RouteSocket
 
@@ -67,7 +69,7 @@ public struct Kernel: ~Copyable {
     do { return try socket.links(master: master) } catch { throw CNIError(error) }
   }
 
-  /// The addresses of a link, or of all.
+  /// The addresses of a link, or of all (nil), of a family or of both (nil).
   @inline(never)
   public borrowing func addresses(
     of index: LinkIndex? = nil, family: IPAddress.Family? = nil
@@ -78,6 +80,7 @@ public struct Kernel: ~Copyable {
   }
 
   /// The routes of a table, or of all tables (nil).
+  /// - Parameter proto: the routing protocol, as in `Route.proto`; nil for any.
   @inline(never)
   public borrowing func routes(
     _ family: IPAddress.Family, proto: UInt8? = nil, table: UInt32? = Route.mainTable
@@ -123,6 +126,7 @@ public struct Kernel: ~Copyable {
   }
 
   /// As `perform`, for a caller that looks at each failure.
+  /// - Returns: the failures, in the order of the requests.
   @inline(never)
   public borrowing func failures(performing requests: [Request]) throws(CNIError) -> [Failure] {
     do { return try socket.failures(performing: requests) } catch { throw CNIError(error) }

@@ -21,7 +21,7 @@ public struct LinkDeletion: ~Copyable {
   private let error: CNIError?
 
   /// Nothing to delete.
-  /// - Parameter error: what `wait` throws.
+  /// - Parameter error: what `wait` throws; nil for nothing.
   public init(failing error: CNIError? = nil) {
     self.init(nil, .deleteLinks(group: 0), nil, error)
   }
@@ -34,7 +34,9 @@ public struct LinkDeletion: ~Copyable {
   }
 
   /// Starts the deletion of several links, in one message. See `privateGroup`.
-  /// - Parameter group: a group that no other link is in.
+  /// - Parameters:
+  ///   - group: a group that no other link is in.
+  ///   - waits: as for one link.
   public init(
     of links: [Link], group: UInt32, in kernel: borrowing Kernel, waits: Bool
   ) {
@@ -64,7 +66,8 @@ public struct LinkDeletion: ~Copyable {
     self.error = error
   }
 
-  /// A random group number: none of these links has it, and no other process chooses it.
+  /// A random group number: none of these links has it, and very unlikely another process chooses it (30
+  /// random bits).
   public static func privateGroup(besides links: [Link]) -> UInt32 {
     while true {
       var group: UInt32 = 0

@@ -11,6 +11,7 @@ import System
 /// until it counts as one of its users. A process that removes an unused object holds the lock
 /// exclusively. The kernel releases the lock when the process ends. See flock(2).
 public struct NodeLock: ~Copyable {
+  /// Shared with other holders, or held by one process alone: LOCK_SH and LOCK_EX of flock(2).
   public enum Mode {
     case shared, exclusive
   }
@@ -22,6 +23,7 @@ public struct NodeLock: ~Copyable {
 
   private let file: FileDescriptor
 
+  /// Waits for the lock.
   /// - Throws: error 11 if another process holds it for 10 s, 5 if its file cannot be opened.
   public init(_ mode: Mode) throws(CNIError) {
     // With the mode that the lease store gives it: either may be the first to make it.

@@ -6,15 +6,20 @@ import Netlink
 import System
 
 /// The pod's side of an attachment: its network namespace.
+///
+/// A method that throws throws error 100 if the kernel refuses a request, beside the errors that it names.
 public struct Pod: ~Copyable {
   /// CNI_NETNS as the runtime gave it: the `sandbox` of a result.
   public let path: String
+  /// The open namespace.
   public let namespace: NetworkNamespace
+  /// For requests in the namespace.
   public let kernel: Kernel
 
   /// Opens the namespace. The plugin's own is refused, because every step would change the node, unless
   /// CNI_NETNS_OVERRIDE is `1` or `true` (as in the Go library).
-  /// - Throws: error 3 if there is no namespace at the path, 4 for the plugin's own.
+  /// - Throws: error 3 if there is no namespace at the path, 4 for the plugin's own, 100 if it cannot be
+  ///   opened or entered.
   public init(path: String) throws(CNIError) {
     let namespace = try Pod.open(path)
     let override = environmentVariable("CNI_NETNS_OVERRIDE")
@@ -40,7 +45,9 @@ public struct Pod: ~Copyable {
     }
   }
 
-  /// Opens the namespace for a DEL; nil if there is none any more, or it is the plugin's own.
+  /// Opens the namespace for a DEL; nil if there is none any more, if it is the plugin's own, or if there is
+  /// no path.
+  /// - Throws: error 100 if it cannot be opened or entered.
   public static func ifPresent(_ path: String?) throws(CNIError) -> Pod? {
     guard let path else { return nil }
     do throws(CNIError) { return try Pod(path: path) } catch {
@@ -53,7 +60,7 @@ public struct Pod: ~Copyable {
 
   /// Locks the namespace until this process ends, so that of two simultaneous ADDs the second finds what the
   /// first one made, and does not undo it. The corresponding C function is `flock`.
-  /// - Throws: error 11 if another process holds it for 10 s.
+  /// - Throws: error 11 if another process holds it for 10 s, 5 if it cannot be locked.
   public borrowing func lock() throws(CNIError) {
     do throws(Errno) { try namespace.lock(seconds: 10) } catch {
       guard error == .wouldBlock else { throw CNIError(SystemError("lock \(path)", error)) }
@@ -74,7 +81,7 @@ public struct Pod: ~Copyable {
   }
 
   /// Refuses an ADD whose interface already exists (specification section 2, "ADD").
-  /// - Throws: error 101.
+  /// - Throws: error 101 if it does.
   @inline(never)
   public borrowing func refuse(existing name: InterfaceName) throws(CNIError) {
     guard try kernel.link(name) == nil else {

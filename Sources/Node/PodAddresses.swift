@@ -8,10 +8,12 @@ import Netlink
 extension Pod {
   /// Puts a result's addresses and routes on an interface of the pod, and brings it up, in one batch.
   ///
-  /// IPv6 addresses are usable at once: we allocate them, so duplicate address detection is skipped
-  /// unless `detectsDuplicates`.
-  /// - Parameter gateways: the addresses whose gateways the routes take; nil: `addresses`.
+  /// IPv6 addresses are usable at once: we allocate them, so duplicate address detection is skipped unless
+  /// `detectsDuplicates`.
   /// Equivalent to: `ip link set … up`, `ip address replace …`, `ip route replace …`.
+  /// - Parameter gateways: the addresses whose gateways the routes take; nil: `addresses`.
+  /// - Throws: error 100 if the kernel refuses, as an IPv6 address in a kernel without IPv6; some of the
+  ///   addresses and routes may be there then.
   public borrowing func configure(
     _ interface: Link, addresses: [ResultIP], routes: [ResultRoute] = [],
     through gateways: [ResultIP]? = nil, detectsDuplicates: Bool = false

@@ -26,8 +26,10 @@ extension Node {
   }
 
   /// Whether `setGateways` would succeed. Changes nothing.
-  /// - Parameter bridge: the link that the last ADD put the gateways on.
-  /// - Throws: what `setGateways` would throw.
+  /// - Parameters:
+  ///   - bridge: the link that the last ADD put the gateways on; it may be gone.
+  ///   - force: as of `setGateways`.
+  /// - Throws: error 7 or 101, as `setGateways`.
   public borrowing func checkThatGatewaysFit(
     _ gateways: [Gateway], on bridge: InterfaceName, force: Bool
   ) throws(CNIError) {

@@ -32,6 +32,7 @@ public struct Undo: ~Copyable {
 
   private let steps = Steps()
 
+  /// No steps yet.
   /// - Parameter path: the path of the pod's namespace; with it the steps are also run after a trap.
   public init(pod path: String? = nil) {
     guard let path else { return }
