@@ -9,8 +9,11 @@ import Embedded
 /// gateway are never leased. In a /31 or /127 both addresses can be leased (RFC 3021, RFC 6164), and
 /// there is a gateway only if the configuration names one.
 public struct AddressRange: Equatable, Sendable {
+  /// The subnet. Its host bits are zero.
   public let subnet: IPPrefix
+  /// The lowest address of the range.
   public let first: IPAddress
+  /// The highest address of the range, which belongs to it.
   public let last: IPAddress
   /// Usually in the subnet; nil in a /31 or /127 without a configured one.
   public let gateway: IPAddress?
@@ -79,6 +82,8 @@ public struct AddressRange: Equatable, Sendable {
     return try keys.address(key)
   }
 
+  /// Whether an address is between `first` and `last`, both included. It may be the gateway, which is never
+  /// leased.
   public func contains(_ address: IPAddress) -> Bool {
     address.family == subnet.family && first <= address && address <= last
   }

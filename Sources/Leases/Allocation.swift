@@ -7,6 +7,7 @@ import System
 
 /// What an attachment asks the store for.
 public struct Allocation {
+  /// The attachment that gets the addresses.
   public let attachment: Attachment
   let namespace: String
   let hostInterface: InterfaceName?
@@ -17,9 +18,11 @@ public struct Allocation {
   /// The link that the gateway addresses are put on, kept for STATUS; nil if there is none.
   public var bridge: InterfaceName?
 
+  /// The addresses that an attachment asks for.
   /// - Parameters:
   ///   - namespace: CNI_NETNS, kept with the lease.
   ///   - hostInterface: the node's end of the pair, kept with the lease; nil if it is not known.
+  ///   - pools: the range sets; the attachment gets one address of each.
   ///   - requested: the addresses that are asked for; others are chosen.
   public init(
     _ attachment: Attachment, namespace: String, hostInterface: InterfaceName?, pools: Pools,
@@ -32,11 +35,13 @@ public struct Allocation {
     self.requested = requested
   }
 
-  /// Leases one address of each range set, in the order of the sets.
-  /// - Returns: the addresses with their prefix lengths and gateways.
+  /// Leases one address of each range set, in the order of the sets: all or none.
   /// - Parameters:
   ///   - report: gets a sentence for each lease that was left behind and is reclaimed.
   ///   - willLease: is called right before the leases are made, and not if the attachment already holds one.
+  /// - Returns: the addresses with their prefix lengths and gateways.
+  /// - Throws: `holds` if the attachment has addresses already; `unavailable` or `taken` for a requested
+  ///   address; `exhausted` for a set without a free address; `system` for a file.
   public func make(
     in store: inout LeaseStore, report: (String) -> Void, willLease: () -> Void = {}
   ) throws(StoreError) -> [ResultIP] {
@@ -133,7 +138,7 @@ extension LeaseStore {
   }
 }
 
-/// Runs steps on the files of the store. This is the one place where their errors become a `StoreError`.
+/// Runs steps on the files of the store. Their errors become a `StoreError`.
 func storeFiles<Value>(
   _ steps: () throws(SystemError) -> Value
 ) throws(StoreError) -> Value {
@@ -141,7 +146,9 @@ func storeFiles<Value>(
 }
 
 extension Directory {
-  /// The next free address, in a directory of lease files. Nothing is changed.
+  /// The next free address, in a directory of lease files; nil if none is free. Nothing is changed.
+  /// - Parameter last: the last one leased, after which the search begins; nil, or an address in none of the
+  ///   ranges: it begins at the start.
   public borrowing func firstFree(
     in set: RangeSet, after last: IPAddress?
   ) throws(SystemError) -> IPAddress? {

@@ -7,7 +7,9 @@ import System
 /// An attachment's file, `attachments/<container>:<interface>`: a JSON object with the attachment's addresses,
 /// and with what shows whether it still exists.
 public struct AttachmentRecord: Equatable {
+  /// The attachment, which the file's name names.
   public let attachment: Attachment
+  /// The addresses that the attachment was given. A lease may be freed since then, and have another holder.
   public var addresses: [IPAddress]
   /// CNI_NETNS; nil if it is not known, as for a lease that host-local made.
   public var namespace: String?
@@ -17,7 +19,7 @@ public struct AttachmentRecord: Equatable {
   public var pod: PodName?
   /// The boot in which the lease was made; nil if it is not known.
   public var bootID: String?
-  /// RFC 3339, UTC.
+  /// When the lease was made: RFC 3339, UTC; empty if it is not known.
   public var time: String
 
   /// Thousands of range sets, or a long CNI_NETNS, make a large file. It must stay readable: otherwise the

@@ -8,7 +8,9 @@ import System
 /// A lease file in host-local's form: the address is its name; container ID, CR LF and interface name are
 /// its content.
 public struct Lease: Equatable, Sendable {
+  /// The leased address: the file's name.
   public let address: IPAddress
+  /// Who holds it: the file's content.
   public let holder: Holder
 }
 
@@ -35,11 +37,12 @@ public enum Holder: Equatable, Sendable {
     }
   }
 
+  /// The attachment; nil if the holder names no interface, or is unknown.
   public var attachment: Attachment? {
     if case .attachment(let attachment) = self { attachment } else { nil }
   }
 
-  /// nil if the holder is unknown.
+  /// The container; nil if the holder is unknown.
   public var containerID: ContainerID? {
     switch self {
     case .attachment(let attachment): attachment.containerID
@@ -60,7 +63,7 @@ extension Holder: CustomStringConvertible {
 }
 
 extension Attachment {
-  /// The attachment as a message names it.
+  /// The attachment as a message names it: `CONTAINER INTERFACE`.
   public var title: String { "\(containerID) \(interface)" }
 
   /// The content of the attachment's lease files.
@@ -79,8 +82,8 @@ extension Attachment {
 }
 
 extension Directory {
-  /// The lease of an address, in a directory of lease files; nil if there is none. An empty file, as a
-  /// killed host-local leaves it, is not a lease.
+  /// The lease of an address, in a directory of lease files; nil if there is none. An empty file, as a killed
+  /// host-local leaves it, is not a lease. A directory, a link or a socket is one of an unknown holder.
   public borrowing func lease(of address: IPAddress) throws(SystemError) -> Lease? {
     do throws(SystemError) {
       guard let bytes = try read(address.description), !bytes.isEmpty else { return nil }
@@ -92,7 +95,8 @@ extension Directory {
     }
   }
 
-  /// When a lease file was written; empty if there is none any more.
+  /// When a lease file was written: RFC 3339, UTC, as from `Clock.timestamp(_:)`; empty if there is none any
+  /// more.
   public borrowing func timestamp(of name: String) throws(SystemError) -> String {
     try status(of: name).map { Clock.timestamp($0.st_mtim) } ?? ""
   }
@@ -116,7 +120,7 @@ extension Directory {
     return addresses
   }
 
-  /// The addresses among these that a holder has.
+  /// The addresses among these that a holder has, in their order.
   public borrowing func held(
     by holder: Holder, among addresses: [IPAddress]
   ) throws(SystemError) -> [IPAddress] {

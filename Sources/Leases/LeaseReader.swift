@@ -6,9 +6,10 @@ import System
 
 /// The leases of one network, for a reader: nothing is made, changed or locked.
 ///
-/// A lease file appears whole and goes in one step, so a reader needs no lock. It may miss changes that
-/// other processes make meanwhile.
+/// A lease file appears whole and goes in one step, so a reader needs no lock. It may miss changes that other
+/// processes make meanwhile. Its methods throw the error of the file or directory that cannot be read.
 public struct LeaseReader: ~Copyable {
+  /// The directory of the lease files.
   public let leases: Directory
   /// The directory of attachment files. If there is none yet, the lease directory, which has no such files.
   private let attachments: Directory
@@ -34,7 +35,8 @@ public struct LeaseReader: ~Copyable {
     return try !leases.leased().isEmpty
   }
 
-  /// What the attachment's file says of a lease; nil if no file does, as for a lease that host-local made.
+  /// What the attachment's file says of a lease; nil if no readable file does, as for a lease that host-local
+  /// made.
   public borrowing func record(of lease: Lease) throws(SystemError) -> AttachmentRecord? {
     guard let attachment = lease.holder.attachment,
       let written = try leases.status(of: lease.address.description)?.st_mtim,
@@ -49,6 +51,7 @@ public struct LeaseReader: ~Copyable {
     try attachments.record(of: attachment)
   }
 
-  /// The ranges of the last ADD's configuration; nil if only host-local has leased.
+  /// The ranges of the last ADD's configuration; nil if only host-local has leased, or if they cannot be
+  /// read.
   public borrowing func pools() throws(SystemError) -> Pools? { try attachments.summary()?.pools }
 }

@@ -9,22 +9,31 @@ import System
 ///
 /// The lease files, in host-local's layout, are authoritative: `<dataDir>/<network>/<address>`, and
 /// `last_reserved_ip.<range set>` beside them. The attachment files in `attachments/` are the index: they
-/// lead from an attachment to its addresses. They are written before the leases and removed after them:
-/// a lease of ours always has one, wherever a process was killed.
+/// lead from an attachment to its addresses. They are written before the leases and removed after them: a
+/// lease of ours always has one, wherever a process was killed.
+///
+/// Its methods throw the error of the file that cannot be read, written or removed.
 public struct LeaseStore: ~Copyable {
-  /// How long to wait for the lock, in seconds.
+  /// How long to wait for the lock unless told otherwise, in seconds.
   public static let patience = 10
   static let attachmentFolder = "attachments"
 
+  /// The directory of the lease files.
   public let leases: Directory
+  /// The directory of the attachment files. If it cannot be made, as on a full disk, it is the lease
+  /// directory.
   public let attachments: Directory
   private let lock: StoreLock
   var state: IndexState
   /// Whether completing the index failed, or is not to be tried.
   var cannotIndex: Bool
 
-  /// Opens and locks the store of a network.
-  /// - Parameter make: whether to make a missing store; without it a missing store is nil.
+  /// Opens and locks the store of a network. The folder `attachments` in it is made if it is missing, in any
+  /// case.
+  /// - Parameters:
+  ///   - make: whether to make a missing store; without it a missing store is nil.
+  ///   - patience: how long to wait for the lock, in seconds, at least 1.
+  /// - Throws: `wouldBlock` if another process holds the lock all that time.
   public init?(
     _ network: NetworkName, in dataDirectory: String, make: Bool, patience: Int = patience
   ) throws(SystemError) {
@@ -204,6 +213,7 @@ public struct LeaseStore: ~Copyable {
 
   /// Frees one address, of any holder. The holder keeps its other addresses.
   /// - Returns: who held it; nil if nobody did.
+  /// - Throws: `isDirectory` if a directory is in the place of the lease file.
   public mutating func release(_ address: IPAddress) throws(SystemError) -> Holder? {
     try? index()
     guard let lease = try leases.lease(of: address) else { return nil }
@@ -256,7 +266,7 @@ public struct LeaseStore: ~Copyable {
 }
 
 extension Directory {
-  /// The attachments that have a file in this directory.
+  /// The attachments that have a file in this directory, in any order.
   public borrowing func attachments() throws(SystemError) -> [Attachment] {
     try names().compactMap { Attachment(fileName: $0) }
   }
@@ -281,6 +291,7 @@ extension Directory {
   }
 
   /// The last address leased from a range set; nil if there is none.
+  /// - Parameter set: the index of the set in `Pools.sets`.
   public borrowing func lastGiven(from set: Int) throws(SystemError) -> IPAddress? {
     guard let text = try read(lastGivenFile(set)) else { return nil }
     return IPAddress(String(decoding: text.filter { $0 > 0x20 }))

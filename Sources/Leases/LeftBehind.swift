@@ -11,6 +11,7 @@ public struct LeftBehind: ~Copyable {
   /// Opened when it is first needed, which is rare.
   private var node: Node?
 
+  /// Nothing is opened yet.
   public init() { node = nil }
 
   /// Why a lease cannot be in use; nil if it may be.
@@ -81,7 +82,7 @@ extension LeaseStore {
   }
 
   /// Frees the leases of all attachments but the valid ones. Continues after an error.
-  /// - Returns: the errors.
+  /// - Returns: the errors; empty if everything was freed.
   public mutating func freeAll(except valid: [Attachment]) -> [SystemError] {
     var errors: [SystemError] = []
     do throws(SystemError) { try index() } catch { errors.append(error) }

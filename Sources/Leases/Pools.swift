@@ -5,6 +5,8 @@ import Embedded
 
 /// The range sets of a network: an attachment gets one address of each.
 public struct Pools {
+  /// The range sets, at most one address of each is leased to an attachment. A set's index is the number of
+  /// its file `last_reserved_ip.N`.
   public let sets: [RangeSet]
   private let excluded: [IPPrefix]
 
@@ -99,7 +101,7 @@ public struct Pools {
     }
   }
 
-  /// The gateways of all sets.
+  /// The gateways of all ranges.
   public var gateways: [IPAddress] { sets.flatMap { $0.ranges.compactMap { $0.gateway } } }
 
   /// The gateways with the prefix lengths of their subnets.
@@ -111,7 +113,7 @@ public struct Pools {
     }
   }
 
-  /// The range that has an address, of any set.
+  /// The range that has an address, of any set; nil if none has it.
   public func range(of address: IPAddress) -> AddressRange? {
     for set in sets { if let range = set.range(of: address) { return range } }
     return nil

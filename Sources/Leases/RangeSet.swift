@@ -4,6 +4,7 @@ import Embedded
 
 /// Ranges of which an attachment gets one address: an element of `ranges`.
 public struct RangeSet: Equatable, Sendable {
+  /// At least one range; all are of one family, and none overlaps with another.
   public let ranges: [AddressRange]
   /// What can be leased of each range, in the order of `ranges`.
   private let spans: [(range: Int, span: AddressSpan)]
@@ -27,17 +28,19 @@ public struct RangeSet: Equatable, Sendable {
     left.ranges == right.ranges && left.ascending == right.ascending
   }
 
+  /// The family of the ranges.
   public var family: IPAddress.Family { ranges[0].subnet.family }
 
-  /// How many addresses can be leased.
+  /// How many addresses can be leased, the leased ones included.
   public var total: UInt128 { spans.reduce(0) { $0 &+ ($1.span.upper - $1.span.lower) &+ 1 } }
 
-  /// Whether an address can be leased.
+  /// Whether an address can be leased to an attachment: it is in a range, no gateway and not excluded.
+  /// Another attachment may have it.
   public func canLease(_ address: IPAddress) -> Bool {
     address.family == family && ascending.index(of: address.value) != nil
   }
 
-  /// The range an address is in.
+  /// The range an address is in; nil if it is in none.
   public func range(of address: IPAddress) -> AddressRange? {
     ranges.first { $0.contains(address) }
   }

@@ -7,6 +7,7 @@ import System
 /// What the store keeps of the last ADD's configuration, in `attachments/.pools`: commands for people
 /// and STATUS have no other source for it.
 public struct StoreSummary {
+  /// The ranges that the ADD leased from, those of the runtime and of the cluster file among them.
   public let pools: Pools
   /// The link that a chained ADD puts the gateway addresses on; nil if there is none.
   public let bridge: InterfaceName?
