@@ -17,8 +17,11 @@ public struct ClusterFile: Equatable {
 
   /// Another node: one of its pod subnets, and its addresses, which are of the subnet's family.
   public struct Peer: Equatable {
+    /// The node's name in the cluster, for messages; empty if the file has none.
     public let name: String
+    /// Its pods' addresses: a prefix without host bits.
     public let subnet: IPPrefix
+    /// The node's addresses, of the subnet's family: 1 to 64 of them.
     public let via: [IPAddress]
 
     public init(name: String, subnet: IPPrefix, via: [IPAddress]) {
@@ -28,10 +31,11 @@ public struct ClusterFile: Equatable {
     }
   }
 
-  /// The node's own name in the cluster.
+  /// The node's own name in the cluster; nil if the file has none.
   public let node: String?
   /// The node's own pod subnets: one for each family; empty while none is known.
   public let subnets: [IPPrefix]
+  /// The other nodes' subnets, in any order: a node with two pod subnets is listed twice.
   public let peers: [Peer]
 
   public init(node: String?, subnets: [IPPrefix], peers: [Peer]) {

@@ -10,7 +10,10 @@ public struct ClusterSubnets {
   /// The addresses of all nodes, in order.
   private let addresses: [IPAddress]
 
-  /// - Parameter addresses: of all nodes, this one's among them.
+  /// The cluster as this node sees it.
+  /// - Parameters:
+  ///   - own: this node's own pod subnets.
+  ///   - addresses: of all nodes, this one's among them.
   public init(own: [IPPrefix], addresses: [IPAddress]) {
     self.own = own
     self.addresses = addresses.inOrder()

@@ -14,6 +14,7 @@ public struct NetworkRules {
   /// nil: traffic that leaves the network keeps the pods' addresses.
   private let masquerade: Masquerade?
 
+  /// The rules that a network's keys ask for.
   /// - Parameter addresses: the pod's; none in STATUS, which then asks for no masquerade.
   public init(_ routed: RoutedNetwork, _ addresses: [ResultIP]) {
     name = routed.name
@@ -39,7 +40,8 @@ public struct NetworkRules {
   /// Adds the missing rules. If none is missing, it sends nothing and starts no process.
   ///
   /// All or nothing under the lock: another ADD that finds one rule and misses another waits here.
-  /// - Throws: error 100 if a firewall that drops the network's packets rejects our rules.
+  /// - Throws: error 100 if a firewall that drops the network's packets rejects our rules, or the kernel
+  ///   refuses; 11 or 5 if the node's lock cannot be had: see `NodeLock`.
   public func install() throws(CNIError) {
     guard forward != nil || masquerade != nil else { return }
     do throws(NetlinkError) {
@@ -71,6 +73,7 @@ public struct NetworkRules {
   }
 
   /// The firewalls that drop the network's packets and cannot be changed, a sentence for each.
+  /// - Throws: error 100 if a firewall's rules cannot be read.
   public func obstacles() throws(CNIError) -> [String] {
     guard let forward else { return [] }
     do throws(NetlinkError) {
@@ -83,6 +86,7 @@ public struct NetworkRules {
   }
 
   /// What is missing, a sentence for each.
+  /// - Throws: error 100 if a firewall's rules cannot be read.
   public func problems() throws(CNIError) -> [String] {
     guard forward != nil || masquerade != nil else { return [] }
     do throws(NetlinkError) {
@@ -101,6 +105,8 @@ public struct NetworkRules {
   }
 
   /// Removes all rules of a network without attachments, also those that its keys no longer ask for.
+  /// - Throws: error 100 if a firewall or the kernel refuses; 11 or 5 if the node's lock cannot be had: see
+  ///   `NodeLock`.
   public static func remove(of network: NetworkName) throws(CNIError) {
     let lock = try NodeLock(.exclusive)
     do throws(NetlinkError) {

@@ -24,7 +24,10 @@ public struct NodeRoutes {
   /// nil if no peer is reached through an overlay.
   private let tunnels: Tunnels?
 
+  /// Reads the network's peers and the kernel's routes.
   /// - Parameter own: the subnets of this node's own pods: see `ownSubnets(of:)`.
+  /// - Throws: error 5, 6, 7 or 11 for the cluster file: see `ClusterFile.init(path:)`; 100 if the kernel
+  ///   refuses.
   public init(
     _ routed: RoutedNetwork, own: [IPPrefix] = [], _ node: borrowing Node
   ) throws(CNIError) {
@@ -33,11 +36,15 @@ public struct NodeRoutes {
       staleWithin: routed.network, of: routed, node)
   }
 
+  /// Reads the kernel's routes.
   /// - Parameters:
+  ///   - list: the peers. Those that are this node are left out.
   ///   - own: the subnets of this node's own pods.
   ///   - unreachable: the prefixes that get an unreachable route for what no peer has.
   ///   - network: within these prefixes a route of ours that no peer needs is stale.
-  ///   - routed: the network, whose overlay reaches peers that are on no segment of this node.
+  ///   - routed: the network, whose overlay reaches peers that are on no segment of this node; nil for no
+  ///     overlay.
+  /// - Throws: error 100 if the kernel refuses.
   public init(
     _ list: PeerList, own: [IPPrefix] = [], unreachable: [IPPrefix] = [],
     staleWithin network: [IPPrefix], of routed: RoutedNetwork? = nil, _ node: borrowing Node
@@ -76,6 +83,7 @@ public struct NodeRoutes {
 
   /// What is wrong, a sentence for each problem.
   /// - Parameter includingRepairable: whether to include what the next ADD repairs.
+  /// - Throws: error 100 if the kernel refuses.
   public func problems(
     includingRepairable: Bool = true, on node: borrowing Node
   ) throws(CNIError) -> [String] {
@@ -130,6 +138,7 @@ public struct NodeRoutes {
 
 extension NodeRoutes {
   /// What is wrong, and with `all` also what is right.
+  /// - Throws: error 100 if the kernel refuses.
   public func findings(all: Bool = false, on node: borrowing Node) throws(CNIError) -> [Finding] {
     var findings = refused.map { refusal in
       Finding(.refused, refusal.peer, refusal.peer.route(), refusal.reason)

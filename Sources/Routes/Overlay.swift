@@ -20,9 +20,12 @@ public struct Overlay {
     case always
   }
 
+  /// The name of the VXLAN device.
   public static let device = InterfaceName("humanz-vx")!
 
+  /// Which peers are reached through it.
   public let mode: Mode
+  /// The device's port and form.
   public let vxlan: VXLAN
   /// The VXLAN network identifier.
   public let id: UInt32
@@ -70,6 +73,8 @@ public struct Overlay {
 
   /// Removes the rules that a network without attachments has for the overlay, and with the last network the
   /// device.
+  /// - Throws: error 11 if another process holds the node's lock for 10 s, 5 if its file cannot be opened,
+  ///   100 if the kernel refuses.
   public static func remove(of network: NetworkName, _ node: borrowing Node) throws(CNIError) {
     let lock = try NodeLock(.exclusive)
     var isUnused = false

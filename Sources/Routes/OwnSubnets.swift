@@ -95,7 +95,7 @@ extension PeerList {
 }
 
 extension Peer {
-  /// Whether one of its next hops is among a node's addresses: a list may name every node, this one too.
+  /// Whether one of its addresses is among a node's: a list may name every node, this one too.
   public func isThisNode(_ addresses: [InterfaceAddress]) -> Bool {
     addresses.contains { via.contains($0.prefix.address) }
   }
@@ -108,7 +108,8 @@ extension Peer {
 }
 
 extension NodeRoutes {
-  /// - Throws: error 7 naming the key of a peer that has a subnet of this node and is not this node.
+  /// Refuses a configuration that gives a subnet of this node to a peer that is not this node.
+  /// - Throws: error 7 naming the key of the peer.
   @inline(never)
   public func refuseOwnSubnets(in routed: RoutedNetwork) throws(CNIError) {
     for refusal in refused {

@@ -10,15 +10,17 @@ import Node
 public final class Peer {
   /// For messages; nil if the configuration gives none.
   public let name: String?
+  /// Its pods' addresses: a prefix without host bits.
   public let subnet: IPPrefix
   /// The node's addresses; several make a multipath route.
   public let via: [IPAddress]
   /// The link to leave by; nil: the one the next hop is on.
   public let device: InterfaceName?
-  /// In bytes.
+  /// The MTU of the route in bytes; nil for what fits the link or the tunnel.
   public let mtu: UInt32?
 
-  /// Far more than a node has addresses, and far fewer than a message to the kernel has room for.
+  /// The most addresses of a peer. Far more than a node has, and far fewer than a message to the kernel has
+  /// room for.
   public static let mostNextHops = 64
 
   /// - Parameter takesAnyFamily: whether the addresses may be of another family than the subnet, as an
@@ -48,6 +50,7 @@ public final class Peer {
     mtu = nil
   }
 
+  /// Whether it stands for the part of the network that no node has.
   public var isRest: Bool { via.isEmpty }
 
   /// A peer from the cluster file.
@@ -62,7 +65,9 @@ public final class Peer {
 
 /// Peers, and those among them that get no route.
 public struct PeerList {
+  /// A peer that gets no route, and why.
   public struct Refusal {
+    /// The peer that gets no route.
     public let peer: Peer
     /// A sentence for messages.
     public let reason: String
@@ -76,9 +81,12 @@ public struct PeerList {
     }
   }
 
+  /// The peers that get routes.
   public var peers: [Peer]
+  /// The peers that get none.
   public var refused: [Refusal] = []
 
+  /// A list whose peers all get routes.
   public init(_ peers: [Peer]) { self.peers = peers }
 
   /// The peers of a network; those outside of it get no route.

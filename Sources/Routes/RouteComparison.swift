@@ -8,13 +8,15 @@ extension NodeRoutes {
   /// The state of a destination's route.
   public enum State {
     case installed, missing
-    /// Ours, but with another next hop, kind or MTU.
+    /// Ours, but with another next hop, link, tunnel, source address, kind or MTU.
     case different
-    /// A next hop is on no link of the node.
+    /// A next hop is on no link of the node, the link that `dev` names is missing, or no route leads to the
+    /// other end of the tunnel.
     case notOnLink
-    /// Another program's route has the destination. It stays.
+    /// Another program's route has the destination, and stays. Or another peer has the same subnet.
     case conflicting
-    /// The peer gets no route: its subnet is outside of the network, or this node's.
+    /// The peer gets no route: its subnet is outside of the network, this node's, or inside of the prefix of
+    /// one of this node's links.
     case refused
     /// Ours, and no peer needs it any more.
     case stale
@@ -24,6 +26,7 @@ extension NodeRoutes {
 
   /// A destination and the state of its route.
   public final class Finding {
+    /// How the route compares with the wanted one.
     public let state: State
     /// nil for a route that no peer needs.
     public let peer: Peer?
@@ -37,6 +40,8 @@ extension NodeRoutes {
     /// Whether an ADD or `humanz sync` repairs it.
     public var isRepairable: Bool { repair != nil }
 
+    /// A finding.
+    /// - Parameter repair: the request that repairs it; nil if we cannot or must not repair it.
     public init(
       _ state: State, _ peer: Peer?, _ route: Route, _ message: String = "",
       repair: Request? = nil

@@ -7,6 +7,7 @@ import Node
 
 /// The keys of a network that say what the node needs for all of its pods: routes and firewall rules.
 public struct RoutedNetwork {
+  /// The network's name, as in `name` of the configuration.
   public let name: NetworkName
   /// The cluster's pod network: one or more prefixes for each family.
   public let network: [IPPrefix]
@@ -14,7 +15,8 @@ public struct RoutedNetwork {
   private let staticPeers: [Peer]
   /// The file that names the other nodes; nil if the configuration does.
   public let clusterFile: String?
-  /// nil: a peer that is on no segment of this node gets no route.
+  /// The overlay that reaches all peers, or those that are on no segment of this node; nil: the latter get no
+  /// route.
   public let overlay: Overlay?
   /// Whether the rest of `network` is unreachable instead of following the default route.
   public let unreachable: Bool
@@ -23,9 +25,11 @@ public struct RoutedNetwork {
   /// Whether traffic that leaves the network is masqueraded.
   public let ipMasq: Bool
 
-  /// With so many, the rules of all prefixes still fit into one message to the kernel.
+  /// The most prefixes of `network`: with so many, the rules of all of them still fit into one message to the
+  /// kernel.
   public static let mostPrefixes = 128
 
+  /// Reads the keys of a network. The cluster file is not read.
   /// - Throws: error 7 naming the key.
   public init(_ configuration: NetworkConfiguration) throws(CNIError) {
     let keys = configuration.keys
@@ -69,7 +73,8 @@ public struct RoutedNetwork {
   func index(of peer: Peer) -> Int? { staticPeers.firstIndex { $0 === peer } }
 
   /// The other nodes. The cluster file is read here: neither DEL nor GC needs it.
-  /// - Throws: error 11 if there is no cluster file yet, 6 or 7 for a file that is not one.
+  /// - Throws: error 11 if there is no cluster file yet, 5 if it cannot be read, 6 or 7 for a file that is
+  ///   not one.
   public func peers() throws(CNIError) -> PeerList {
     guard let clusterFile else { return PeerList(staticPeers) }
     return PeerList(try ClusterFile(path: clusterFile).peers.map { Peer($0) }, within: network)
