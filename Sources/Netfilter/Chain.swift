@@ -150,7 +150,7 @@ extension Socket where Family == NetfilterFamily {
         message.attributes(after: nfgenmsg.self).first(NFTA_TABLE_USE)?.bigEndianUInt32
       }
     } catch {
-      if error.isMissing { return nil }
+      if error.isMissing || error.isUnsupported { return nil }
       throw error
     }
   }

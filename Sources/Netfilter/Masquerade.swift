@@ -112,7 +112,7 @@ public struct Masquerade: Sendable {
   }
 
   /// Removes a network's chain if it exists, or else the empty table that an interrupted removal left.
-  /// - Throws: if the kernel refuses, as without nf_tables.
+  /// - Throws: if the kernel refuses. A kernel without nf_tables has nothing to remove.
   public static func removeIfPresent(
     network: String, _ socket: borrowing NetfilterSocket
   ) throws(NetlinkError) {
@@ -123,8 +123,8 @@ public struct Masquerade: Sendable {
     }
   }
 
-  /// Removes the table if no chain is in it. A missing table is not an error.
-  /// - Throws: if the kernel refuses, as without nf_tables.
+  /// Removes the table if no chain is in it. A missing table is not an error, nor is a kernel without nf_tables.
+  /// - Throws: if the kernel refuses.
   public static func removeEmptyTable(_ socket: borrowing NetfilterSocket) throws(NetlinkError) {
     try socket.removeEmptyTable(.inet)
   }
