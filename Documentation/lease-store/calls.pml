@@ -14,7 +14,7 @@ proctype caller(byte me) {
   bit hasFailed;
   /* The address of the first set that ADD was asked for, plus one; the addresses that it gives. */
   byte wish, chosen;
-  /* No address is free; what was left behind has been reclaimed; what a failed ADD claimed is freed. */
+  /* No address is free; stale leases have been reclaimed; what a failed ADD claimed is freed. */
   bit none, hasReclaimed, isUndoing;
   byte todo, a, i;
 
@@ -164,9 +164,9 @@ allocate:
     hasReclaimed = 1;
     if
     :: !mayReclaim -> skip
-    :: mayReclaim && wish != 0 && isLeased(wish - 1) -> leftBehind(holder(wish - 1))
+    :: mayReclaim && wish != 0 && isLeased(wish - 1) -> addIfStale(holder(wish - 1))
     :: mayReclaim && (wish == 0 || !isLeased(wish - 1)) ->
-      leftBehind(0); leftBehind(1); leftBehind(2)
+      addIfStale(0); addIfStale(1); addIfStale(2)
     fi);
   goto release;
 

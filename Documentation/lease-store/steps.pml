@@ -111,9 +111,9 @@ inline choose(set, number, highestFree) {
   i = 0; a = 0
 }
 
-/* Whether a pod's leases were left behind. Of a pod that has ended, namespace or veth may still be there.
-   LeftBehind.reason */
-inline leftBehind(q) {
+/* Adds a pod to `victims` if its leases are stale. Of a pod that has ended, namespace or veth may still be there.
+   StaleLeases.reason */
+inline addIfStale(q) {
   if
 #ifdef KEEPS_OLD
   :: file[q] == OLD -> skip

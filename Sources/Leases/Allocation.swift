@@ -37,7 +37,7 @@ public struct Allocation {
 
   /// Leases one address of each range set, in the order of the sets: all or none.
   /// - Parameters:
-  ///   - report: gets a sentence for each lease that was left behind and is reclaimed.
+  ///   - report: gets a sentence for each stale lease that is reclaimed.
   ///   - willLease: is called right before the leases are made, and not if the attachment already holds one.
   /// - Returns: the addresses with their prefix lengths and gateways.
   /// - Throws: `holds` if the attachment has addresses already; `unavailable` or `taken` for a requested
@@ -102,7 +102,7 @@ public struct Allocation {
 }
 
 extension LeaseStore {
-  /// A requested address, which is free or was left behind.
+  /// A requested address, which is free or whose lease is stale.
   fileprivate mutating func require(
     _ address: IPAddress, report: (String) -> Void
   ) throws(StoreError) -> IPAddress {
@@ -116,7 +116,7 @@ extension LeaseStore {
     return address
   }
 
-  /// The next free address of a range set; if there is none, leases that were left behind are freed.
+  /// The next free address of a range set; if there is none, stale leases are freed.
   fileprivate mutating func find(
     in set: RangeSet, _ index: Int, report: (String) -> Void
   ) throws(StoreError) -> IPAddress {

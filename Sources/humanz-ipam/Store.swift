@@ -159,7 +159,7 @@ extension Directory {
   /// Whether an address of a set has a stale lease.
   fileprivate borrowing func canReclaim(from set: RangeSet) throws(SystemError) -> Bool {
     guard let attachments = try directory("attachments", make: false) else { return false }
-    for (record, _) in try attachments.leftBehind(among: attachments.attachments()) {
+    for (record, _) in try attachments.stale(among: attachments.attachments()) {
       let addresses = record.addresses.filter { set.canLease($0) }
       if try !held(by: .attachment(record.attachment), among: addresses).isEmpty { return true }
     }

@@ -41,7 +41,7 @@ struct LeaseReport {
     guard let store = try LeaseReader(place.network, in: place.folder), try store.isStore() else {
       return nil
     }
-    var leftBehind = LeftBehind()
+    var stale = StaleLeases()
     for address in try store.leases.leased().inOrder() {
       guard let lease = try store.leases.lease(of: address) else { continue }
       let record = try store.record(of: lease)
@@ -50,7 +50,7 @@ struct LeaseReport {
       rows.append(
         Row(
           network: place.network, lease: lease, pod: record?.pod?.description, since: since!,
-          stale: record.flatMap { leftBehind.reason($0) }))
+          stale: record.flatMap { stale.reason($0) }))
     }
     setUsage(of: try store.pools() ?? configured?.pools, place.network)
   }

@@ -6,8 +6,8 @@ import Embedded
 import Node
 import System
 
-/// Finds leases that were left behind: those whose holder is certainly gone.
-public struct LeftBehind: ~Copyable {
+/// Finds stale leases: those whose holder is certainly gone.
+public struct StaleLeases: ~Copyable {
   /// Opened when it is first needed, which is rare.
   private var node: Node?
 
@@ -41,13 +41,13 @@ public struct LeftBehind: ~Copyable {
 extension Directory {
   /// Which of these attachments, with files in this directory, left leases behind, and why.
   /// Changes nothing.
-  public borrowing func leftBehind(
+  public borrowing func stale(
     among attachments: [Attachment]
   ) throws(SystemError) -> [(record: AttachmentRecord, reason: String)] {
-    var leftBehind = LeftBehind()
+    var stale = StaleLeases()
     var found: [(record: AttachmentRecord, reason: String)] = []
     for attachment in attachments {
-      if let record = try record(of: attachment), let reason = leftBehind.reason(record) {
+      if let record = try record(of: attachment), let reason = stale.reason(record) {
         found.append((record, reason))
       }
     }
@@ -56,7 +56,7 @@ extension Directory {
 }
 
 extension LeaseStore {
-  /// Frees leases that were left behind; none without a complete index.
+  /// Frees stale leases; none without a complete index.
   /// - Parameters:
   ///   - holders: whose leases; nil for all.
   ///   - report: gets a sentence for each.
@@ -69,7 +69,7 @@ extension LeaseStore {
     var hasReclaimed = false
     var among = holders ?? []
     if holders == nil { among = try attachments.attachments() }
-    for (record, reason) in try attachments.leftBehind(among: among) {
+    for (record, reason) in try attachments.stale(among: among) {
       let attachment = record.attachment
       try release(attachment) { addresses in
         for address in addresses {
