@@ -27,7 +27,10 @@ class Ended:
     def error(self):
         """The CNI error on stdout after a failure: one object and nothing else."""
         assert self.status != 0, f"succeeded: {self}"
-        error = json.loads(self.stdout)
+        try:
+            error = json.loads(self.stdout)
+        except ValueError:
+            raise AssertionError(f"no error object: {self}") from None
         assert set(error) <= {"cniVersion", "code", "msg", "details"}, f"{self}"
         assert isinstance(error["code"], int) and error["msg"], f"{self}"
         return error
