@@ -58,6 +58,13 @@ static struct process *process_of(pid_t id) {
   return &processes[process_count++];
 }
 
+/// Whether a process has been heard of, even if it is over.
+static int is_known(pid_t id) {
+  for (int index = 0; index < process_count; index++)
+    if (processes[index].id == id) return 1;
+  return 0;
+}
+
 static void set_register(pid_t id, size_t offset, long value) {
   if (ptrace(PTRACE_POKEUSER, id, offset, value) && errno != ESRCH) err(125, "ptrace");
 }
@@ -97,9 +104,9 @@ static void stopped(struct process *process, int how) {
       }
     }
   } else if (event == PTRACE_EVENT_FORK || event == PTRACE_EVENT_VFORK || event == PTRACE_EVENT_CLONE) {
-    // The child's number is that of its start, whichever of the two is heard of first.
+    // The child's number is that of its start, whichever of the two is heard of first. It may even be over.
     unsigned long child;
-    if (!ptrace(PTRACE_GETEVENTMSG, process->id, 0, &child)) process_of(child);
+    if (!ptrace(PTRACE_GETEVENTMSG, process->id, 0, &child) && !is_known(child)) process_of(child);
   } else if (!event && signal != SIGSTOP && signal != SIGTRAP) {
     delivered = signal;
   }
