@@ -61,6 +61,16 @@ public struct Keys {
     value.string.flatMap { $0.utf8.contains(0) ? nil : $0 }
   }
 
+  /// A string that is an absolute path; nil if the key is absent.
+  @inline(never)
+  public func absolutePath(_ key: String) throws(CNIError) -> String? {
+    guard let path = try string(key) else { return nil }
+    guard path.utf8.first == UInt8(ascii: "/") else {
+      throw invalid(key, "is \"\(path)\", expected an absolute path")
+    }
+    return path
+  }
+
   /// `true` or `false`; nil if the key is absent.
   public func bool(_ key: String) throws(CNIError) -> Bool? {
     guard let value = value(key) else { return nil }

@@ -43,8 +43,9 @@ public struct NetworkConfiguration {
     return object
   }
 
-  init(_ object: JSONObject) throws(CNIError) {
-    keys = Keys(object)
+  /// - Parameter path: the object's path in the file it is from.
+  init(_ object: JSONObject, path: String = "") throws(CNIError) {
+    keys = Keys(object, path: path)
     let version = try NetworkConfiguration.version(keys)
     self.version = version
     guard

@@ -74,7 +74,7 @@ public struct NetworkList {
       var object = plugin.object
       object["cniVersion"] = .string(version.description)
       object["name"] = .string(name.description)
-      configurations.append(try NetworkConfiguration(object))
+      configurations.append(try NetworkConfiguration(object, path: plugin.path))
     }
     return configurations
   }

@@ -46,12 +46,9 @@ public struct RoutedNetwork {
       try keys.list("peers")?.map { (peer) throws(CNIError) in
         try Peer(peer, takesAnyFamily: overlay != nil)
       } ?? []
-    clusterFile = try keys.string("clusterFile")
+    clusterFile = try keys.absolutePath("clusterFile")
     guard clusterFile == nil || !keys.has("peers") else {
       throw keys.invalid("clusterFile", "and key \"peers\" exclude each other")
-    }
-    if let path = clusterFile, path.utf8.first != UInt8(ascii: "/") {
-      throw keys.invalid("clusterFile", "is \"\(path)\", expected an absolute path")
     }
     unreachable = try keys.bool("unreachable") ?? true
     forward = try keys.bool("forward") ?? true

@@ -57,4 +57,21 @@ extension Program {
       stdin: stdin, stdout: FileDescriptor(pipe[1]), environment: environment(setting: []))
     return RunningProgram(path: path, process: process, output: output)
   }
+
+  /// What the program prints on stdout, with an empty stdin; nil if it cannot be started, or has not closed its
+  /// stdout within some seconds. Then it is killed.
+  public func output(withinSeconds seconds: Int) -> [UInt8]? {
+    guard let program = try? start() else { return nil }
+    let deadline = Clock.microseconds() + seconds * 1_000_000
+    var output: [UInt8] = []
+    while output.count < FileDescriptor.sizeLimit {
+      let rest = max(0, (deadline - Clock.microseconds()) / 1000)
+      guard readable(among: [program.output.rawValue], milliseconds: Int32(rest))[0] else {
+        return nil
+      }
+      guard let bytes = try? program.readAvailableOutput() else { return output }
+      output += bytes
+    }
+    return nil
+  }
 }

@@ -19,13 +19,8 @@ struct StoreReferences {
     let configuration = invocation.configuration
     isStage = configuration.type == IPAMPlugin.name
     let section = try? configuration.keys.keys("ipam")
-    dataDirectory = try StoreReferences.dataDirectory(section ?? configuration.keys)
-  }
-
-  fileprivate static func dataDirectory(_ keys: Keys) throws(CNIError) -> String {
-    try keys.parsed("dataDir", as: "an absolute path") {
-      $0.utf8.first == UInt8(ascii: "/") ? $0 : nil
-    } ?? LeaseFolder.ours
+    let keys = section ?? configuration.keys
+    dataDirectory = try keys.absolutePath("dataDir") ?? LeaseFolder.ours
   }
 }
 
@@ -54,7 +49,7 @@ struct IPAMConfiguration {
       throw configuration.keys.invalid("ipam", "is required: the section with \"subnet\"")
     }
     self.keys = keys
-    dataDirectory = try StoreReferences.dataDirectory(keys)
+    dataDirectory = try keys.absolutePath("dataDir") ?? LeaseFolder.ours
     isGateway = try keys.bool("isGateway") ?? true
     forceAddress = try keys.bool("forceAddress") ?? false
   }

@@ -138,11 +138,7 @@ struct Overview {
   private static var configurationErrors: [String] {
     lint(configurationFiles(), areNamed: false).filter { $0.isError }
       .filter { $0.sentence != BridgeNetfilter.advice }
-      .map { finding in
-        // Errors of the file system and of JSON contain the path already.
-        finding.sentence.fields(separatedBy: " ").contains { $0.begins(with: finding.file) }
-          ? finding.sentence : "\(finding.file): \(finding.sentence)"
-      }
+      .map { $0.namesFile ? $0.sentence : "\($0.file): \($0.sentence)" }
   }
 
   private mutating func add(_ sentence: String, _ remedy: String) {

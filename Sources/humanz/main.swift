@@ -27,6 +27,7 @@ private func runTool() -> Int32 {
       return 0
     }
     let arguments = try Arguments(words, options: command.options, count: command.operands)
+    try checkVariables()
     return try command.run(arguments)
   } catch {
     Output.complain(error)

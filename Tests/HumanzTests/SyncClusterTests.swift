@@ -92,6 +92,15 @@ import Testing
     #expect(try peers(cluster) == [peer("d", "10.1.0.0/24", "10.9.9.9")])
   }
 
+  @Test func `a list that has not ended leaves nothing to the next one`() throws {
+    var cluster = try cluster(own)
+    _ = try cluster.take(piece(other, isItem: true))
+    cluster.dropIncompleteList()
+    _ = try cluster.take(piece(own, isItem: true))
+    _ = try cluster.take(piece(#"{"kind":"NodeList","items":[0]}"#))
+    #expect(try peers(cluster) == [])
+  }
+
   @Test func `what the file remembers stands until the cluster tells otherwise`() throws {
     let file = ClusterFile(
       node: "own", subnets: [IPPrefix("10.244.0.0/24")!, IPPrefix("fd00::/64")!],

@@ -95,7 +95,9 @@ struct Arguments {
 
   /// The absolute path that an option names.
   func path(_ name: String) throws(CNIError) -> String? {
-    try parsed(name, as: "an absolute path") { $0.utf8.first == UInt8(ascii: "/") ? $0 : nil }
+    let path = self[name]
+    try checkPath(name, path)
+    return path
   }
 }
 

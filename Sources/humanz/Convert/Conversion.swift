@@ -46,7 +46,9 @@ struct Conversion {
       JSONObject(
         ("cniVersion", .string("1.0.0")),
         ("cniVersions", .array(versions.map { .string($0) })),
-        ("name", .string("\(list.name)")), ("plugins", .array(plugins))))
+        ("name", .string("\(list.name)")),
+        ("disableCheck", list.disableCheck ? .bool(true) : nil),
+        ("disableGC", list.disableGC ? .bool(true) : nil), ("plugins", .array(plugins))))
   }
 
   /// Whether a plugin and its delegate are of this suite.
@@ -104,6 +106,7 @@ struct Conversion {
   /// flannel's daemon provides subnets and routes; with our plugins `humanz sync` does.
   private mutating func convertFlannel(_ plugin: Keys) throws(CNIError) {
     let delegate = try plugin.keys("delegate")
+    noteOtherKeys(plugin, ["delegate", "subnetFile"])
     append(
       "humanz-bridge", ("bridge", delegate?.object["bridge"] ?? .string("cni0")),
       ("mtu", delegate?.object["mtu"]), ("hairpinMode", delegate?.object["hairpinMode"]))
@@ -162,8 +165,7 @@ struct Conversion {
 
   /// Adds a note for each key that was not taken over.
   private mutating func noteOtherKeys(_ keys: Keys, _ taken: [String]) {
-    let common = ["cniVersion", "name", "type", "cniVersions"]
-    for member in keys.object.members where !(taken + common).contains(member.name) {
+    for member in keys.withoutListKeys.members where !(taken + ["type"]).contains(member.name) {
       notes.append("the key \"\(keys.path(of: member.name))\" has no counterpart")
     }
   }

@@ -8,10 +8,14 @@ private let plugins = ["humanz-bridge", "humanz-ipam", "humanz-route"]
 
 /// `humanz install`: writes the plugins, and then a conflist, where a runtime looks for them.
 func installFiles(_ arguments: Arguments) throws(CNIError) -> Int32 {
-  let sources = try arguments.path("--from").map { [$0] } ?? Runtime.ownAndUsualFolders
   var installation = try Installation(arguments)
+  let sources = try arguments.path("--from").map { [$0] } ?? Runtime.ownAndUsualFolders
+  // An earlier `humanz install` may have written older plugins there.
+  let written = [installation.pluginFolder, Installation.defaultPluginFolder]
   for name in plugins {
-    let source = sources.first { isExecutableFile("\($0)/\(name)") } ?? sources[0]
+    let source =
+      folder(of: name, among: sources, besides: written) ?? folder(of: name, among: sources)
+      ?? sources[0]
     let bytes = try contents(of: "\(source)/\(name)")
     guard try installation.put(bytes, .plugin, name, mode: 0o755) else {
       throw CNIError(
@@ -32,6 +36,14 @@ func installFiles(_ arguments: Arguments) throws(CNIError) -> Int32 {
     }
   }
   return 0
+}
+
+/// The first folder that has a plugin; nil if none has it.
+@inline(never)
+private func folder(
+  of plugin: String, among folders: [String], besides excluded: [String] = []
+) -> String? {
+  folders.first { !excluded.contains($0) && isExecutableFile("\($0)/\(plugin)") }
 }
 
 /// `humanz uninstall`: removes what `humanz install` wrote, the conflist first.
@@ -69,6 +81,8 @@ struct Installation {
     let fingerprint: String
   }
 
+  static let defaultPluginFolder = "/opt/cni/bin"
+
   let pluginFolder: String
   let conflistFolder: String
   private let plugins: Folder
@@ -78,16 +92,20 @@ struct Installation {
 
   /// A missing folder counts as empty. It is made when the first file is written.
   init(_ arguments: Arguments) throws(CNIError) {
-    pluginFolder = try arguments.path("--bin-dir") ?? "/opt/cni/bin"
+    pluginFolder = try arguments.path("--bin-dir") ?? Installation.defaultPluginFolder
     conflistFolder = try arguments.path("--conf-dir") ?? NetworkList.defaultFolder
     plugins = try Folder(pluginFolder)
     conflists = try Folder(conflistFolder)
     let text = try plugins.read(Installation.recordName) ?? []
     for line in String(decoding: text).fields(separatedBy: "\n") {
-      let words = line.fields(separatedBy: " ")
-      guard words.count == 3 else { continue }
-      let kind = words[0] == Kind.plugin.word ? Kind.plugin : .conflist
-      records.append(Record(kind: kind, name: words[1], fingerprint: words[2]))
+      let kind = line.begins(with: "plugin ") ? Kind.plugin : .conflist
+      let rest = line.dropping(bytes: kind.word.utf8.count + 1)
+      // The name may have spaces in it.
+      guard let fingerprint = rest.fields(separatedBy: " ").last else { continue }
+      let size = rest.utf8.count - fingerprint.utf8.count - 1
+      guard size > 0 else { continue }
+      records.append(
+        Record(kind: kind, name: rest.keeping(bytes: size), fingerprint: fingerprint))
     }
   }
 

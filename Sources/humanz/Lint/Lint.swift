@@ -13,6 +13,8 @@ struct Lint {
   private(set) var findings: [LintFinding] = []
   /// The network's name; nil if the file cannot be read.
   private(set) var name: NetworkName?
+  /// The path of the key `peers` of humanz-route.
+  private var peersKey = ""
   private let file: String
   private let surroundings: LintSurroundings
 
@@ -22,7 +24,9 @@ struct Lint {
     self.surroundings = surroundings
     let list: NetworkList
     do throws(CNIError) { list = try NetworkList(path: file, isNamed: isNamed) } catch {
-      addError(error.details.isEmpty ? error.message : "\(error.message): \(error.details)")
+      addError(
+        error.details.isEmpty ? error.message : "\(error.message): \(error.details)",
+        namesFile: error.namesFile)
       return
     }
     name = list.name
@@ -44,8 +48,9 @@ struct Lint {
   }
 
   /// What keeps pods from working.
-  private mutating func addError(_ sentence: String) {
-    findings.append(LintFinding(file: file, isError: true, sentence: sentence))
+  private mutating func addError(_ sentence: String, namesFile: Bool = false) {
+    findings.append(
+      LintFinding(file: file, isError: true, sentence: sentence, namesFile: namesFile))
   }
 
   /// What may be intended.
@@ -68,6 +73,7 @@ struct Lint {
     case "humanz-route":
       checkKeys(plugin, [.ofEveryPlugin, StageKeys.route])
       checkKeys(of: plugin, "peers", StageKeys.peer)
+      peersKey = plugin.path(of: "peers")
       checkKeys(of: plugin, "routes", StageKeys.podRoute)
     case "humanz-cni":
       addError(
@@ -75,7 +81,8 @@ struct Lint {
       )
     default: break
     }
-    checkExecutable(type)
+    // `ConfiguredNetwork` reports an entry without a type.
+    if !type.isEmpty { checkExecutable(type) }
     guard let section else { return }
     let delegate = section.object["type"]?.string ?? ""
     if type == "humanz-ipam" || delegate == "humanz-ipam" {
@@ -162,7 +169,7 @@ struct Lint {
       for range in network.pools?.sets.flatMap({ $0.ranges }) ?? []
       where range.subnet.contains(peer.subnet) {
         addError(
-          "key \"peers[\(index)].subnet\" is \(peer.subnet), which overlaps with this node's own subnet \(range.subnet): leave it out, or correct its subnet or \"via\""
+          "key \"\(peersKey)[\(index)].subnet\" is \(peer.subnet), which overlaps with this node's own subnet \(range.subnet): leave it out, or correct its subnet or \"via\""
         )
       }
     }

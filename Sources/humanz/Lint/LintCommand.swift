@@ -70,6 +70,8 @@ struct LintFinding {
   /// An error keeps pods from working; a warning may be intended.
   let isError: Bool
   let sentence: String
+  /// Whether the sentence has the file's path in it.
+  var namesFile = false
 
   var kind: String { isError ? "error" : "warning" }
 

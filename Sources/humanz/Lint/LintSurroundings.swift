@@ -18,7 +18,7 @@ struct LintSurroundings {
   /// The folders in which containerd looks for plugins.
   let containerdFolders: [String]
   /// The newest protocol version that the installed containerd or podman supports; nil if neither is
-  /// installed.
+  /// installed, or says its version.
   let runtimeVersion: (runtime: String, version: ProtocolVersion)?
 
   /// Where nerdctl and podman also look.
@@ -51,12 +51,26 @@ struct LintSurroundings {
   /// The libcni in containerd before 2.0 and in podman with CNI supports versions up to 1.0.0.
   private static func askRuntime() -> (runtime: String, version: ProtocolVersion)? {
     for runtime in ["containerd", "podman"] {
-      guard let path = executablePath(of: runtime) else { continue }
-      guard let outcome = try? Program(path, arguments: ["--version"]).run() else { continue }
-      let words = String(decoding: outcome.output).fields(separatedBy: " ")
-      let version = words.first { decimalDigit($0.utf8.first ?? 0) != nil } ?? ""
+      guard let path = executablePath(of: runtime),
+        let output = Program(path, arguments: ["--version"]).output(withinSeconds: 5),
+        let version = version(in: String(decoding: output))
+      else { continue }
       let isNew = runtime == "containerd" && !version.begins(with: "1.")
       return ("\(runtime) \(version)", isNew ? .v110 : .v100)
+    }
+    return nil
+  }
+
+  /// The version in what a runtime prints of itself, such as `1.6.20~ds1` or `v1.7.13`, without the `v`; nil if
+  /// there is none. The hash of a commit may begin with a digit too, but has no dot in it.
+  static func version(in text: String) -> String? {
+    for word in text.words {
+      let version = word.begins(with: "v") ? word.dropping(bytes: 1) : word
+      if decimalDigit(version.utf8.first ?? 0) != nil,
+        version.fields(separatedBy: ".").count > 1
+      {
+        return version
+      }
     }
     return nil
   }

@@ -5,7 +5,6 @@ import Embedded
 import Leases
 import Node
 import Routes
-import System
 
 /// A network in a configuration of the node, with the parts that the tool needs.
 struct ConfiguredNetwork {
@@ -55,7 +54,9 @@ struct ConfiguredNetwork {
   }
 
   private mutating func read(_ plugin: Keys, of list: NetworkList) throws(CNIError) {
-    let type = try plugin.string("type") ?? ""
+    guard let type = try plugin.string("type"), !type.isEmpty else {
+      throw plugin.invalid("type", "is required: the plugin's name")
+    }
     let section = try plugin.keys("ipam")
     logFiles.append(try plugin.string("logFile") ?? Log.defaultPath)
     let delegate = try section?.string("type") ?? ""
@@ -73,11 +74,9 @@ struct ConfiguredNetwork {
     }
     if type == "humanz-ipam" {
       isGateway = try (section ?? plugin).bool("isGateway") ?? true
-      try readLeases(section ?? plugin, LeaseFolder.ours)
-    } else if let section, delegate == "humanz-ipam" {
-      try readLeases(section, LeaseFolder.ours)
-    } else if let section, delegate == "host-local" {
-      try readLeases(section, LeaseFolder.hostLocals)
+      try readLeases(section ?? plugin, areOurs: true)
+    } else if let section, delegate == "humanz-ipam" || delegate == "host-local" {
+      try readLeases(section, areOurs: delegate == "humanz-ipam")
     }
     if type == "humanz-route", routed == nil {
       routed = try list.configurations(ofType: type).first.map { (configuration) throws(CNIError) in
@@ -86,14 +85,23 @@ struct ConfiguredNetwork {
     }
   }
 
-  private mutating func readLeases(_ keys: Keys, _ folder: String) throws(CNIError) {
-    leaseFolder = try keys.string("dataDir") ?? folder
+  private mutating func readLeases(_ keys: Keys, areOurs: Bool) throws(CNIError) {
+    leaseFolder =
+      areOurs
+      ? try keys.absolutePath("dataDir") ?? LeaseFolder.ours
+      : try keys.string("dataDir") ?? LeaseFolder.hostLocals
     var clusterFile: (path: String, subnets: [IPPrefix])?
     if let path = try keys.string("clusterFile") {
       clusterFile = (path, try ClusterFile(path: path).subnets)
     }
     pools = try Pools(keys, clusterFile: clusterFile)
   }
+}
+
+extension CNIError {
+  /// Whether the message has the path of the configuration in it that cannot be read: those of the file system
+  /// and of JSON have it, those of a key do not.
+  var namesFile: Bool { code == .io || code == .undecodable }
 }
 
 /// The networks in the node's configurations.
@@ -107,10 +115,7 @@ struct ConfiguredNetworks {
   private(set) var problems: [String] = []
 
   /// CNI_CONF_DIR, else the folder where runtimes look.
-  static var folder: String {
-    if let folder = environmentVariable("CNI_CONF_DIR"), !folder.isEmpty { return folder }
-    return NetworkList.defaultFolder
-  }
+  static var folder: String { variable("CNI_CONF_DIR") ?? NetworkList.defaultFolder }
 
   /// Reads the folder of configurations, or one file.
   /// - Throws: if `file` cannot be read.
@@ -133,10 +138,9 @@ struct ConfiguredNetworks {
   private mutating func read(_ path: String, isNamed: Bool) throws(CNIError) {
     let list: NetworkList
     do throws(CNIError) { list = try NetworkList(path: path, isNamed: isNamed) } catch {
-      // Errors of the file system and of JSON contain the path already.
-      let hasPath = error.code == .io || error.code == .undecodable
       throw CNIError(
-        error.code, hasPath ? error.message : "\(path): \(error.message)", details: error.details)
+        error.code, error.namesFile ? error.message : "\(path): \(error.message)",
+        details: error.details)
     }
     networks.append(ConfiguredNetwork(list, file: path, &problems))
   }

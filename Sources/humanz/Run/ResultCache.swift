@@ -21,7 +21,7 @@ struct ResultCache {
 
   /// The folder is CNI_RUN_CACHE, or `/run/humanz/results`.
   init(network: NetworkName) {
-    folder = environmentVariable("CNI_RUN_CACHE") ?? "/run/humanz/results"
+    folder = variable("CNI_RUN_CACHE") ?? "/run/humanz/results"
     self.network = network
   }
 

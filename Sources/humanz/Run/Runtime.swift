@@ -216,7 +216,6 @@ struct Runtime {
 
   /// CNI_PATH, else this program's folder and the usual ones.
   static var defaultSearchPath: String {
-    if let path = environmentVariable("CNI_PATH"), !path.isEmpty { return path }
-    return ownAndUsualFolders.joined(separator: ":")
+    variable("CNI_PATH") ?? ownAndUsualFolders.joined(separator: ":")
   }
 }

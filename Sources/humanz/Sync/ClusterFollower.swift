@@ -127,7 +127,9 @@ struct ClusterFollower: Watcher {
   }
 
   private mutating func take(_ event: NodeSource.Event) {
-    if case .begins = event { documents = SyncDocuments() }
+    guard case .begins = event else { return }
+    documents = SyncDocuments()
+    cluster.dropIncompleteList()
   }
 
   private mutating func take(_ bytes: [UInt8]) throws(CNIError) {

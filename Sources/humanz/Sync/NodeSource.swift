@@ -80,6 +80,7 @@ struct NodeSource {
   }
 
   /// After the deadline, starts kubectl, or ends one that has taken too long.
+  /// - Throws: if kubectl cannot be started; then the caller calls `fail`.
   mutating func advance() throws(CNIError) -> Event {
     guard let deadline, Clock.microseconds() >= deadline else { return .nothing }
     if case .watching = state {
@@ -90,12 +91,7 @@ struct NodeSource {
       fail("kubectl did not finish the list of nodes within \(NodeSource.listTime) s")
       return .nothing
     }
-    do throws(CNIError) {
-      state = .listing(try start("/api/v1/nodes"), since: Clock.microseconds())
-    } catch {
-      fail()
-      throw error
-    }
+    state = .listing(try start("/api/v1/nodes"), since: Clock.microseconds())
     return .begins
   }
 
@@ -148,8 +144,8 @@ struct NodeSource {
   }
 
   /// Ends kubectl, and starts it again after a pause, which doubles with each failure.
-  mutating func fail(_ message: String? = nil) {
-    if let message { Output.complain("\(message); kubectl is started again in \(pause) s") }
+  mutating func fail(_ message: String) {
+    Output.complain("\(message); kubectl is started again in \(pause) s")
     state = .waiting(until: Clock.microseconds() + pause * 1_000_000)
     pause = min(pause * 2, NodeSource.longestPause)
   }

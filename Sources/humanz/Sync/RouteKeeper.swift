@@ -15,9 +15,12 @@ struct RouteKeeper: Watcher {
   /// - Throws: if the file cannot be read now; later that is only reported.
   init(file: String) throws(CNIError) {
     self.file = file
-    guard try !ConfiguredNetworks(file: file).routed.isEmpty else {
-      throw CNIError(.invalidConfiguration, "\(file) has no plugin of type humanz-route")
-    }
+    let configured = try ConfiguredNetworks(file: file)
+    guard configured.routed.isEmpty else { return }
+    // A plugin whose keys are wrong is not among the networks.
+    throw CNIError(
+      .invalidConfiguration,
+      configured.problems.first ?? "\(file) has no plugin of type humanz-route")
   }
 
   var descriptor: Int32 { -1 }

@@ -36,6 +36,9 @@ struct SyncCluster {
     }
   }
 
+  /// Drops what has arrived of a list that has not ended.
+  mutating func dropIncompleteList() { listed = [] }
+
   /// The kind of a piece of the input.
   enum Taken {
     case item, list

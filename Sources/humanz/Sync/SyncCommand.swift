@@ -11,6 +11,10 @@ import System
 
 /// `humanz sync`.
 func synchronize(_ arguments: Arguments) throws(CNIError) -> Int32 {
+  guard arguments.has("--watch") || !arguments.has("--metrics") else {
+    throw .wrongUsage("--metrics needs --watch")
+  }
+  let metrics = try arguments.path("--metrics")
   let heartbeat = try arguments.path("--heartbeat")
   if let heartbeat, !arguments.has("--watch") {
     guard arguments["--node"] == nil, arguments.operands.isEmpty else {
@@ -26,20 +30,13 @@ func synchronize(_ arguments: Arguments) throws(CNIError) -> Int32 {
       throw .wrongUsage("\(option) needs --node NAME")
     }
     let keeper = try RouteKeeper(file: file)
-    if !arguments.has("--watch") {
-      guard !arguments.has("--metrics") else { throw .wrongUsage("--metrics needs --watch") }
-      return try keeper.runOnce()
-    }
-    return try watch(keeper, try arguments.path("--metrics"), heartbeat)
+    return arguments.has("--watch") ? try watch(keeper, metrics, heartbeat) : try keeper.runOnce()
   }
   guard arguments.operands.isEmpty else {
     throw .wrongUsage("--node NAME and CONFLIST exclude each other")
   }
   var follower = try ClusterFollower(arguments)
-  if arguments.has("--watch") {
-    return try watch(follower, try arguments.path("--metrics"), heartbeat)
-  }
-  return try follower.runOnce()
+  return arguments.has("--watch") ? try watch(follower, metrics, heartbeat) : try follower.runOnce()
 }
 
 /// What `sync --watch` runs: it reads its input, and repairs the routes.

@@ -217,6 +217,8 @@ def test_the_metrics_are_kept_in_a_file_that_everybody_may_read(node1):
 @pytest.mark.parametrize("text, words", [
     (None, ["No such file"]),
     ('{"cniVersion": "1.0.0", "name": "x", "plugins": [{"type": "loopback"}]}', ["no plugin of type humanz-route"]),
+    ('{"cniVersion": "1.0.0", "name": "x", "plugins": [{"type": "humanz-route", "peers": [{"subnet": "10.1.0.0/24"}]}]}',
+     [f'{CONFLIST}: key "plugins[0].peers[0].via" is required']),
 ])
 def test_a_file_without_routes_is_an_error_at_the_start(node1, text, words):
     if text:

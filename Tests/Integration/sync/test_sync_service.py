@@ -13,7 +13,7 @@ import pytest
 from lab.api_server import KUBECONFIG, APIServer
 from lab.cluster import CLUSTER_FILE, by_families
 from lab.isolated_node import PLUGINS, ROOT
-from lab.kubernetes import changed, listed
+from lab.kubernetes import changed, listed, node_list
 from lab.tool import PROGRAM, command, command_line
 from lab.waiting import eventually, patience
 from sync.expected import (
@@ -231,6 +231,36 @@ def test_a_kubectl_that_is_not_there_is_named(node1):
     assert done.returncode == 1 and "/nowhere/kubectl" in done.stderr
 
 
+def test_the_pauses_begin_with_one_second_where_kubectl_cannot_be_started(node1):
+    process = start(node1, *command("sync", "--watch", "--node", "node1", "--kubectl", "/nowhere/kubectl"))
+
+    def pauses():
+        return re.findall(r"/nowhere/kubectl.* is started again in (\d+) s", said(node1))
+
+    eventually(lambda: len(pauses()) >= 3)
+    assert pauses()[:3] == ["1", "2", "4"] and process.poll() is None
+
+
+# Prints a part of a list at its first start, and ends.
+BREAKING_OFF = """#!/bin/sh
+case "$*" in *watch=*) exec sleep 600;; esac
+if mkdir /run/tmp/began 2>/dev/null; then cat /run/tmp/part; exit 1; fi
+exec cat /run/tmp/list
+"""
+
+
+def test_the_nodes_of_a_list_that_breaks_off_are_forgotten(node1):
+    whole = node_list(*(member(n) for n in (1, 2, 3)))
+    node1.path("/run/tmp/part").write_text(whole[:whole.rindex("]")])
+    node1.path("/run/tmp/list").write_text(node_list(member(1), member(2)))
+    kubectl = node1.path("/run/tmp/kubectl")
+    kubectl.write_text(BREAKING_OFF)
+    kubectl.chmod(0o755)
+    start(node1, *command("sync", "--watch", "--node", "node1", "--kubectl", "/run/tmp/kubectl"))
+    eventually(lambda: has_file(node1))
+    assert cluster_file(node1) == content(2)
+
+
 HEARTBEAT = "/run/humanz/sync.heartbeat"
 
 
@@ -275,6 +305,7 @@ def test_a_sync_that_hangs_is_told_by_its_heartbeat(node1):
     assert not is_alive(node1)
 
 
-def test_a_heartbeat_without_a_sync_to_watch_is_wrong_usage(node1):
-    done = node1.run(*command("sync", "--node", "node1", "--heartbeat", HEARTBEAT), check=False)
-    assert (done.returncode, done.stderr.splitlines()[0]) == (2, f"{PROGRAM}: --heartbeat needs --watch")
+@pytest.mark.parametrize("option", ["--heartbeat", "--metrics"])
+def test_a_file_to_keep_up_to_date_without_watch_is_wrong_usage(node1, option):
+    done = node1.run(*command("sync", "--node", "node1", option, "/run/tmp/file"), check=False)
+    assert (done.returncode, done.stderr.splitlines()[0]) == (2, f"{PROGRAM}: {option} needs --watch")

@@ -57,6 +57,14 @@ def test_wrong_usage_is_status_2_and_says_what_is_right(tool, words, said):
     assert rest[0].startswith("usage: humanz") and rest[-1].endswith("--help` says more")
 
 
+@pytest.mark.parametrize("name", ["CNI_CONF_DIR", "CNI_RUN_CACHE"])
+def test_a_variable_with_a_relative_folder_is_wrong_usage(tool, name):
+    for words in [], ["leases"], ["lint"], ["run", "version", "/run/list"]:
+        done = tool.call(*words, env={name: "folder"}, check=False)
+        assert done.returncode == WRONG_USAGE and not done.stdout
+        assert done.stderr.splitlines()[0] == f"humanz: {name} is \"folder\", expected an absolute path"
+
+
 def test_options_stand_anywhere_and_take_their_value_either_way(node, tool):
     Network(node, ipam={"type": "humanz-ipam", "subnet": "10.1.0.0/24", "dataDir": "/run/x"}).add("pod")
     answers = [tool.call(*words).stdout for words in (

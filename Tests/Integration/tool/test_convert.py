@@ -2,6 +2,7 @@
 """convert: configurations of other suites become ours, and pods get the same addresses and routes."""
 
 import json
+import re
 
 import pytest
 
@@ -107,6 +108,22 @@ def test_a_key_without_counterpart_is_named(node):
     conflist, said = converted(node, configuration)
     assert "\"plugins[0].colour\"" in said and "colour" not in conflist["plugins"][0]
     assert "ipam.shape\"" in said and "shape" not in conflist["plugins"][0]["ipam"]
+
+
+def test_the_keys_of_flannels_own_entry_are_named_too(node):
+    flannel = {"type": "flannel", "subnetFile": "/run/subnet", "dataDir": "/run/x", "capabilities": {"mac": True},
+               "ipam": {"routes": [{"dst": "10.9.0.0/16"}]}, "delegate": {"bridge": "cni0"}}
+    _, said = converted(node, {"cniVersion": "0.3.1", "name": "net", "plugins": [flannel]})
+    assert re.findall(r"the key \"(.*)\" has no counterpart", said) == [
+        f"plugins[0].{key}" for key in ("dataDir", "capabilities", "ipam")]
+
+
+@pytest.mark.parametrize("configuration", [TUTORIAL, BRIDGE], ids=["one plugin", "list"])
+@pytest.mark.parametrize("key", ["disableCheck", "disableGC"])
+def test_what_a_list_disables_stays_so(node, configuration, key):
+    before, notes = converted(node, configuration)
+    assert converted(node, {**configuration, key: False}) == (before, notes)
+    assert converted(node, {**configuration, key: True}) == ({**before, key: True}, notes)
 
 
 def test_what_nobody_knows_is_an_error(node):

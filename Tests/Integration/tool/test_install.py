@@ -77,6 +77,30 @@ def test_without_from_the_plugins_may_be_where_a_package_has_them(fresh):
     assert sorted(content(fresh)) == sorted([".humanz-installed", *NAMES])
 
 
+def test_a_packages_plugins_replace_those_that_were_installed_before(fresh):
+    for folder in ("/opt", "/usr/lib/cni"):
+        fresh.run("mount", "-t", "tmpfs", "tmpfs", folder)
+    for name in NAMES:
+        shutil.copy(OURS / name, fresh.path(f"/usr/lib/cni/{name}"))
+    fresh.path("/run/cni/real").mkdir()
+    shutil.copy(OURS / "humanz", fresh.path("/run/cni/real/humanz"))
+
+    def install(*words):
+        return fresh.run("/run/cni/real/humanz", "install", "--conf-dir", CONF, *words)
+
+    install()
+    for name in NAMES:
+        with fresh.path(f"/usr/lib/cni/{name}").open("ab") as file:
+            file.write(b"new")
+    for words, folder in ([], "/opt/cni/bin"), (["--bin-dir", BIN], BIN):
+        install(*words)
+        assert [fresh.path(f"{folder}/{name}").read_bytes()[-3:] for name in NAMES] == [b"new"] * 3
+    # What is installed is right if nothing else has the plugins.
+    for name in NAMES:
+        fresh.path(f"/usr/lib/cni/{name}").unlink()
+    assert install().stdout == ""
+
+
 def test_a_path_that_goes_up_again_changes_no_folders_mode(fresh):
     fresh.path("/run/opt").chmod(0o700)
     done = Tool(fresh).call("install", "--from", NEW, "--conf-dir", CONF, "--bin-dir", "/run/opt/fresh/../bin", check=False)
@@ -140,6 +164,15 @@ def test_a_conflist_that_was_edited_stays(fresh):
     done = tool(fresh, "uninstall", check=False)
     assert done.returncode == 1 and "was changed since" in done.stderr
     assert sorted(content(fresh)) == ["10-net.conflist"]
+
+
+def test_a_conflist_with_spaces_in_its_name_is_taken_back_too(fresh):
+    name = " my  net .conflist"
+    fresh.path(f"{NEW}/10-net.conflist").rename(fresh.path(f"{NEW}/{name}"))
+    tool(fresh, "install", "--from", NEW, "--conflist", f"{NEW}/{name}")
+    assert name in content(fresh)
+    tool(fresh, "uninstall")
+    assert content(fresh) == {}
 
 
 def test_a_broken_conflist_is_not_written(fresh):

@@ -57,6 +57,10 @@ def test_nothing_is_wrong_with_the_shipped_files(lint, path):
     (changed(humanz_bridge={"colour": "red"}), "warning", ["\"plugins[0].colour\" is unknown"]),
     (changed(humanz_route={"peers": [{"subnet": "100.100.1.0/24", "vai": "200.0.0.20"}]}), "error",
      ["peers[0].vai", "did you mean \"via\""]),
+    (changed(humanz_ipam={"dataDir": "leases"}), "error",
+     ["key \"plugins[1].dataDir\" is \"leases\", expected an absolute path"]),
+    (changed(humanz_bridge={"ipam": {"type": "humanz-ipam", "subnet": "10.1.0.0/24", "dataDir": "leases"}}), "error",
+     ["key \"plugins[0].ipam.dataDir\" is \"leases\""]),
     (changed(humanz_ipam={"subnet": "100.100.0.1/24"}), "error", ["host bits"]),
     (changed(humanz_ipam={"gateway": "100.99.0.1"}), "warning",
      ["the gateway 100.99.0.1 is outside of the subnet 100.100.0.0/24"]),
@@ -72,6 +76,22 @@ def test_what_is_wrong_in_a_file_is_named(lint, conflist, kind, words):
     status, findings = lint(conflist)
     assert status == (1 if any(one == "error" for one, _ in findings) else 0)
     assert any(one == kind and all(word in said for word in words) for one, said in findings), findings
+
+
+def test_each_finding_names_a_key_by_its_whole_path(lint):
+    status, findings = lint(changed(humanz_route={"peers": [{"subnet": "100.100.1.0/24", "vai": "200.0.0.20"}]}))
+    assert status == 1 and findings == [
+        ("error", "key \"plugins[2].peers[0].vai\" is unknown; did you mean \"via\"?"),
+        ("error", "key \"plugins[2].peers[0].via\" is required: the peer's address")]
+
+
+@pytest.mark.parametrize("entry, problem", [
+    ({}, "is required: the plugin's name"), ({"type": ""}, "is required: the plugin's name"),
+    ({"type": 7}, "must be a string, not a number"),
+])
+def test_an_entry_without_a_type_is_an_error_that_names_the_key(lint, entry, problem):
+    assert lint({**CHAIN, "plugins": [*CHAIN["plugins"], entry]}) == (
+        1, [("error", f"key \"plugins[3].type\" {problem}")])
 
 
 def test_a_subnet_that_the_node_has_elsewhere_is_an_error(lint):
@@ -146,7 +166,7 @@ def test_a_peer_with_this_nodes_own_subnet_is_an_error(lint, subnet, via, is_err
     peers = [{"subnet": "100.100.7.0/24", "via": "200.0.0.70"}, {"subnet": subnet, "via": via}]
     status, findings = lint(changed(humanz_route={"peers": peers}))
     assert (status, findings) == ((1, [
-        ("error", f"key \"peers[1].subnet\" is {subnet}, which overlaps with this node's own subnet 100.100.0.0/24: "
+        ("error", f"key \"plugins[2].peers[1].subnet\" is {subnet}, which overlaps with this node's own subnet 100.100.0.0/24: "
          "leave it out, or correct its subnet or \"via\"")]) if is_error else (0, []))
 
 
@@ -180,10 +200,33 @@ def test_the_gateways_link_of_a_vlan_is_not_another_links_subnet(lint):
     assert lint(conflist) == (0, [])
 
 
-def test_versions_that_the_runtime_does_not_speak_and_a_loopback_that_is_missing(lint):
-    program = lint.node.path("/run/cni/bin/containerd")
-    program.write_text("#!/bin/sh\necho containerd github.com/containerd/containerd 1.6.20~ds1 1.6.20\n")
+def write_runtime(node, name, command):
+    """Gives the node a runtime that is this shell command."""
+    program = node.path(f"{PLUGINS}/{name}")
+    program.write_text(f"#!/bin/sh\n{command}\n")
     program.chmod(0o755)
+
+
+@pytest.mark.parametrize("runtime, printed, version", [
+    ("containerd", "containerd github.com/containerd/containerd v1.7.13 7c3aca7a610df76212171d200ca3811ff6096eb8", "1.7.13"),
+    ("containerd", "containerd github.com/containerd/containerd/v2 v2.0.0 207ad711eabd375a01713109a8a197d197ff6542", None),
+    ("containerd", "containerd built by hand 7c3aca7a", None),
+    ("podman", "podman version 4.3.1", "4.3.1"),
+])
+def test_versions_are_compared_with_those_of_the_runtimes_that_says_which_it_is(lint, runtime, printed, version):
+    write_runtime(lint.node, runtime, f"echo {printed}")
+    assert lint({**CHAIN, "cniVersion": "1.1.0"}, PATH=f"{PLUGINS}:/usr/bin:/bin") == ((1, [
+        ("error", f"\"cniVersion\" is 1.1.0, but {runtime} {version} supports up to 1.0.0: put newer versions into "
+         "\"cniVersions\"")]) if version else (0, []))
+
+
+def test_a_runtime_that_does_not_say_its_version_is_not_waited_for(lint):
+    write_runtime(lint.node, "containerd", "exec sleep 600")
+    assert lint(CHAIN, PATH=f"{PLUGINS}:/usr/bin:/bin") == (0, [])
+
+
+def test_versions_that_the_runtime_does_not_speak_and_a_loopback_that_is_missing(lint):
+    write_runtime(lint.node, "containerd", "echo containerd github.com/containerd/containerd 1.6.20~ds1 1.6.20")
     status, findings = lint({**CHAIN, "cniVersion": "1.1.0"}, PATH=f"{PLUGINS}:/usr/bin:/bin")
     assert status == 1 and any("containerd 1.6.20~ds1 supports up to 1.0.0" in said for _, said in findings)
     assert not any("loopback" in said for _, said in findings)

@@ -123,6 +123,14 @@ def test_errors_of_lint_are_counted_and_warnings_are_not(node1):
     assert Tool(node1).overview(as_json=True)["problems"][0]["remedy"] == "humanz lint"
 
 
+@pytest.mark.parametrize("text", ["{", "[]", "{}"])
+def test_an_error_names_its_file_once(node1, text):
+    path = f"{NETWORKS}/10 my net.conflist"
+    node1.path(path).write_text(text)
+    problem = Tool(node1).overview(as_json=True)["problems"][0]["problem"]
+    assert problem.startswith(f"1 error in the configurations: {path}") and problem.count(path) == 1
+
+
 @pytest.mark.parametrize("is_packaged", [True, False])
 def test_the_examples_are_named_where_they_are(node1, is_packaged):
     node1.run("mount", "-t", "tmpfs", "tmpfs", "/usr/share/doc")

@@ -271,6 +271,14 @@ def test_results_are_kept_for_root_alone_and_in_a_folder_of_choice(runtime):
     assert runtime.node.path("/run/elsewhere/deep/net:pod:eth0").exists()
 
 
+def test_a_folder_of_results_that_is_empty_counts_as_not_given(runtime):
+    # The root folder is this machine's own.
+    runtime.node.run("mount", "-o", "remount,bind,ro", "/")
+    runtime.write()
+    assert runtime.run("add", "pod", environment={"CNI_RUN_CACHE": ""}).returncode == 0
+    assert runtime.cached() == ["net:pod:eth0"]
+
+
 def test_a_single_plugins_configuration_is_a_list_of_one(runtime):
     runtime.node.path("/run/list").write_text(
         '{"cniVersion": "1.0.0", "name": "net", "type": "first"}')
