@@ -153,7 +153,7 @@ private func readRule(_ message: Message) throws(Violation) {
     use(Request.deleteChain(.ip, table: "nat", target).bytes.count)
   }
   if let set = found.overlaySet(of: nil) {
-    try require(set.hasPrefix("overlay-"), "the set \(set)")
+    try require(set.utf8.starts(with: "overlay-".utf8), "the set \(set)")
     use(Request.deleteSet(set).bytes.count)
   }
   use(found.overlaySet(of: "net"))

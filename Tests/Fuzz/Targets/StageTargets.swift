@@ -67,7 +67,7 @@ private func fuzzIPAM(_ invocation: Invocation) throws(Violation) {
   guard let configuration = try? IPAMConfiguration(invocation) else { return }
   try require(
     configuration.dataDirectory == references?.dataDirectory, "DEL looks into another folder")
-  try require(configuration.dataDirectory.hasPrefix("/"), "a relative folder")
+  try require(configuration.dataDirectory.utf8.first == UInt8(ascii: "/"), "a relative folder")
   use(try? configuration.routes())
   let requested = (try? configuration.requestedAddresses()) ?? []
   // What is in files is not of this input.
@@ -124,7 +124,7 @@ private func fuzzRoute(_ invocation: Invocation) throws(Violation) {
   guard let configuration = try? RouteConfiguration(invocation.configuration) else { return }
   let network = configuration.network
   try require(network.network.allSatisfy { $0.isNetwork }, "host bits in \(network.network)")
-  try require(network.clusterFile?.hasPrefix("/") != false, "a relative path")
+  try require(network.clusterFile?.utf8.first ?? UInt8(ascii: "/") == UInt8(ascii: "/"), "a relative path")
   for route in configuration.routes {
     try require(
       route.gateway == nil || route.gateway?.family == route.destination.family,
