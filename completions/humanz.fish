@@ -28,7 +28,7 @@ complete -c humanz -n __fish_use_subcommand -a run -d 'run the plugins of a netw
 complete -c humanz -n __fish_use_subcommand -a help -d 'show the help of a command'
 
 complete -c humanz -n '__fish_use_subcommand; or __humanz_is ports leases routes lint' -l json -d 'print JSON'
-complete -c humanz -n '__fish_use_subcommand; or __humanz_is ports leases routes' -l wide -d 'print all columns'
+complete -c humanz -n '__fish_use_subcommand; or __humanz_is ports leases routes' -l wide -d 'cut nothing'
 complete -c humanz -n '__humanz_is routes' -l dot -d 'print a graph for dot -Tsvg'
 complete -c humanz -n '__humanz_is leases release routes' -l conflist -rF -d 'only the networks in this file'
 complete -c humanz -n '__humanz_is leases release' -l data-dir -x -a '(__fish_complete_directories)' -d 'only the stores in this folder'

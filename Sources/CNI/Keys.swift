@@ -166,11 +166,12 @@ public struct Keys {
     return addresses
   }
 
-  /// One network, a prefix without host bits, or a list of them; empty if the key is absent.
+  /// One network, a prefix without host bits, or a list of them; empty if the key is absent. A network of all
+  /// addresses is refused.
   public func networks(_ key: String) throws(CNIError) -> [IPPrefix] {
     var networks: [IPPrefix] = []
-    try each(key, as: "a prefix without host bits") { text in
-      guard let prefix = IPPrefix(text), prefix.isNetwork else { return false }
+    try each(key, as: "a prefix without host bits, of length 1 or more") { text in
+      guard let prefix = IPPrefix(text), prefix.isNetwork, prefix.length > 0 else { return false }
       networks.append(prefix)
       return true
     }

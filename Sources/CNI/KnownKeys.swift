@@ -22,18 +22,19 @@ public struct KnownKeys: Sendable {
       """)
   }
 
-  /// The first name that `isMatch` accepts, given its characters in UTF-8.
-  fileprivate func first(where isMatch: (UnsafeBufferPointer<UInt8>) -> Bool) -> String? {
-    names.withUTF8Buffer { all in
-      var start = 0
-      while start < all.count {
-        let end = all[start...].firstIndex(of: UInt8(ascii: " ")) ?? all.count
-        let name = UnsafeBufferPointer(rebasing: all[start..<end])
-        if isMatch(name) { return String(decoding: Array(name)) }
-        start = end + 1
-      }
-      return nil
+  /// The characters in UTF-8 of the first name that `isMatch` accepts, given these.
+  fileprivate func first(
+    where isMatch: (UnsafeBufferPointer<UInt8>) -> Bool
+  ) -> UnsafeBufferPointer<UInt8>? {
+    let all = UnsafeBufferPointer(start: names.utf8Start, count: names.utf8CodeUnitCount)
+    var start = 0
+    while start < all.count {
+      let end = all[start...].firstIndex(of: UInt8(ascii: " ")) ?? all.count
+      let name = UnsafeBufferPointer(rebasing: all[start..<end])
+      if isMatch(name) { return name }
+      start = end + 1
     }
+    return nil
   }
 }
 
@@ -53,11 +54,13 @@ extension Keys {
   public func unknown(besides known: [KnownKeys]) -> [UnknownKey] {
     object.members.compactMap { member in
       let name = Array(member.name.utf8)
-      let hasDomain = name.contains(UInt8(ascii: ".")) || name.contains(UInt8(ascii: "/"))
+      for known in known where known.first(where: { $0.elementsEqual(name) }) != nil { return nil }
+      if name.contains(UInt8(ascii: ".")) || name.contains(UInt8(ascii: "/")) { return nil }
       var meant: String?
       for known in known {
-        if hasDomain || known.first(where: { $0.elementsEqual(name) }) != nil { return nil }
-        meant = meant ?? known.first { differsByOneLetter($0, name) }
+        meant =
+          meant
+          ?? known.first { differsByOneLetter($0, name) }.map { String(decoding: Array($0)) }
       }
       return UnknownKey(name: member.name, path: path(of: member.name), meant: meant)
     }

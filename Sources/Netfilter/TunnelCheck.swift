@@ -69,8 +69,12 @@ public struct TunnelCheck: Sendable {
     }
     self.sets = sets
     dropping = Rule(
-      comment: "strangers \(port)", expressions: .udp(to: port) + [.verdict(NF_DROP)])
+      comment: "\(TunnelCheck.strangers)\(port)",
+      expressions: .udp(to: port) + [.verdict(NF_DROP)])
   }
+
+  /// The start of a dropping rule's comment. The port is the rest.
+  fileprivate static let strangers = "strangers "
 
   /// For packets to the node.
   private static var peersChain: Chain { chain("overlay", NF_INET_LOCAL_IN) }
@@ -106,8 +110,22 @@ public struct TunnelCheck: Sendable {
     installed.contains { rule.isInstalled(as: $0) }
   }
 
+  /// Another network that has rules here; nil for none.
+  @inline(never)
+  public func otherNetwork(_ socket: borrowing NetfilterSocket) throws(NetlinkError) -> String? {
+    otherNetwork(among: try TunnelCheck.installed(socket))
+  }
+
+  @inline(never)
+  private func otherNetwork(among installed: [InstalledRule]) -> String? {
+    installed.first { $0.overlaySet(of: nil) != nil && $0.overlaySet(of: network) == nil }?
+      .comment?.words.first
+  }
+
   /// Makes the sets and the rules, in place of the network's earlier ones, in one step. Does nothing if all
   /// are in place.
+  /// - Precondition: the node has no overlay device of another port, unless another network has rules. The rule
+  ///   that drops what strangers send to another port is then removed.
   ///
   /// Equivalent to: `nft -f` with the table above.
   /// - Throws: if the kernel refuses, as one before Linux 5.6, which has no such sets; nothing is changed
@@ -119,6 +137,11 @@ public struct TunnelCheck: Sendable {
       let installed = try TunnelCheck.installed(socket)
       var requests: [Request] = [.addTable(.inet), .addChain(peers), .addChain(pods)]
       requests += TunnelCheck.requestsToRemove(network, installed)
+      if otherNetwork(among: installed) == nil {
+        for rule in installed where rule.isForStrangers && !dropping.isInstalled(as: rule) {
+          requests.append(.deleteRule(rule, of: peers))
+        }
+      }
       if !has(dropping, installed) { requests.append(.addRule(dropping, to: peers)) }
       for set in sets {
         requests += set.requests
@@ -250,6 +273,11 @@ extension [Expression] {
 }
 
 extension InstalledRule {
+  /// Whether it drops what strangers send to some port, and is no rule of a network named `strangers`.
+  fileprivate var isForStrangers: Bool {
+    comment?.begins(with: TunnelCheck.strangers) == true && overlaySet(of: nil) == nil
+  }
+
   /// The set of a network's rule, or (nil) of any network's; nil for another rule. The comment is the
   /// network, the kind and the fingerprint.
   @inline(never)

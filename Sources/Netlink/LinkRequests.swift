@@ -181,16 +181,16 @@ extension Request {
     if let master = change.master { request.put(IFLA_MASTER, master) }
     if let alias = change.alias { request.put(IFLA_IFALIAS, Array(alias.utf8)) }
     if let group = change.group { request.put(IFLA_GROUP, group) }
-    if change.withoutLinkLocal {
-      request.nest(IFLA_AF_SPEC) { family in
-        family.nest(AF_INET6) {
+    guard change.withoutLinkLocal || change.announces else { return request }
+    // One attribute for both families: of two the kernel would read only one.
+    request.nest(IFLA_AF_SPEC) { families in
+      if change.withoutLinkLocal {
+        families.nest(AF_INET6) {
           $0.put(IFLA_INET6_ADDR_GEN_MODE, UInt8(IN6_ADDR_GEN_MODE_NONE.rawValue))
         }
       }
-    }
-    if change.announces {
-      request.nest(IFLA_AF_SPEC) { family in
-        family.nest(AF_INET) {
+      if change.announces {
+        families.nest(AF_INET) {
           $0.nest(IFLA_INET_CONF) { $0.put(IPV4_DEVCONF_ARP_NOTIFY, 1 as UInt32) }
         }
       }

@@ -96,7 +96,11 @@ public struct NetworkNamespace: ~Copyable {
   ) throws(NetlinkError) -> Value {
     let own = try NetworkNamespace.current()
     Trap.leavesNamespace(own.fileDescriptor)
-    guard unshare(CLONE_NEWNET) == 0 else { throw .last("make a network namespace") }
+    guard unshare(CLONE_NEWNET) == 0 else {
+      let error = NetlinkError.last("make a network namespace")
+      Trap.leavesNamespace(-1)
+      throw error
+    }
     return try own.runAndReturn(body)
   }
 

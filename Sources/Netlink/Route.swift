@@ -121,21 +121,37 @@ public struct NextHop: Equatable, Sendable {
 }
 
 extension Route: CustomStringConvertible {
-  /// As `ip route` writes it, with link numbers instead of names.
+  /// As `ip route` writes it, with numbers instead of names: all that `isInstalled` compares but the protocol.
   public var description: String {
-    var words = kind == .unicast ? [] : [kind.name]
-    words.append(destination.length == 0 ? "default" : destination.description)
+    var text = kind == .unicast ? "" : "\(kind.name) "
+    text += destination.length == 0 ? "default" : destination.description
+    // Of these numbers 0 is the same as none.
+    @inline(never) func add(_ word: String, _ number: UInt32) {
+      if number > 0 { text += " \(word) \(number)" }
+    }
+    @inline(never) func add(_ word: String, _ address: IPAddress?) {
+      if let address { text += " \(word) \(address)" }
+    }
     for hop in nextHops {
       if let tunnel = hop.encapsulation {
-        words += ["encap ip id", "\(tunnel.id)", "dst", tunnel.destination.description]
+        text += " encap ip id \(tunnel.id)"
+        add("src", tunnel.source)
+        add("dst", tunnel.destination)
+        if tunnel.dontFragment { text += " df" }
       }
-      if let gateway = hop.gateway { words += ["via", gateway.description] }
-      if let device = hop.device { words += ["dev number", "\(device)"] }
+      add("via", hop.gateway)
+      add("dev number", UInt32(truncatingIfNeeded: hop.device?.rawValue ?? 0))
+      if hop.onLink { text += " onlink" }
+      add("weight", nextHops.count > 1 ? UInt32(truncatingIfNeeded: hop.weight) : 0)
     }
-    if table != Route.mainTable { words += ["table", "\(table)"] }
-    if let priority { words += ["metric", "\(priority)"] }
-    if let mtu { words += ["mtu", "\(mtu)"] }
-    return words.joined(separator: " ")
+    add("table", table == Route.mainTable ? 0 : table)
+    // IPv6 has no scope.
+    add("scope", destination.family == .v4 ? UInt32(scope ?? 0) : 0)
+    add("src", source)
+    add("metric", priority ?? 0)
+    add("mtu", mtu ?? 0)
+    add("advmss", advmss ?? 0)
+    return text
   }
 }
 

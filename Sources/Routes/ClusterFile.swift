@@ -122,10 +122,10 @@ extension ClusterFile.Peer {
 
 extension ClusterFile {
   /// Replaces the file at a path, 0600, in one step: a reader finds the old file or the new one, whole.
-  /// Its folder is made, 0755, if only that is missing.
+  /// Its folder is made, 0700, if only that is missing.
   /// - Throws: error 5; the old file stays.
   public func write(to path: String) throws(CNIError) {
-    mkdir(Directory.parts(of: path).folder, 0o755)
+    mkdir(Directory.parts(of: path).folder, 0o700)
     do { try Directory.replaceFile(at: path, json.text + [0x0a]) } catch { throw CNIError(error) }
   }
 

@@ -56,7 +56,9 @@ public struct NodeRoutes {
     self.network = network + own.map { $0.network }
     refused = list.refused
     // The rest of a network comes before its subnets, and peers mostly come in order.
-    let rests = unreachable.filter { prefix in !own.contains { $0.network == prefix } }
+    let rests = unreachable.filter { prefix in
+      !own.contains { $0.network == prefix } && !list.peers.contains { $0.subnet == prefix }
+    }
     let all = rests.map { Peer(restOf: $0) } + list.peers
     var devices: [Link] = []
     for peer in list.peers {
@@ -122,8 +124,10 @@ public struct NodeRoutes {
       for failure in try node.kernel.failures(performing: repairs) {
         repaired += repairable[next..<failure.index]
         next = failure.index + 1
-        // Another ADD may do the same at the same time. A stale route may be gone already.
-        if failure.error.exists || failure.error.isMissing { continue }
+        // Another ADD may do the same at the same time. A stale route may be gone already; where a route is
+        // made, what is missing is its link.
+        let isStale = repairable[failure.index].state == .stale
+        if failure.error.exists || isStale && failure.error.isMissing { continue }
         problems.append(failure.error.description)
       }
       repaired += repairable[next...]
@@ -233,7 +237,7 @@ extension NodeRoutes {
       let isAlone = !present.contains { !$0.isOurs && $0.metric == ours.metric }
       findings.append(
         Finding(
-          .different, peer, ours, "\(peer): its route is different: \(ours)",
+          .different, peer, ours, "\(peer): its route is \(ours), not \(wanted.route)",
           repair: isAlone ? .replaceRoute(wanted.route) : nil))
     } else if !present.contains(where: { $0.metric == wanted.route.metric }) {
       findings.append(

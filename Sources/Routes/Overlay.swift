@@ -10,7 +10,7 @@ import Node
 /// How a node reaches peers through routers that have no routes to pods: the keys `overlay`, `overlayPort`,
 /// `overlayId` and `overlaySource`.
 ///
-/// One VXLAN device serves a node. Each peer is one route, which names the peer's address.
+/// One VXLAN device serves all networks of a node. Each peer is one route, which names the peer's address.
 public struct Overlay {
   /// Which peers are reached through the overlay.
   public enum Mode: Equatable {
@@ -101,7 +101,7 @@ struct OverlayDevice {
   /// nil if there is none.
   var link: Link?
   let vxlan: VXLAN
-  /// As large as the largest packet of a route over it.
+  /// The largest packet of the network's routes over it. Another network's may be larger.
   let mtu: Int
 
   /// Whether the node reports to pods a smaller path MTU that a router has reported to it. Otherwise IPv4
@@ -114,43 +114,60 @@ struct OverlayDevice {
   var problem: String? {
     guard let link else { return "the overlay's device \(Overlay.device) is missing" }
     if link.vxlan != vxlan {
-      return "the overlay's device \(link.name) is not a VXLAN device of port \(vxlan.port)"
+      guard let other = link.vxlan, other.isOverlayDevice else {
+        return "the overlay's device \(link.name) is a link that humanz did not make"
+      }
+      return
+        "the overlay's device \(link.name) has port \(other.port), and \"overlayPort\" is \(vxlan.port)"
     }
     if !link.isUp { return "the overlay's device \(link.name) is down" }
-    if link.mtu != mtu {
-      return "the overlay's device \(link.name) has MTU \(link.mtu), not \(mtu)"
+    if link.mtu < mtu {
+      return "the overlay's device \(link.name) has MTU \(link.mtu), less than \(mtu)"
     }
     return nil
   }
 
-  /// Makes the device or changes it. A device of another port is replaced; a link of another kind is
-  /// an error.
+  /// Deletes a device of another port.
+  /// - Throws: error 101 if another network uses it, and for a link of another kind.
+  @inline(never)
+  mutating func removeOtherPort(_ check: TunnelCheck, on node: borrowing Node) throws(CNIError) {
+    guard let old = link, old.vxlan != vxlan else { return }
+    guard let other = old.vxlan, other.isOverlayDevice else {
+      throw CNIError(.exists, "the link \(old.name) was not made by humanz, and the overlay needs its name")
+    }
+    var user: String?
+    try netfilterSteps { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
+      user = try check.otherNetwork(socket)
+    }
+    if let user {
+      throw CNIError(
+        .exists,
+        "key \"overlayPort\" is \(vxlan.port), but network \(user) uses the overlay's device \(old.name) "
+          + "with port \(other.port)")
+    }
+    try node.kernel.performIfPresent([.deleteLink(.index(old.index))])
+    link = nil
+  }
+
+  /// Makes the device or changes it. Its MTU never becomes smaller: another network may need it.
   /// Equivalent to: `ip link add humanz-vx type vxlan external gpe dstport 4790`, `ip link set … up`,
   /// `sysctl -w net.ipv4.ip_forward_use_pmtu=1`.
   @inline(never)
   func repair(on node: borrowing Node) throws(CNIError) -> Link? {
     let name = Overlay.device
-    var isNew = link == nil
-    if let link, link.vxlan != vxlan {
-      guard link.vxlan?.isOverlayDevice == true else {
-        throw CNIError(
-          .exists,
-          "the link \(name) was not made by humanz, and the overlay needs its name: rename it")
-      }
-      try node.kernel.performIfPresent([.deleteLink(.index(link.index))])
-      isNew = true
-    }
-    if isNew {
-      for failure in try node.kernel.failures(performing: [.addVXLAN(name, vxlan, mtu: mtu)])
-      where !failure.error.exists {
-        throw CNIError(failure.error)
+    var link = link
+    if link == nil {
+      for failure in try node.kernel.failures(performing: [.addVXLAN(name, vxlan, mtu: mtu)]) {
+        guard failure.error.exists else { throw CNIError(failure.error) }
+        // Another ADD has made it at the same time.
+        link = try node.kernel.link(name)
       }
       // Only when the device is made: a person may turn it off later.
       try? Sysctl.write(OverlayDevice.pathMTU, "1")
     }
     try node.kernel.perform([
       .changeLink(.name(name), LinkChange(withoutLinkLocal: true)),
-      .changeLink(.name(name), LinkChange(up: true, mtu: mtu)),
+      .changeLink(.name(name), LinkChange(up: true, mtu: max(mtu, link?.mtu ?? 0))),
     ])
     return try node.kernel.link(name)
   }

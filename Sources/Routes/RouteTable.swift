@@ -10,6 +10,8 @@ struct RouteTable {
   let routes: [Route]
   /// For each route, the index of the last route to the closest enclosing destination; -1 for none.
   private let enclosing: [Int]
+  /// The prefixes that links have by their addresses, each once, by its best route. They are few.
+  private let linkPrefixes: [Route]
 
   init(_ routes: [Route]) {
     self.routes = routes.inOrder {
@@ -29,6 +31,11 @@ struct RouteTable {
       enclosing.append(candidate)
     }
     self.enclosing = enclosing
+    var linkPrefixes: [Route] = []
+    for route in self.routes where route.isFromKernel && route.link != nil {
+      if linkPrefixes.last?.destination != route.destination { linkPrefixes.append(route) }
+    }
+    self.linkPrefixes = linkPrefixes
   }
 
   /// The link that an address is on, by the best route to it or by the best one over a device; nil if
@@ -52,8 +59,8 @@ struct RouteTable {
   /// The kernel's route for the longest link prefix around a subnet.
   @inline(never)
   func linkPrefix(around subnet: IPPrefix) -> Route? {
-    nearest(to: subnet.address) { route in
-      route.destination.length < subnet.length && route.proto == Route.kernel && route.link != nil
+    linkPrefixes.last {
+      $0.destination.length < subnet.length && $0.destination.contains(subnet.address)
     }
   }
 

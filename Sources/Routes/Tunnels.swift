@@ -138,9 +138,11 @@ final class Tunnels {
     return problems
   }
 
-  /// Makes the check, then the device: no packet is accepted before it can be checked.
+  /// Makes the check, then the device: no packet is accepted before it can be checked. A device of another port
+  /// goes first, because its check goes too.
   func repair(on node: borrowing Node) throws(CNIError) {
     isUsable = false
+    try device.removeOtherPort(check, on: node)
     try netfilterSteps { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
       try check.install(socket)
     }

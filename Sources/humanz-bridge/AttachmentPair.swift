@@ -17,6 +17,9 @@ struct AttachmentPair {
     self.configuration = configuration
   }
 
+  /// The MAC address of the pod's end.
+  private var podMAC: MACAddress { configuration.mac ?? host.podMAC }
+
   // MARK: - ADD
 
   /// Makes the pair. The node's end is a port of the bridge, up, with the attachment's name and alias; the
@@ -29,7 +32,7 @@ struct AttachmentPair {
     let pair = VethPair(
       name: host.name, mac: host.mac, mtu: configuration.mtu ?? bridge.link.mtu,
       queues: configuration.queues, master: bridge.link.index,
-      peerName: interface, peerMAC: configuration.mac ?? host.podMAC,
+      peerName: interface, peerMAC: podMAC,
       peerNamespace: pod.namespace.fileDescriptor)
     undo.push(.call { [self] node, pod in remove(node, pod) })
     // The kernel disables IPv6 on a link whose MTU is below 1,280 (RFC 8200 section 5).
@@ -52,9 +55,10 @@ struct AttachmentPair {
     return try pod.interface(interface)
   }
 
-  /// Removes the pair of a failed ADD. Looks for the pod's end: the node's end may be from an earlier ADD.
+  /// Removes the pair of a failed ADD. Looks for the pod's end: the node's end may be from an earlier ADD. An
+  /// interface with another MAC address is somebody else's, made during this ADD.
   private func remove(_ node: borrowing Kernel, _ pod: borrowing Kernel) {
-    guard let podEnd = try? pod.link(interface) else { return }
+    guard let podEnd = try? pod.link(interface), podEnd.mac == podMAC else { return }
     if let nodeEnd = try? node.link(host.name), nodeEnd.alias == host.alias,
       nodeEnd.peerIndex == podEnd.index
     {

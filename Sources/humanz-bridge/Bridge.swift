@@ -137,7 +137,8 @@ struct Bridge {
       throw CNIError(.checkFailed, "the bridge \(link.name) is not promiscuous")
     }
     guard link.callsNetfilter || !configuration.bridgeNetfilter else {
-      throw CNIError(.checkFailed, "nf_call_iptables of the bridge \(link.name) is off")
+      throw CNIError(
+        .checkFailed, "nf_call_iptables or nf_call_ip6tables of the bridge \(link.name) is off")
     }
     return Bridge(link: link, isNew: false)
   }

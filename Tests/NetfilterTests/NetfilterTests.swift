@@ -313,6 +313,23 @@ import Testing
     }
   }
 
+  @Test(arguments: ["one", "strangers"])
+  func `a network's other port takes the first one's rules away`(network: String) throws {
+    try inNewNamespace { _ in
+      let socket = try NetfilterSocket()
+      try check(network).install(socket)
+      try check(network, port: 4791).install(socket)
+      #expect(try check(network, port: 4791).isInstalled(socket))
+      #expect(!shell("nft list ruleset").contains("4790"))
+      #expect(try check(network).otherNetwork(socket) == nil)
+      // The device may have the port of another network.
+      try check("two", port: 4792).install(socket)
+      #expect(shell("nft list chain inet humanz overlay").contains("udp dport 4791 drop"))
+      #expect(try check(network, port: 4791).isInstalled(socket))
+      #expect(try check(network).otherNetwork(socket) == "two")
+    }
+  }
+
   @Test func `five thousand peers go into one transaction`() throws {
     try inNewNamespace { _ in
       let socket = try NetfilterSocket()

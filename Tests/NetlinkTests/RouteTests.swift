@@ -130,6 +130,11 @@ import Testing
     #expect(row.failure == nil)
   }
 
+  @Test(arguments: RouteComparisonTable.texts)
+  func `a route's text has all that is compared`(_ row: Case) {
+    #expect(row.failure == nil)
+  }
+
   @Test func `a lookup finds the next hop, or nothing`() throws {
     try withPair { node, index, _ in
       try node.perform([

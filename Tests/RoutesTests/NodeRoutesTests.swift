@@ -158,6 +158,47 @@ import Testing
     }
   }
 
+  @Test func `a peer that has a whole prefix of the network gets its route`() throws {
+    try onNode { node in
+      let list = try peers([#"{"subnet":"fd00:244::/32","via":"fd01::2"}"#])
+      #expect(try routes(list, unreachable: true, node).repair(on: node) == [])
+      #expect(
+        try states(list, unreachable: true, node) == [
+          "installed 10.244.0.0/16", "foreign 10.244.0.0/24", "installed fd00:244::/32",
+        ])
+      #expect(shell("ip -6 route show fd00:244::/32").contains("via fd01::2 dev uplink"))
+    }
+  }
+
+  @Test func `a different route is named beside the one that is wanted`() throws {
+    try onNode { node in
+      let list = try peers([#"{"subnet":"10.244.1.0/24","via":["192.0.2.2","192.0.2.3"]}"#])
+      #expect(
+        shell(
+          "ip route add 10.244.1.0/24 proto 72 nexthop via 192.0.2.2 weight 2 nexthop via 192.0.2.3"
+        ) == "")
+      let uplink = try #require(try node.kernel.link(name("uplink"))).index
+      #expect(
+        try routes(list, node).problems(on: node) == [
+          "peer (10.244.1.0/24): its route is 10.244.1.0/24 via 192.0.2.2 dev number \(uplink) weight 2 "
+            + "via 192.0.2.3 dev number \(uplink) weight 1, not "
+            + "10.244.1.0/24 via 192.0.2.2 weight 1 via 192.0.2.3 weight 1"
+        ])
+    }
+  }
+
+  @Test func `a route whose link goes while it is made is reported`() throws {
+    try onNode { node in
+      let list = try peers([#"{"subnet":"fd00:244:1::/64","via":"fd01::2","dev":"uplink"}"#])
+      let routes = try routes(list, node)
+      #expect(shell("ip link delete uplink") == "")
+      let problems = routes.repair(on: node)
+      #expect(
+        problems.count == 1 && problems[0].contains("cannot add route fd00:244:1::/64"),
+        "\(problems)")
+    }
+  }
+
   @Test(arguments: [
     ("ip route replace 10.244.1.0/24 via 192.0.2.9 proto 72", "different", true),
     ("ip route replace 10.244.1.0/24 via 192.0.2.2 mtu 1300 proto 72", "different", true),

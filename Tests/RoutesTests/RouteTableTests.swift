@@ -100,6 +100,19 @@ import Testing
       #expect(
         possible.isEmpty ? found == nil : possible.contains(found),
         "seed \(seed), \(wanted) over \(text(device))")
+
+      let subnet = IPPrefix(wanted, length: 9 + random.below(24)).network
+      let own = routes.filter { route in
+        route.proto == Route.kernel && route.link != nil
+          && route.destination.length < subnet.length && route.destination.contains(subnet)
+      }
+      let nearest = own.filter { route in
+        !own.contains { $0.destination.length > route.destination.length }
+      }
+      let first = nearest.filter { route in !nearest.contains { $0.metric < route.metric } }
+      let prefix = table.linkPrefix(around: subnet)
+      #expect(
+        prefix.map { first.contains($0) } ?? first.isEmpty, "seed \(seed), around \(subnet)")
     }
   }
 

@@ -43,6 +43,7 @@ package struct Table: Sendable {
       Table(name: "requests", cases: RequestTable.requests),
       Table(name: "captured requests", cases: RequestTable.captured),
       Table(name: "routes", cases: RouteComparisonTable.comparisons),
+      Table(name: "texts of routes", cases: RouteComparisonTable.texts),
       Table(name: "host interfaces", cases: HostInterfaceTable.names),
       Table(name: "times", cases: TimeTable.times),
     ]

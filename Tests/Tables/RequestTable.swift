@@ -126,6 +126,20 @@ package enum RequestTable {
       """
     ),
     (
+      "a link's settings of both families are in one IFLA_AF_SPEC",
+      .changeLink(.index(3), LinkChange(withoutLinkLocal: true, announces: true)),
+      """
+      40000000 1000 0100 00000000 00000000
+      00000000 03000000 00000000 00000000
+      2000 1a80
+        0c00 0a80
+          0500 0800 01000000
+        1000 0280
+          0c00 0180
+            0800 1600 01000000
+      """
+    ),
+    (
       "a link is named by IFLA_IFNAME where its index is not known",
       .deleteLink(.name(name("veth0"))),
       """

@@ -4,7 +4,7 @@ import Embedded
 import Routes
 
 private var json: Option { Option("--json", nil, "print JSON") }
-private var wide: Option { Option("--wide", nil, "print whole container IDs and all columns") }
+private var wide: Option { Option("--wide", nil, "cut nothing: whole container IDs, all columns, long lines") }
 private var conflist: Option {
   Option("--conflist", "FILE", "use only the networks in this file")
 }
@@ -56,7 +56,7 @@ var commands: [Command] {
     Command(
       "sync", "Makes this node's routes to the peers of a conflist or of a Kubernetes cluster",
       forms: [
-        "[--watch] CONFLIST",
+        "[--watch] [OPTION]... CONFLIST",
         "--node NAME [OPTION]...  <NODES",
         "--node NAME --watch [OPTION]...  <EVENTS",
         "--node NAME [--watch] --kubectl PATH [--kubeconfig FILE] [OPTION]...",

@@ -3,6 +3,7 @@
 
 import pytest
 
+from bridge.fake_ipam import fake_ipam
 from lab.attachment import Network, Refused, address, reaches
 from lab.system_calls import failing, killing, system_calls
 from lab.waiting import sample
@@ -131,3 +132,17 @@ def test_a_del_that_went_wrong_at_any_system_call_is_made_good_by_the_next(
         assert node.traces() == before, call
     record_property("system calls that went wrong", len(calls))
     record_property("of them made DEL fail", failed)
+
+
+def test_an_interface_that_somebody_else_makes_during_the_add_is_left_by_its_undo(node):
+    ipam = fake_ipam(
+        node, '{"cniVersion": "1.0.0", "ips": [{"address": "10.77.0.2/24"}]}',
+        before="nsenter --net=$CNI_NETNS ip link add eth0 type bridge")
+    network = Network(node, ipam=ipam)
+    node.add_pod("pod")
+    before = node.traces()
+    with pytest.raises(Refused) as refused:
+        network.call("ADD", "pod")
+    assert refused.value.error["code"] == 100 and "eth0: File exists" in refused.value.error["msg"]
+    assert [link["ifname"] for link in node.ip("link", pod="pod")][1:] == ["eth0"]
+    assert node.traces() == before

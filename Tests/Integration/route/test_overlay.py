@@ -185,6 +185,7 @@ def test_another_port_or_id_takes_the_place_of_the_first(remote):
     link = remote.node.run("ip", "-d", "link", "show", "humanz-vx").stdout
     assert "dstport 4791" in link and "external" in link and "gpe" in link
     assert f"id {0xffffff}" in encapsulated(remote)[0]
+    assert "4790" not in remote.node.run("nft", "list", "ruleset").stdout
 
 
 def test_the_source_of_outer_packets_may_be_named(remote):
@@ -208,6 +209,42 @@ def test_the_overlay_goes_with_the_last_network_that_needs_it(remote):
     assert "humanz-vx" not in remote.node.run("ip", "link").stdout
     assert remote.node.run("nft", "list", "ruleset").stdout == ""
     two.gc()
+
+
+def two_networks(remote, peer=None, **keys):
+    """Two networks with separate prefixes. The keys are the second one's, and those of its peer."""
+    one = remote.remote(2, name="one")
+    two = remote.network(remote.peer(3, remote.far(3), **peer or {}), name="two", overlay="off-link", **keys)
+    for network, number in ((one, 2), (two, 3)):
+        network.configuration["network"] = remote.subnet(number)
+    return one, two
+
+
+@pytest.mark.parametrize("is_smaller_first", [True, False])
+def test_networks_with_other_mtus_share_the_device_and_all_are_right(remote, is_smaller_first):
+    one, two = two_networks(remote, {"mtu": 1300})
+    for network in (two, one) if is_smaller_first else (one, two):
+        remote.add(network)
+    assert check(one) == check(two) == (0, "")
+    assert ["mtu 1300" in line for line in encapsulated(remote)] == [False, True]
+
+
+def test_a_network_with_another_port_than_the_first_ones_is_named_and_changes_nothing(remote):
+    def state():
+        return encapsulated(remote), remote.node.run("nft", "list", "ruleset").stdout
+    one, two = two_networks(remote, overlayPort=4791, logFile="/run/tmp/log")
+    remote.add(one)
+    before = state()
+    remote.add(two)
+    said = remote.node.path("/run/tmp/log").read_text()
+    assert '"overlayPort" is 4791, but network one uses the overlay\'s device humanz-vx with port 4790' in said
+    code, text = check(two)
+    assert code == 102 and 'humanz-vx has port 4790, and "overlayPort" is 4791' in text
+    assert state() == before and check(one) == (0, "")
+    one.gc()
+    remote.add(two)
+    assert check(two) == (0, "")
+    assert "dstport 4791" in remote.node.run("ip", "-d", "link", "show", "humanz-vx").stdout
 
 
 def test_a_link_of_that_name_that_is_none_of_ours_stays(remote):

@@ -47,7 +47,8 @@ def test_the_mtu_of_a_peer_is_its_routes(host):
         "ip", f"-{host.version}", "route", "show", host.subnet(2)).stdout
     host.node.run("ip", f"-{host.version}", "route", "replace", host.subnet(2),
                   "via", host.via(2), "proto", "72", "mtu", "1300")
-    assert check(network)[0] == 102 and "node2" in check(network)[1]
+    code, text = check(network)
+    assert code == 102 and "node2" in text and "mtu 1300" in text and "mtu 1400" in text
     host.add(network)
     assert check(network) == (0, "")
 
@@ -113,9 +114,12 @@ def test_a_peer_with_this_nodes_subnet_and_another_address_is_refused_and_change
     assert host.routes(host.subnet(1)) == own and host.ours() == ours
 
 
-def test_a_peer_for_the_whole_network_stands_beside_this_nodes_own_subnet(host):
+@pytest.mark.parametrize("keys", [{}, {"unreachable": False}])
+def test_a_peer_for_the_whole_network_stands_beside_this_nodes_own_subnet(host, keys):
     own = host.routes(host.subnet(1))
-    network = host.network({**host.peer(9), "subnet": NETWORKS[host.version]}, unreachable=False)
+    # The unreachable route of an earlier ADD gives way.
+    host.add(host.network(**keys))
+    network = host.network({**host.peer(9), "subnet": NETWORKS[host.version]}, **keys)
     host.add(network)
     assert host.ours() == {NETWORKS[host.version]: host.via(9)} and host.routes(host.subnet(1)) == own
     assert check(network) == limits(network) == (0, "")
@@ -312,6 +316,8 @@ def test_the_peers_come_from_the_cluster_file(host):
     ({"peers": [{"subnet": "10.99.2.0/24", "via": "192.168.0.2"}]}, "peers[0].subnet"),
     ({"peers": [{"subnet": "10.244.2.0/24", "via": "192.168.0.2", "dev": "a/b"}]}, "peers[0].dev"),
     ({"network": ["10.244.0.0/16", "10.99.0.1/16"]}, "network[1]"),
+    ({"network": "0.0.0.0/0"}, "network"),
+    ({"network": ["10.244.0.0/16", "::/0"]}, "network[1]"),
     ({"clusterFile": "cluster.json"}, "clusterFile"),
     ({"clusterFile": "/run/humanz/cluster.json", "peers": []}, "clusterFile"),
     ({"routes": [{"gw": "10.244.1.1"}]}, "routes[0].dst"),

@@ -80,6 +80,8 @@ def test_check_names_a_route_whose_attribute_was_changed(host, change):
     ip(host, "replace", SOMEWHERE[host.version], *sum(map(list, words.items()), []), "dev", "eth0")
     code, text = check(network)
     assert code == 102 and SOMEWHERE[host.version] in text and "is different" in text
+    wanted = {"via": gateway, "mtu": "1400", "advmss": "1360"}[key]
+    assert f"{key} {value}" in text and f"{key} {wanted}" in text
 
 
 @pytest.mark.parametrize("keys", [

@@ -45,6 +45,7 @@ def test_a_list_becomes_the_file_and_the_routes(node1, families, form):
     assert not done.stderr
     status = node1.path(CLUSTER_FILE).stat()
     assert (status.st_mode & 0o7777, status.st_uid) == (0o600, 0)
+    assert node1.path(CLUSTER_FILE).parent.stat().st_mode & 0o7777 == 0o700
     assert [entry.name for entry in node1.path(CLUSTER_FILE).parent.iterdir()
             if entry.name not in ("cluster.json", "node.lock")] == []
 
@@ -59,6 +60,7 @@ def test_forwarding_is_on_for_the_families_of_the_nodes_subnets(node1):
 def test_another_file_is_written_where_it_is_asked_for(node1):
     sync(node1, listed(member(1), member(2)), "--cluster-file", "/run/else/where.json")
     assert cluster_file(node1, "/run/else/where.json") == content(2)
+    assert node1.path("/run/else").stat().st_mode & 0o7777 == 0o700
     assert not node1.path(CLUSTER_FILE).exists()
 
 

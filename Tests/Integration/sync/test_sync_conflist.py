@@ -157,7 +157,8 @@ def test_without_watch_the_routes_are_made_once_with_a_line_for_each_change(node
     assert once(node1) == (0, [
         "removed the route 10.244.2.0/24 via 192.168.0.2 dev uplink, which no peer needs",
         "replaced the route 10.244.3.0/24 via 192.168.0.77 dev uplink by the one to peer (10.244.3.0/24)",
-        "made the route 10.244.4.0/24 via 192.168.0.4", "made the route 10.244.1.0/24 dev pods"], [])
+        "made the route 10.244.4.0/24 via 192.168.0.4",
+        "made the route 10.244.1.0/24 dev pods src 10.244.1.1"], [])
     assert routes(node1) == expected(3, 4) and own_route(node1) == right
 
 
