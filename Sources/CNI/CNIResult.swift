@@ -121,8 +121,7 @@ public struct ResultRoute: Equatable {
       throw keys.invalid("dst", "is required: the destination of the route")
     }
     self.destination = destination
-    // In Go an empty address is an absent one.
-    gateway = try keys.string("gw")?.isEmpty == false ? try keys.address("gw") : nil
+    gateway = try keys.addressUnlessEmpty("gw")
     if let gateway, gateway.family != destination.family {
       throw keys.invalid("gw", "is \(gateway), of another family than \"dst\"")
     }
@@ -206,8 +205,7 @@ extension ResultIP {
       throw keys.invalid(key, "is required: an address with its prefix length")
     }
     self.address = address
-    // In Go an empty address is an absent one.
-    gateway = try keys.string("gateway")?.isEmpty == false ? try keys.address("gateway") : nil
+    gateway = try keys.addressUnlessEmpty("gateway")
     if let gateway, gateway.family != address.family {
       throw keys.invalid("gateway", "is \(gateway), of another family than \"\(key)\"")
     }

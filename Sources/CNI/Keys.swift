@@ -211,6 +211,12 @@ public struct Keys {
     try parsed(key, as: "an IP address") { IPAddress($0) }
   }
 
+  /// As `address`, but nil for an empty string too, which is an absent address in Go.
+  @inline(never)
+  public func addressUnlessEmpty(_ key: String) throws(CNIError) -> IPAddress? {
+    try string(key)?.isEmpty == false ? try address(key) : nil
+  }
+
   /// A prefix such as `100.100.1.2/24`, whose host bits may be set; nil if the key is absent.
   public func prefix(_ key: String) throws(CNIError) -> IPPrefix? {
     try parsed(key, as: "a prefix such as 100.100.1.0/24") { IPPrefix($0) }

@@ -58,7 +58,7 @@ public struct AddressRange: Equatable, Sendable {
   private static func address(
     _ key: String, of subnet: IPPrefix, _ keys: Keys
   ) throws(CNIError) -> IPAddress? {
-    guard let address = try optionalAddress(key, keys) else { return nil }
+    guard let address = try keys.addressUnlessEmpty(key) else { return nil }
     guard subnet.contains(address) else {
       throw keys.invalid(key, "is \(address), which is not in \"subnet\" \(subnet)")
     }
@@ -69,17 +69,11 @@ public struct AddressRange: Equatable, Sendable {
   private static func gateway(
     of subnet: IPPrefix, _ keys: Keys
   ) throws(CNIError) -> IPAddress? {
-    guard let gateway = try optionalAddress("gateway", keys) else { return nil }
+    guard let gateway = try keys.addressUnlessEmpty("gateway") else { return nil }
     guard gateway.family == subnet.family else {
       throw keys.invalid("gateway", "is \(gateway), of another family than \"subnet\" \(subnet)")
     }
     return gateway
-  }
-
-  /// An address; an empty string is an absent one, as in Go.
-  private static func optionalAddress(_ key: String, _ keys: Keys) throws(CNIError) -> IPAddress? {
-    guard let text = try keys.string(key), !text.isEmpty else { return nil }
-    return try keys.address(key)
   }
 
   /// Whether an address is between `first` and `last`, both included. It may be the gateway, which is never

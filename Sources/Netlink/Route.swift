@@ -121,37 +121,52 @@ public struct NextHop: Equatable, Sendable {
 }
 
 extension Route: CustomStringConvertible {
-  /// As `ip route` writes it, with numbers instead of names: all that `isInstalled` compares but the protocol.
+  /// As `ip route` writes it, with numbers instead of links' names: all that `isInstalled` compares but the protocol.
   public var description: String {
-    var text = kind == .unicast ? "" : "\(kind.name) "
-    text += destination.length == 0 ? "default" : destination.description
+    // By calls: `+=` for a `String` is inlined, a hundred bytes each time.
+    var text = DefaultStringInterpolation(literalCapacity: 0, interpolationCount: 0)
     // Of these numbers 0 is the same as none.
     @inline(never) func add(_ word: String, _ number: UInt32) {
-      if number > 0 { text += " \(word) \(number)" }
+      guard number > 0 else { return }
+      text.appendLiteral(word)
+      text.appendInterpolation(Int(number))
     }
     @inline(never) func add(_ word: String, _ address: IPAddress?) {
-      if let address { text += " \(word) \(address)" }
+      guard let address else { return }
+      text.appendLiteral(word)
+      text.appendLiteral(address.description)
     }
+    if kind != .unicast {
+      text.appendLiteral(kind.name)
+      text.appendLiteral(" ")
+    }
+    text.appendLiteral(destination.length == 0 ? "default" : destination.description)
     for hop in nextHops {
       if let tunnel = hop.encapsulation {
-        text += " encap ip id \(tunnel.id)"
-        add("src", tunnel.source)
-        add("dst", tunnel.destination)
-        if tunnel.dontFragment { text += " df" }
+        text.appendLiteral(" encap ip")
+        add(" id ", tunnel.id)
+        add(" src ", tunnel.source)
+        add(" dst ", tunnel.destination)
+        if tunnel.dontFragment { text.appendLiteral(" df") }
       }
-      add("via", hop.gateway)
-      add("dev number", UInt32(truncatingIfNeeded: hop.device?.rawValue ?? 0))
-      if hop.onLink { text += " onlink" }
-      add("weight", nextHops.count > 1 ? UInt32(truncatingIfNeeded: hop.weight) : 0)
+      add(" via ", hop.gateway)
+      add(" dev number ", UInt32(truncatingIfNeeded: hop.device?.rawValue ?? 0))
+      if hop.onLink { text.appendLiteral(" onlink") }
+      add(" weight ", nextHops.count > 1 ? UInt32(truncatingIfNeeded: hop.weight) : 0)
     }
-    add("table", table == Route.mainTable ? 0 : table)
-    // IPv6 has no scope.
-    add("scope", destination.family == .v4 ? UInt32(scope ?? 0) : 0)
-    add("src", source)
-    add("metric", priority ?? 0)
-    add("mtu", mtu ?? 0)
-    add("advmss", advmss ?? 0)
-    return text
+    add(" table ", table == Route.mainTable ? 0 : table)
+    if destination.family == .v4 {
+      if scope == UInt8(RT_SCOPE_LINK.rawValue) {
+        text.appendLiteral(" scope link")
+      } else {
+        add(" scope ", UInt32(scope ?? 0))
+      }
+    }
+    add(" src ", source)
+    add(" metric ", priority ?? 0)
+    add(" mtu ", mtu ?? 0)
+    add(" advmss ", advmss ?? 0)
+    return String(stringInterpolation: text)
   }
 }
 
