@@ -101,7 +101,8 @@ struct OverlayDevice {
   /// nil if there is none.
   var link: Link?
   let vxlan: VXLAN
-  /// The largest packet of the network's routes over it. Another network's may be larger.
+  /// One more than the largest packet of the network's routes over it. Another network may need more. The kernel
+  /// changes IPv6 routes with the MTU of their device when that MTU is changed: there are none.
   let mtu: Int
 
   /// Whether the node reports to pods a smaller path MTU that a router has reported to it. Otherwise IPv4
@@ -131,9 +132,11 @@ struct OverlayDevice {
   /// - Throws: error 101 if another network uses it, and for a link of another kind.
   @inline(never)
   mutating func removeOtherPort(_ check: TunnelCheck, on node: borrowing Node) throws(CNIError) {
-    guard let old = link, old.vxlan != vxlan else { return }
-    guard let other = old.vxlan, other.isOverlayDevice else {
-      throw CNIError(.exists, "the link \(old.name) was not made by humanz, and the overlay needs its name")
+    let name = Overlay.device
+    guard let index = link?.index, link?.vxlan != vxlan else { return }
+    guard let other = link?.vxlan, other.isOverlayDevice else {
+      throw CNIError(
+        .exists, "the link \(name) was not made by humanz, and the overlay needs its name")
     }
     var user: String?
     try netfilterSteps { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
@@ -142,10 +145,10 @@ struct OverlayDevice {
     if let user {
       throw CNIError(
         .exists,
-        "key \"overlayPort\" is \(vxlan.port), but network \(user) uses the overlay's device \(old.name) "
+        "key \"overlayPort\" is \(vxlan.port), but network \(user) uses the overlay's device \(name) "
           + "with port \(other.port)")
     }
-    try node.kernel.performIfPresent([.deleteLink(.index(old.index))])
+    try node.kernel.performIfPresent([.deleteLink(.index(index))])
     link = nil
   }
 
@@ -155,19 +158,19 @@ struct OverlayDevice {
   @inline(never)
   func repair(on node: borrowing Node) throws(CNIError) -> Link? {
     let name = Overlay.device
-    var link = link
+    var mtu = max(mtu, link?.mtu ?? 0)
     if link == nil {
       for failure in try node.kernel.failures(performing: [.addVXLAN(name, vxlan, mtu: mtu)]) {
         guard failure.error.exists else { throw CNIError(failure.error) }
         // Another ADD has made it at the same time.
-        link = try node.kernel.link(name)
+        mtu = max(mtu, try node.kernel.link(name)?.mtu ?? 0)
       }
       // Only when the device is made: a person may turn it off later.
       try? Sysctl.write(OverlayDevice.pathMTU, "1")
     }
     try node.kernel.perform([
       .changeLink(.name(name), LinkChange(withoutLinkLocal: true)),
-      .changeLink(.name(name), LinkChange(up: true, mtu: max(mtu, link?.mtu ?? 0))),
+      .changeLink(.name(name), LinkChange(up: true, mtu: mtu)),
     ])
     return try node.kernel.link(name)
   }

@@ -61,7 +61,7 @@ final class Tunnels {
     }
     self.gateway = gateway
     device = OverlayDevice(
-      link: try node.kernel.link(Overlay.device), vxlan: overlay.vxlan, mtu: Int(mtu))
+      link: try node.kernel.link(Overlay.device), vxlan: overlay.vxlan, mtu: Int(mtu) + 1)
   }
 
   // MARK: - Routes

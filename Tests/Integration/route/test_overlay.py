@@ -147,7 +147,7 @@ DRIFT = {
     "the device deleted": (lambda host: host.node.run("ip", "link", "delete", "humanz-vx"), "humanz-vx"),
     "the device down": (lambda host: host.node.run("ip", "link", "set", "humanz-vx", "down"), "humanz-vx"),
     "another MTU": (lambda host: host.node.run("ip", "link", "set", "humanz-vx", "mtu", "1300"), "MTU"),
-    "the check gone": (lambda host: host.node.run("nft", "delete", "table", "inet", "humanz"), "check"),
+    "the check gone": (lambda host: host.node.run("nft", "delete", "table", "inet", "humanz"), "overlay-pods"),
     "a route gone": (lambda host: host.node.run(
         "ip", f"-{host.version}", "route", "delete", host.subnet(2)), "node2"),
     "another destination": (other_destination, "node2"),
