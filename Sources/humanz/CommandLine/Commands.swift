@@ -4,7 +4,9 @@ import Embedded
 import Routes
 
 private var json: Option { Option("--json", nil, "print JSON") }
-private var wide: Option { Option("--wide", nil, "cut nothing: whole container IDs, all columns, long lines") }
+private var wide: Option {
+  Option("--wide", nil, "cut nothing: whole container IDs, all columns, long lines")
+}
 private var conflist: Option {
   Option("--conflist", "FILE", "use only the networks in this file")
 }

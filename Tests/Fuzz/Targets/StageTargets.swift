@@ -124,7 +124,8 @@ private func fuzzRoute(_ invocation: Invocation) throws(Violation) {
   guard let configuration = try? RouteConfiguration(invocation.configuration) else { return }
   let network = configuration.network
   try require(network.network.allSatisfy { $0.isNetwork }, "host bits in \(network.network)")
-  try require(network.clusterFile?.utf8.first ?? UInt8(ascii: "/") == UInt8(ascii: "/"), "a relative path")
+  try require(
+    network.clusterFile?.utf8.first ?? UInt8(ascii: "/") == UInt8(ascii: "/"), "a relative path")
   for route in configuration.routes {
     try require(
       route.gateway == nil || route.gateway?.family == route.destination.family,
