@@ -70,7 +70,7 @@ import Testing
       "key \"peers[0].subnet\" is 10.0.0.0/24, outside of \"network\""
     ),
     (
-      #""clusterFile":"x","peers":[]"#,
+      #""clusterFile":"/x","peers":[]"#,
       "key \"clusterFile\" and key \"peers\" exclude each other"
     ),
     (#""clusterFile":"x""#, "key \"clusterFile\" is \"x\", expected an absolute path"),
