@@ -145,8 +145,10 @@ struct OverlayDevice {
     if let user {
       throw CNIError(
         .exists,
-        "key \"overlayPort\" is \(vxlan.port), but network \(user) uses the overlay's device \(name) "
-          + "with port \(other.port)")
+        """
+        key "overlayPort" is \(vxlan.port), but network \(user) uses the overlay's device \(name) with \
+        port \(other.port)
+        """)
     }
     try node.kernel.performIfPresent([.deleteLink(.index(index))])
     link = nil
