@@ -92,7 +92,8 @@ var commands: [Command] {
       notes: """
         Without FILE: every configuration in CNI_CONF_DIR, or else /etc/cni/net.d. Plugins are looked for
         in CNI_PATH, in the folders that the configurations of containerd, podman and CRI-O name, and in the
-        usual ones, such as /opt/cni/bin. Exit status 1: an error was found; a warning may be intended.
+        usual ones, such as /opt/cni/bin. The values of some keys are checked by the plugins alone: `humanz run
+        status FILE` asks them. Exit status 1: an error was found; a warning may be intended.
         """, run: lintFiles),
     Command(
       "convert", "Converts another plugin's configuration to a conflist for humanz",
