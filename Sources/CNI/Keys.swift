@@ -27,6 +27,11 @@ public struct Keys {
     self.index = index
   }
 
+  /// The keys of another object, in the same place of the configuration.
+  public func replaced(by object: JSONObject) -> Keys {
+    Keys(object, place: place, index: index)
+  }
+
   /// The object's path in the configuration; empty at the top.
   public var path: String { index.map { "\(place)[\($0)]" } ?? place }
 

@@ -23,7 +23,7 @@ public struct NetworkConfiguration {
   /// Reads the keys that every plugin needs.
   /// - Throws: error 6 for what is not a JSON object, 1 for a version that is not supported, 7 for a key.
   public init(parsing text: [UInt8]) throws(CNIError) {
-    try self.init(try NetworkConfiguration.object(parsing: text))
+    try self.init(Keys(try NetworkConfiguration.object(parsing: text)))
   }
 
   /// The JSON object on a plugin's stdin.
@@ -43,9 +43,8 @@ public struct NetworkConfiguration {
     return object
   }
 
-  /// - Parameter path: the object's path in the file it is from.
-  init(_ object: JSONObject, path: String = "") throws(CNIError) {
-    keys = Keys(object, path: path)
+  init(_ keys: Keys) throws(CNIError) {
+    self.keys = keys
     let version = try NetworkConfiguration.version(keys)
     self.version = version
     guard

@@ -74,7 +74,7 @@ public struct NetworkList {
       var object = plugin.object
       object["cniVersion"] = .string(version.description)
       object["name"] = .string(name.description)
-      configurations.append(try NetworkConfiguration(object, path: plugin.path))
+      configurations.append(try NetworkConfiguration(plugin.replaced(by: object)))
     }
     return configurations
   }

@@ -122,7 +122,7 @@ struct Runtime {
       var object = plugin.object
       object["cni.dev/valid-attachments"] = .array(attachments)
       do throws(CNIError) {
-        _ = try run(.gc, Keys(object, path: plugin.path), prevResult: nil, nil)
+        _ = try run(.gc, plugin.replaced(by: object), prevResult: nil, nil)
       } catch {
         errors.append(error)
       }
