@@ -125,7 +125,7 @@ private func fuzzRoute(_ invocation: Invocation) throws(Violation) {
   let network = configuration.network
   try require(network.network.allSatisfy { $0.isNetwork }, "host bits in \(network.network)")
   try require(
-    network.clusterFile?.utf8.first ?? UInt8(ascii: "/") == UInt8(ascii: "/"), "a relative path")
+    network.clusterFile.map { $0.utf8.first == UInt8(ascii: "/") } ?? true, "a relative path")
   for route in configuration.routes {
     try require(
       route.gateway == nil || route.gateway?.family == route.destination.family,
