@@ -76,14 +76,11 @@ public struct NetworkNamespace: ~Copyable {
   public borrowing func run<Value: ~Copyable>(
     _ body: () throws(NetlinkError) -> Value
   ) throws(NetlinkError) -> Value {
-    let own = try NetworkNamespace.current()
-    Trap.leavesNamespace(own.fileDescriptor)
-    guard setns(fileDescriptor, CLONE_NEWNET) == 0 else {
-      let error = NetlinkError.last("enter network namespace \(path)")
-      Trap.leavesNamespace(-1)
-      throw error
-    }
-    return try own.runAndReturn(body)
+    try NetworkNamespace.run(
+      { () throws(NetlinkError) in
+        guard setns(fileDescriptor, CLONE_NEWNET) != 0 else { return }
+        throw .last("enter network namespace \(path)")
+      }, body)
   }
 
   /// As `run`, inside a new network namespace. It is removed when the last file or socket that `body` opened
@@ -94,26 +91,29 @@ public struct NetworkNamespace: ~Copyable {
   public static func runInNew<Value: ~Copyable>(
     _ body: () throws(NetlinkError) -> Value
   ) throws(NetlinkError) -> Value {
+    try run(
+      { () throws(NetlinkError) in
+        guard unshare(CLONE_NEWNET) != 0 else { return }
+        throw .last("make a network namespace")
+      }, body)
+  }
+
+  /// Runs `body` after `leave` has moved the calling thread into another namespace, then moves it back.
+  private static func run<Value: ~Copyable>(
+    _ leave: () throws(NetlinkError) -> Void, _ body: () throws(NetlinkError) -> Value
+  ) throws(NetlinkError) -> Value {
     let own = try NetworkNamespace.current()
     Trap.leavesNamespace(own.fileDescriptor)
-    guard unshare(CLONE_NEWNET) == 0 else {
-      let error = NetlinkError.last("make a network namespace")
+    do throws(NetlinkError) { try leave() } catch {
       Trap.leavesNamespace(-1)
       throw error
     }
-    return try own.runAndReturn(body)
-  }
-
-  /// Runs `body`, then moves the calling thread back into this namespace.
-  private borrowing func runAndReturn<Value: ~Copyable>(
-    _ body: () throws(NetlinkError) -> Value
-  ) throws(NetlinkError) -> Value {
     let result: Value
     do throws(NetlinkError) { result = try body() } catch {
-      try enterAgain()
+      try own.enterAgain()
       throw error
     }
-    try enterAgain()
+    try own.enterAgain()
     return result
   }
 
