@@ -57,10 +57,8 @@ extension Keys {
       for known in known where known.first(where: { $0.elementsEqual(name) }) != nil { return nil }
       if name.contains(UInt8(ascii: ".")) || name.contains(UInt8(ascii: "/")) { return nil }
       var meant: String?
-      for known in known {
-        meant =
-          meant
-          ?? known.first { differsByOneLetter($0, name) }.map { String(decoding: Array($0)) }
+      for known in known where meant == nil {
+        meant = known.first { differsByOneLetter($0, name) }.map { String(decoding: Array($0)) }
       }
       return UnknownKey(name: member.name, path: path(of: member.name), meant: meant)
     }
