@@ -34,7 +34,7 @@ extension CNIError {
       self.init(
         error.errno == .wouldBlock ? .tryAgainLater : .io, error.description,
         details: error.isWrongFileType
-          ? "the path is no plain file or folder, or a symbolic link that another user can make: move it away"
+          ? "the path is not a plain file or folder, or is a link that another user can make: move it away"
           : "")
     case .holds(let attachment, let addresses):
       let words = addresses.map { $0.description }.joined(separator: ", ")

@@ -182,6 +182,7 @@ extension Overview.Row {
 
   fileprivate var leaseWords: String {
     guard let leases else { return "" }
+    // Without known pools there is only the number of leases to show.
     guard let fullest else { return "\(leases.rows.count)" }
     let stale = leases.rows.count { $0.stale != nil }
     return "\(fullest.used) of \(fullest.set.total)" + (stale > 0 ? " (\(stale) stale)" : "")
