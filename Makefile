@@ -23,8 +23,9 @@
 #   make test-kernels  the integration tests in virtual machines with Debian's kernels; not a part of `make test`
 #   make test-outage  a Kubernetes cluster whose API server stops for a minute; `make test` has ten seconds
 #   make image    makes the container image humanz-amd64.tar, or humanz-arm64.tar with ARCH=arm64
-#   make lint     runs the formatter's and the interpreters' checks
-#   make install  DESTDIR=… CNI_BIN_DIR=/opt/cni/bin CNI_CONF_DIR=/etc/cni/net.d
+#   make lint     runs swift format, shellcheck, zsh's and Python's syntax checks, and looks for licence lines
+#   make install  builds, and installs programs, example conflists, units, completions and manual pages:
+#                 DESTDIR=… CNI_BIN_DIR=/opt/cni/bin CNI_CONF_DIR=/etc/cni/net.d
 #                 BIN_DIR=/usr/local/bin UNIT_DIR=/lib/systemd/system SHARE_DIR=/usr/local/share
 #                 LOGROTATE_DIR=/etc/logrotate.d
 #   make install-files  as install, with the programs in bin/, without a build
@@ -82,7 +83,7 @@ TRIPLE_amd64 := x86_64-unknown-none-elf
 TRIPLE_arm64 := aarch64-none-none-elf
 LIBRARIES := $(CURDIR)/.build-static-deps/$(ARCH)
 KEYRING := debian-archive-keyring
-# A folder for each architecture: in one that another was built in, SwiftPM may follow the other's plan.
+# A folder for each architecture: in a folder where another one was built, SwiftPM may reuse its build plan.
 RELEASE := -c release --triple $(TRIPLE_$(ARCH)) $(if $(filter $(HOST),$(ARCH)),,--scratch-path .build-$(ARCH))
 NEEDS_BUILD := $(if $(wildcard /usr/share/keyrings/$(KEYRING).gpg),,$(KEYRING))
 build tables: export HUMANZ_STATIC_LIBRARIES := $(LIBRARIES)
@@ -273,4 +274,5 @@ test-packages: needs-packages dist deb rpm
 	HUMANZ_TEST_PACKAGES=1 $(PYTHON) -m pytest -q Tests/Integration/packages
 
 clean:
-	rm -rf .build .build-* bin bin-* dist humanz-*.tar
+	rm -rf .build .build-* bin bin-* dist humanz-*.tar .pytest_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +

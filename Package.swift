@@ -48,7 +48,7 @@ if let staticLibraries {
     + ["posix_memalign", "aligned_alloc", "memalign", "malloc_usable_size"].map {
       "\($0)=humanz_\($0)"
     }
-  // Debian's libmnl needs it of glibc, for a function that prints messages and that nobody calls.
+  // Debian's libmnl refers to this function of glibc in `mnl_nlmsg_fprintf`, which nobody calls.
   let missing = ["__fprintf_chk=abort"]
   // What the standard library does with strings of Objective-C and with indices into UTF-16. Neither can be
   // made here, and what these functions reach is 9 KB of a program. (Swift 6.3's names.)
@@ -70,7 +70,7 @@ if let staticLibraries {
   let linker =
     libraries.map { staticLibraries + "/lib/" + $0 }
     + (replaced + missing + unreached).map { "--defsym=" + $0 }
-  // Two segments instead of four are two mappings and three page faults less a start. (musl protects no
+  // Two segments instead of four save two mappings and three page faults at each start. (musl protects no
   // relocated data in such a program: there is none.)
   let segments = [
     "-z", "norelro", "--no-rosegment",
@@ -101,7 +101,7 @@ let sources: [SwiftSetting] =
       ] + staticSources, .when(configuration: .release)),
   ] : []
 
-// One section a function lets the linker drop what no verb reaches: half of a program's size.
+// One section per function lets the linker drop what no verb reaches: half of a program's size.
 let executables: [LinkerSetting] =
   embedded
   ? [

@@ -43,7 +43,7 @@ public struct ResultInterface: Equatable {
 
   /// An entry with these fields and no others.
   /// - Parameters:
-  ///   - mtu: in bytes; only results from 1.1.0 on have it.
+  ///   - mtu: in bytes; give it for results from 1.1.0 on only: it is written in every version.
   ///   - sandbox: the path of its network namespace; nil for an interface of the node.
   public init(name: InterfaceName, mac: MACAddress?, mtu: Int? = nil, sandbox: String? = nil) {
     fields = JSONObject(
@@ -149,7 +149,7 @@ extension CNIResult {
       for key in ["ip4", "ip6"] {
         if let pair = try keys.keys(key) { try readPair(pair) }
       }
-      // This form has no lists: what is not read must not become part of another form.
+      // This form has no such lists: what was not parsed must not be written in another form.
       for key in ["interfaces", "ips", "routes"] { fields[key] = nil }
       return
     }
@@ -229,7 +229,8 @@ extension ResultIP {
 // MARK: - Writing
 
 extension CNIResult {
-  /// The result in a version's form. What the form cannot express is left out.
+  /// The result in a version's form. The lists or pairs of the other form are left out; all other members are
+  /// written as they are.
   public func json(version: ProtocolVersion) -> JSON {
     var object = fields
     object["cniVersion"] = .string(version.description)

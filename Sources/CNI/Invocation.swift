@@ -39,7 +39,7 @@ public struct Invocation {
   public let configuration: NetworkConfiguration
   /// The configuration as it was on stdin. A delegate gets it unchanged.
   public let input: [UInt8]
-  private let argumentsText: String
+  private var argumentsText: String
   /// The attachment; nil if CNI_CONTAINERID or CNI_IFNAME is unset, as in GC and STATUS.
   public let attachment: Attachment?
   /// CNI_NETNS; nil if it is unset or empty, which DEL allows.
@@ -73,7 +73,8 @@ public struct Invocation {
         "CNI_IFNAME", text,
         // Invalid UTF-8 has become U+FFFD: the interface would get another name than the runtime asked for.
         text.unicodeScalars.contains("\u{FFFD}") ? nil : InterfaceName(text),
-        "1 to 15 bytes of UTF-8 without '/', ':', '%', white space and controls, not '.' or '..'")
+        "1 to 15 bytes of UTF-8 without '/', ':', '%', white space or controls, and not '.' or '..'"
+      )
     }
     if let containerID, let interface {
       attachment = Attachment(containerID: containerID, interface: interface)
@@ -91,8 +92,11 @@ public struct Invocation {
         details: "the configuration says \(configuration.version)")
     }
     argumentsText = nonempty("CNI_ARGS") ?? ""
-    // DEL, GC and STATUS do not fail for a malformed CNI_ARGS.
-    if verb == .add || verb == .check { _ = try arguments() }
+    do throws(CNIError) { _ = try arguments() } catch {
+      // DEL, GC and STATUS do not fail for a malformed CNI_ARGS.
+      if verb == .add || verb == .check { throw error }
+      argumentsText = ""
+    }
     if verb != .del && verb != .gc { _ = try configuration.keys.string("logFile") }
   }
 

@@ -104,7 +104,7 @@ public struct JSONObject: Equatable {
     }
   }
 
-  /// The object with one member renamed in its place.
+  /// The object with one member renamed in its place. Another member with the new name is dropped.
   func renaming(_ name: String, to newName: String) -> JSONObject {
     JSONObject(
       members: members.compactMap { member in

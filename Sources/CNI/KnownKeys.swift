@@ -22,7 +22,7 @@ public struct KnownKeys: Sendable {
       """)
   }
 
-  /// The characters in UTF-8 of the first name that `isMatch` accepts, given these.
+  /// The first name that `isMatch` accepts, in UTF-8; nil if it accepts none.
   fileprivate func first(
     where isMatch: (UnsafeBufferPointer<UInt8>) -> Bool
   ) -> UnsafeBufferPointer<UInt8>? {
@@ -98,6 +98,6 @@ private func differsByOneLetter(_ one: UnsafeBufferPointer<UInt8>, _ other: [UIn
   }
 }
 
-private func lowercased(_ character: UInt8) -> UInt8 {
+func lowercased(_ character: UInt8) -> UInt8 {
   (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(character) ? character | 0x20 : character
 }

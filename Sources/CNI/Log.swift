@@ -7,7 +7,7 @@ import System
 ///
 /// Nothing here throws: a failure to log must not fail a call.
 public struct Log {
-  /// The path at which the tutorial's plugin logs: its users find the log where it was.
+  /// Also the path of the tutorial's plugin: who used that finds the log in the same place.
   public static let defaultPath = "/var/log/humanz_cni.log"
 
   /// The value of `logFile` for systemd's journal.

@@ -66,7 +66,7 @@ public struct Attachment: Equatable, Sendable {
 /// A pod of Kubernetes: its namespace and its name, each lower-case alphanumerics, `-` and `.`, at most
 /// 253 bytes. Source: RFC 1123 section 2.1, as Kubernetes applies it.
 public struct PodName: Equatable, Sendable, CustomStringConvertible {
-  /// Kubernetes' namespace, as in K8S_POD_NAMESPACE of CNI_ARGS. It is no network namespace.
+  /// Kubernetes' namespace, as in K8S_POD_NAMESPACE of CNI_ARGS. It is not a network namespace.
   public let namespace: String
   /// The pod's name in it, as in K8S_POD_NAME.
   public let name: String

@@ -16,7 +16,7 @@ public struct NetworkConfiguration {
   /// The plugin that the configuration is for; empty if the key is absent. A delegate finds its caller's name
   /// here.
   public let type: String
-  /// The log that `logFile` asks for; the default one if the key is not a string. See
+  /// The log that `logFile` asks for; the default one if the key is absent or not a string. See
   /// `Invocation`: DEL and GC accept a `logFile` of another type.
   public let log: Log
 
@@ -65,7 +65,7 @@ public struct NetworkConfiguration {
   }
 
   /// The readable parts of the previous result, for DEL and GC: a later plugin may have added values that
-  /// ADD refuses. nil if `prevResult` is absent or is no object; if nothing in it can be read, an empty result.
+  /// ADD refuses. nil if `prevResult` is absent or not an object; if nothing in it can be read, an empty result.
   public var readablePrevResult: CNIResult? {
     guard let result = try? keys.keys("prevResult") else { return nil }
     return CNIResult(readable: result, version: version)
@@ -77,7 +77,7 @@ public struct NetworkConfiguration {
     guard let version = ProtocolVersion(text) else {
       throw CNIError(
         .incompatibleVersion,
-        "key \"\(keys.path(of: "cniVersion"))\" is \"\(text)\": not supported",
+        "key \"\(keys.path(of: "cniVersion"))\" is \"\(text)\", which is not supported",
         details: "the input says \(text), the plugin supports \(ProtocolVersion.list)")
     }
     return version
@@ -115,7 +115,7 @@ public struct NetworkConfiguration {
 
   /// The attachments that GC keeps (section 2, "GC"); nil if the key is absent. libcni writes a list
   /// without attachments as `null`.
-  /// - Throws: error 7 for an entry without a container ID or an interface name.
+  /// - Throws: error 7 for an entry whose container ID or interface name is missing or invalid.
   public func validAttachments() throws(CNIError) -> [Attachment]? {
     if case .null? = keys.object["cni.dev/valid-attachments"] { return [] }
     return try keys.list("cni.dev/valid-attachments")?.map { (entry) throws(CNIError) in

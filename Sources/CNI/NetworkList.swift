@@ -11,7 +11,7 @@ public struct NetworkList {
   /// plugins with.
   public let version: ProtocolVersion
   /// `cniVersion`: the version for a runtime that does not know `cniVersions`.
-  public let firstVersion: ProtocolVersion
+  public let declaredVersion: ProtocolVersion
   /// The plugins' configurations, in the order in which ADD calls them; of a single plugin's file, that one.
   public let plugins: [Keys]
   /// Whether runtimes must not call CHECK; false if the key is absent.
@@ -52,11 +52,22 @@ public struct NetworkList {
     self.name = name
     let version = try NetworkList.version(keys)
     self.version = version
-    firstVersion = (try? NetworkConfiguration.version(keys)) ?? version
+    declaredVersion = (try? NetworkConfiguration.version(keys)) ?? version
     plugins = try keys.list("plugins") ?? [keys]
     guard !plugins.isEmpty else { throw keys.invalid("plugins", "is empty") }
-    disableCheck = try keys.bool("disableCheck") ?? false
-    disableGC = try keys.bool("disableGC") ?? false
+    disableCheck = try NetworkList.flag("disableCheck", keys)
+    disableGC = try NetworkList.flag("disableGC", keys)
+  }
+
+  /// A boolean, or a string with one: specification 0.4.0 makes `disableCheck` a string, and libcni accepts
+  /// both forms, the string in any case.
+  private static func flag(_ key: String, _ keys: Keys) throws(CNIError) -> Bool {
+    if let text = keys.object[key]?.string {
+      let characters = text.utf8.map { lowercased($0) }
+      if characters == Array("true".utf8) { return true }
+      if characters == Array("false".utf8) { return false }
+    }
+    return try keys.bool(key) ?? false
   }
 
   /// The newest of `cniVersions` that we support, else `cniVersion`.
@@ -80,13 +91,12 @@ public struct NetworkList {
   }
 
   /// The names of the files in a folder that a runtime takes for configurations, in its order: those that end
-  /// in `.conf`, `.conflist` or `.json`, by their bytes. A folder that is missing or cannot be read has none.
+  /// in `.conf`, `.conflist` or `.json`, by their bytes. Names that begin with a dot are left out. A folder that is missing or cannot be read has none.
   public static func fileNames(in folder: String) -> [String] {
     guard let directory = try? Directory(path: folder, make: false),
       let names = try? directory.names()
     else { return [] }
-    let endings = ["conf", "conflist", "json"]
-    return names.filter { endings.contains($0.fields(separatedBy: ".").last ?? "") }
-      .sortedByBytes()
+    let endings = [".conf", ".conflist", ".json"]
+    return names.filter { name in endings.contains { name.ends(with: $0) } }.sortedByBytes()
   }
 }

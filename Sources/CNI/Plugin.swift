@@ -65,7 +65,7 @@ extension Plugin {
     var input: [UInt8] = []
     var call = LogEntry(plugin: name, verb: text)
     let fallback: StaticString =
-      #"{"cniVersion":"1.0.0","code":105,"msg":"internal errors ended the plugin; please report them"}"#
+      #"{"cniVersion":"1.1.0","code":105,"msg":"internal errors ended the plugin; please report them"}"#
     Trap.handle(fallback: fallback) { signal in
       call.error = internalError(signal, verb: text)
       report(call.error!, version: errorVersion(input))

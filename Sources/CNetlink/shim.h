@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the modules need of C: libmnl, the kernel's uapi headers and a few POSIX calls.
 // Swift imports neither function-like macros nor variadic functions nor errno, so each of those
-// that is needed has a `static inline` function here, named humanz_ and the C name.
+// that is needed has a `static inline` function here, whose name begins with humanz_.
 #pragma once
 
 #define _GNU_SOURCE
@@ -72,12 +72,12 @@ static inline int humanz_errno(void) { return errno; }
 /// errno = number
 static inline void humanz_set_errno(int number) { errno = number; }
 
-/// openat(directory, path, flags, mode)
+/// openat(directory, path, flags | O_CLOEXEC, mode)
 static inline int humanz_openat(int directory, const char *path, int flags, mode_t mode) {
   return openat(directory, path, flags | O_CLOEXEC, mode);
 }
 
-/// open(path, flags, mode). (musl's `open` sets close-on-exec by a second system call.)
+/// open(path, flags | O_CLOEXEC, mode). (musl's `open` sets close-on-exec by a second system call.)
 static inline int humanz_open(const char *path, int flags, mode_t mode) {
   return humanz_openat(AT_FDCWD, path, flags, mode);
 }
@@ -134,8 +134,8 @@ static inline int humanz_bind_netlink(int socket, uint32_t groups) {
   return bind(socket, (const struct sockaddr *)&address, sizeof address);
 }
 
-/// recvmsg(socket, bytes, count), for a netlink socket; a message that is longer than that is ENOSPC. What other
-/// processes send is left out: a process that may set up a pod's network can send to a socket there.
+/// recvmsg(socket, bytes, count), for a netlink socket; a longer message gives ENOSPC. Messages of other
+/// processes are skipped: one with CAP_NET_ADMIN in a pod's network namespace can send to a socket in it.
 static inline ssize_t humanz_receive_from_kernel(int socket, void *bytes, size_t count) {
   struct sockaddr_nl sender = {0};
   struct iovec part = {bytes, count};
@@ -161,7 +161,7 @@ static inline int humanz_connect_to_kernel(int socket) {
   return connect(socket, (struct sockaddr *)&kernel, sizeof kernel);
 }
 
-/// openat2(directory, path, {flags, 0, resolve}); ENOSYS before Linux 5.6
+/// openat2(directory, path, {flags | O_CLOEXEC, 0, resolve}); ENOSYS before Linux 5.6
 static inline int humanz_openat2(int directory, const char *path, int flags, uint64_t resolve) {
   struct open_how how = {.flags = (uint64_t)(flags | O_CLOEXEC), .resolve = resolve};
   return (int)syscall(SYS_openat2, directory, path, &how, sizeof how);

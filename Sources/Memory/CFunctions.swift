@@ -31,9 +31,10 @@
 
   @_cdecl("humanz_calloc")
   public func allocateZeroed(_ count: Int, _ size: Int) -> UnsafeMutableRawPointer? {
-    let (bytes, overflow) = count.multipliedReportingOverflow(by: size)
-    let block = heap.allocate(overflow ? .max : bytes)
-    return memset(orEnd(block), 0, bytes)
+    let (bytes, overflow) = UInt(bitPattern: count)
+      .multipliedReportingOverflow(by: UInt(bitPattern: size))
+    let block = heap.allocate(overflow ? .max : Int(bitPattern: bytes))
+    return memset(orEnd(block), 0, Int(bitPattern: bytes))
   }
 
   @_cdecl("humanz_realloc")

@@ -5,9 +5,9 @@ import CNetlink
 ///
 /// It cuts blocks off chunks of 1 MiB, whose pages cost nothing before they are written: the first one is a part
 /// of the static program, the others come from the kernel. It keeps a freed block for the next request of its
-/// size class. There are four classes in each power of two: above 128
-/// bytes, at most a fifth of a block is unused. Free blocks are neither split nor joined, so a
-/// process holds at most the sum of what each class needed at its peak. A block above 128 KiB is a mapping
+/// size class. There are four classes in each power of two: above 128 bytes, at most a fifth of a block
+/// is unused. Free blocks are neither split nor joined, so a process holds at most the sum of what each class
+/// needed at its peak, and the unused ends of its chunks. A block above 128 KiB is a mapping
 /// of its own, which the kernel gets back.
 ///
 /// A heap serves one thread, and no program here has two.
@@ -63,8 +63,8 @@ struct Heap: ~Copyable {
     freeBlocks![sizeClass] = block
   }
 
-  /// Returns a block of at least `size` bytes with the contents of `pointer`, which may be that block and is
-  /// otherwise released. On nil, `pointer` stays as it is.
+  /// Returns a block of at least `size` bytes with the contents of `pointer`: `pointer` itself, or a new block,
+  /// and then `pointer` is released. On nil, `pointer` stays as it is.
   mutating func resize(_ pointer: UnsafeMutableRawPointer, to size: Int) -> UnsafeMutableRawPointer?
   {
     let usable = Self.usableSize(of: pointer)

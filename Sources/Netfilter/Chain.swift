@@ -135,7 +135,7 @@ extension Socket where Family == NetfilterFamily {
   @inline(never)
   borrowing func removeEmptyTable(_ family: TableFamily) throws(NetlinkError) {
     for _ in 0..<2 {
-      guard try chainCount(of: family) == 0 else { return }
+      guard try useCount(of: family) == 0 else { return }
       do throws(NetlinkError) { return try commit([.deleteEmptyTable(family)]) } catch {
         // If another process has just made a chain, the kernel refuses, and the table stays.
         guard error.errno == .busy || error.isMissing else { throw error }
@@ -144,7 +144,7 @@ extension Socket where Family == NetfilterFamily {
   }
 
   /// How many chains, sets and objects our table has; nil if there is no table.
-  private borrowing func chainCount(of family: TableFamily) throws(NetlinkError) -> UInt32? {
+  private borrowing func useCount(of family: TableFamily) throws(NetlinkError) -> UInt32? {
     do throws(NetlinkError) {
       return try get(.table("read", NFT_MSG_GETTABLE, 0, family, tableName)) { message in
         message.attributes(after: nfgenmsg.self).first(NFTA_TABLE_USE)?.bigEndianUInt32

@@ -31,7 +31,7 @@ public enum ConnectionTracking {
     else { return }
     let socket = try NetfilterSocket()
     var addresses = addresses
-    if !alwaysLists, try deletesByFilter(addresses.filter { $0.family == .v4 }, socket) {
+    if !alwaysLists, try deleteByFilter(addresses.filter { $0.family == .v4 }, socket) {
       addresses.removeAll { $0.family == .v4 }
       if addresses.isEmpty { return }
     }
@@ -62,7 +62,7 @@ public enum ConnectionTracking {
 
   /// - Returns: false if the kernel cannot delete by address; it has deleted nothing then.
   @inline(never)
-  private static func deletesByFilter(
+  private static func deleteByFilter(
     _ addresses: [IPAddress], _ socket: borrowing NetfilterSocket
   ) throws(NetlinkError) -> Bool {
     let requests = addresses.flatMap { address in
@@ -132,7 +132,8 @@ extension Request {
   /// All connections, or those of a family.
   static func getConnections(_ family: IPAddress.Family?) -> Request {
     Request(
-      "list connections", connections: IPCTNL_MSG_CT_GET, family?.number ?? UInt8(AF_UNSPEC))
+      "list tracked connections", connections: IPCTNL_MSG_CT_GET, family?.number ?? UInt8(AF_UNSPEC)
+    )
   }
 
   /// The connections in one of whose directions an IPv4 address is the source. Old kernels list others too.
@@ -164,7 +165,7 @@ extension Request {
 
   static func deleteConnection(_ connection: TrackedConnection) -> Request {
     var request = Request(
-      "delete a connection", connections: IPCTNL_MSG_CT_DELETE, connection.family)
+      "delete a tracked connection", connections: IPCTNL_MSG_CT_DELETE, connection.family)
     request.put(UInt32(NLA_F_NESTED) | CTA_TUPLE_ORIG.rawValue, connection.original)
     if let zone = connection.zone { request.put(CTA_ZONE, zone) }
     if let id = connection.id { request.put(CTA_ID, id) }

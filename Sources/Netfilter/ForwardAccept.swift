@@ -27,7 +27,8 @@ public struct ForwardAccept: Sendable {
   private static let commentPrefix = "humanz "
   private var comment: String { ForwardAccept.commentPrefix + network }
 
-  /// Whether no chain drops the network: two requests, and one more for each chain with a policy.
+  /// Whether no chain drops the network: one request, one more for each chain whose policy is to drop, and the
+  /// tables of iptables-legacy.
   /// - Throws: if the rulesets cannot be read.
   public func isInstalled(_ socket: borrowing NetfilterSocket) throws(NetlinkError) -> Bool {
     try droppingChains(socket).isEmpty

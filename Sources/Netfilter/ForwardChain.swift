@@ -25,8 +25,8 @@ public struct ForwardChain {
   /// What its rules do before the policy is asked.
   public let rules: Rules
 
-  /// All such chains but those of the suite, of nf_tables and of iptables-legacy; none of nf_tables if the
-  /// kernel lacks it.
+  /// All such chains of nf_tables and of iptables-legacy but the suite's own; only those of iptables-legacy if
+  /// the kernel lacks nf_tables.
   /// - Throws: if a ruleset cannot be read; `wouldBlock` if it changes all the time.
   public static func all(
     _ socket: borrowing NetfilterSocket

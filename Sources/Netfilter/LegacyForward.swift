@@ -6,8 +6,8 @@ import Netlink
 import System
 
 /// The FORWARD chain of iptables-legacy. Its table is separate from nf_tables, and exists only if that
-/// program was run in the network namespace. It is read through getsockopt(2), as the program does
-/// itself, and changed by the program.
+/// program was run in the network namespace. It is read through getsockopt(2), as that program
+/// reads it, and changed by running that program.
 struct LegacyForward: CustomStringConvertible {
   /// A rule of ours: packets from a prefix, or to it, are accepted.
   struct Accept: Equatable {
@@ -86,6 +86,7 @@ struct LegacyChain {
     guard try LegacyTables(family: family).has("filter") else { return nil }
     let attempt = "read the iptables-legacy table filter of IPv\(family.version)"
     let domain = family == .v4 ? AF_INET : AF_INET6
+    try NetworkNamespace.requireOwn()
     let descriptor = socket(domain, humanz_sock_raw | humanz_sock_cloexec, Int32(IPPROTO_RAW))
     guard descriptor >= 0 else { throw NetlinkError(attempt: attempt, errno: .last) }
     let socket = FileDescriptor(descriptor)

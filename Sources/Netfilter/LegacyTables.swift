@@ -46,7 +46,7 @@ struct LegacyTables {
     guard let path = executablePath(of: program) else {
       throw NetlinkError(
         attempt: attempt, errno: .noSuchFileOrDirectory,
-        text: "\(program) is neither in PATH nor in the system's folders")
+        text: "\(program) is neither in PATH nor in the system's folders: install iptables")
     }
     let outcome: Program.Outcome
     do throws(SystemError) {
@@ -54,11 +54,11 @@ struct LegacyTables {
     } catch {
       throw NetlinkError(attempt: attempt, errno: error.errno, text: path)
     }
-    // RESOURCE_PROBLEM of xtables: another process holds the lock.
+    // RESOURCE_PROBLEM of xtables: the lock, or EAGAIN of the kernel.
     if outcome.status == 4 {
       throw NetlinkError(
         attempt: attempt, errno: .wouldBlock,
-        text: "another process has held the lock of \(program) for 5 seconds")
+        text: "another process holds the lock of \(program), or has just changed the table")
     }
     guard outcome.status == 0 else {
       throw NetlinkError(

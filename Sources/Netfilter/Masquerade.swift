@@ -13,7 +13,7 @@ import Netlink
 ///     table inet humanz {
 ///       chain masquerade-mynet {
 ///         type nat hook postrouting priority srcnat; policy accept;
-///         ip saddr 100.100.0.0/24 ip daddr != 100.100.0.0/16 ip daddr != 224.0.0.0/4 masquerade
+///         ip saddr 100.100.0.0/24 ip daddr != 100.100.0.0/16 ip daddr != 224.0.0.0/4 masquerade comment "pods 100.100.0.0/24"
 ///       }
 ///     }
 ///
@@ -102,8 +102,7 @@ public struct Masquerade: Sendable {
     }
   }
 
-  /// Whether a network has a chain; false if the kernel lacks nf_tables. Asks first: removing a missing chain
-  /// takes the kernel 10 ms.
+  /// Whether a network has a chain; false if the kernel lacks nf_tables.
   /// - Throws: if the ruleset cannot be read.
   public static func exists(
     network: String, _ socket: borrowing NetfilterSocket
@@ -111,7 +110,8 @@ public struct Masquerade: Sendable {
     try socket.has(chain: chain(of: network).name, .inet)
   }
 
-  /// Removes a network's chain if it exists, or else the empty table that an interrupted removal left.
+  /// Removes a network's chain if it exists, or else the empty table that an interrupted removal left. Asks
+  /// first: removing a missing chain takes the kernel 10 ms.
   /// - Throws: if the kernel refuses. A kernel without nf_tables has nothing to remove.
   public static func removeIfPresent(
     network: String, _ socket: borrowing NetfilterSocket

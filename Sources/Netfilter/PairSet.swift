@@ -4,11 +4,12 @@ import CNetlink
 import Embedded
 import Netlink
 
-/// The pairs of one outer and one inner family, and the rules that look them up.
+/// The pairs of a peer's address and a pod prefix, of one outer and one inner family, and the rules that look
+/// them up.
 final class PairSet: Sendable {
   /// Accepts what a peer sends.
   let accepting: Rule
-  /// Drops such packets of all other senders.
+  /// Drops packets of the same port, identifier and families from all other senders.
   let refusing: Rule
   private let name: String
   private let fields: [IPAddress.Family]

@@ -31,7 +31,7 @@ public struct ReferenceMasquerade: Sendable {
   public init(network: String, container: String, interface: String) {
     iptablesComment = "name: \"\(network)\" id: \"\(container)\""
     quotedComment = "name: \\\"\(network)\\\" id: \\\"\(container)\\\""
-    // The comment begins with 33 bytes of hashes, and the reference cuts it off at 128 bytes. With less than 12
+    // The comment begins with 33 bytes of hashes, and the reference cuts it off at 128 bytes. With fewer than 12
     // bytes of the container's ID it could be another attachment's.
     let place = ", net: \(network), if: \(interface), id: "
     let end = Array((place + container).utf8).prefix(128 - 33)
@@ -39,7 +39,8 @@ public struct ReferenceMasquerade: Sendable {
     nftablesComment = isUnique ? String(decoding: end) : nil
   }
 
-  /// Removes the rules, and the chains of iptables that they jump to. Missing ones are not an error, nor is a
+  /// Removes the rules, and the chains of iptables that they jump to: an attachment has a rule for each of its
+  /// addresses, and all of a family jump to one chain. Missing ones are not an error, nor is a
   /// kernel without nf_tables.
   ///
   /// Equivalent to: `iptables -t nat -D POSTROUTING … -j CNI-HASH`, `iptables -t nat -X CNI-HASH`.
@@ -65,12 +66,12 @@ public struct ReferenceMasquerade: Sendable {
   ) throws(NetlinkError) {
     let chain = ReferenceMasquerade.chain(family, "nat", "POSTROUTING")
     var requests: [Request] = []
-    var targets: [String] = []
+    var target: String?
     for rule in try socket.rules(of: chain) where rule.matchedComment == iptablesComment {
       requests.append(.deleteRule(rule, of: chain))
-      if let target = rule.target, !targets.contains(target) { targets.append(target) }
+      target = rule.target
     }
-    for target in targets { requests.append(.deleteChain(family, table: "nat", target)) }
+    if let target { requests.append(.deleteChain(family, table: "nat", target)) }
     try socket.commit(requests)
   }
 
@@ -80,20 +81,22 @@ public struct ReferenceMasquerade: Sendable {
   private func removeLegacy(_ family: IPAddress.Family) throws(NetlinkError) {
     let tables = LegacyTables(family: family)
     guard tables.canBeChanged, try tables.has("nat") else { return }
-    let attempt = "remove the reference plugin's rules"
+    let attempt = "remove the reference bridge's rules of iptables-legacy"
     let listed = try tables.run(attempt, ["-t", "nat", "-S", "POSTROUTING"])
     // A rule is listed as `-A …`, with its target last; the same words after `-D` delete it.
-    var commands = ""
+    var (commands, chain) = ("", "")
     for line in String(decoding: listed).fields(separatedBy: "\n") {
       guard let target = line.words.last,
         line.ends(with: " --comment \"\(quotedComment)\" -j \(target)")
       else { continue }
       let rule = String(decoding: Array(line.utf8).dropFirst(2))
-      commands += "-D\(rule)\n-F \(target)\n-X \(target)\n"
+      commands += "-D\(rule)\n"
+      chain = target
     }
     if commands.isEmpty { return }
     try tables.run(
-      attempt, tool: "-restore", ["--noflush"], input: Array("*nat\n\(commands)COMMIT\n".utf8))
+      attempt, tool: "-restore", ["--noflush"],
+      input: Array("*nat\n\(commands)-F \(chain)\n-X \(chain)\nCOMMIT\n".utf8))
   }
 
   private static func chain(_ family: TableFamily, _ table: String, _ name: String) -> Chain {

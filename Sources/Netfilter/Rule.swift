@@ -45,7 +45,7 @@ extension Request {
     _ verb: String, _ flags: Int32, _ rule: Rule, _ chain: Chain
   ) -> Request {
     var request = Request(
-      "\(verb) a rule to nftables chain \(chain.description)", NFT_MSG_NEWRULE,
+      "\(verb) a rule in nftables chain \(chain.description)", NFT_MSG_NEWRULE,
       flags: NLM_F_CREATE | flags, family: chain.family)
     request.put(NFTA_RULE_TABLE, chain.table)
     request.put(NFTA_RULE_CHAIN, chain.name)
@@ -58,12 +58,12 @@ extension Request {
     return request
   }
 
-  /// Removes a rule, which may be in any chain of the chain's table.
+  /// Removes a rule of the table that `chain` is in. The rule's own chain may be another one.
   ///
   /// Equivalent to: `nft delete rule inet humanz CHAIN handle N`. Message: NFT_MSG_DELRULE.
   static func deleteRule(_ rule: InstalledRule, of chain: Chain) -> Request {
     var request = Request(
-      "delete a rule of nftables chain \(chain.description)", NFT_MSG_DELRULE,
+      "delete a rule of nftables chain \(rule.chain)", NFT_MSG_DELRULE,
       family: chain.family)
     request.put(NFTA_RULE_TABLE, chain.table)
     request.put(NFTA_RULE_CHAIN, rule.chain)

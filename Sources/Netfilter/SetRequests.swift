@@ -37,7 +37,7 @@ extension Request {
     return request
   }
 
-  /// Adds pairs to a set: an address, and the range of a prefix.
+  /// Adds pairs to a set, each of an address and the range of a prefix.
   ///
   /// Equivalent to: `nft add element inet humanz NAME { ... }`. Message: NFT_MSG_NEWSETELEM.
   static func addElements(

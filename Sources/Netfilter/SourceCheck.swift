@@ -63,8 +63,8 @@ public struct SourceCheck: Sendable {
   }
 
   /// Removes the table if no chain is left in it: kernels before 6.16 remove only the chain of a deleted
-  /// port. A missing table is not an error.
-  /// - Throws: if the kernel refuses, as without nf_tables.
+  /// port. A missing table is not an error, nor is a kernel without nf_tables.
+  /// - Throws: if the kernel refuses.
   public static func removeEmptyTable(
     _ socket: borrowing NetfilterSocket
   ) throws(NetlinkError) {

@@ -10,8 +10,9 @@ import Netlink
 /// are checked before they get to the device: the outer source and the inner source must be a pair in
 /// a set. The inner header lies behind UDP's 8 bytes and VXLAN-GPE's 8.
 ///
-/// A pod must not write such packets itself: masqueraded, they would come from its node. So a node does not
-/// forward them, unless it is the router of a peer; its own device's packets are not forwarded ones.
+/// A pod must not send such packets itself: after masquerading they would have its node's address. So a node
+/// forwards only those whose pair is in the set, as a router of a peer does. What its own VXLAN device sends
+/// is not forwarded.
 ///
 ///     table inet humanz {
 ///       set overlay-mynet-44 {
@@ -77,9 +78,9 @@ public struct TunnelCheck: Sendable {
   fileprivate static let strangers = "strangers "
 
   /// For packets to the node.
-  private static var peersChain: Chain { chain("overlay", NF_INET_LOCAL_IN) }
+  private static var inputChain: Chain { chain("overlay", NF_INET_LOCAL_IN) }
   /// For packets that the node forwards.
-  private static var podsChain: Chain { chain("overlay-pods", NF_INET_FORWARD) }
+  private static var forwardChain: Chain { chain("overlay-pods", NF_INET_FORWARD) }
 
   private static func chain(_ name: String, _ hook: nf_inet_hooks) -> Chain {
     Chain(
@@ -91,7 +92,7 @@ public struct TunnelCheck: Sendable {
   private static func installed(
     _ socket: borrowing NetfilterSocket
   ) throws(NetlinkError) -> [InstalledRule] {
-    try socket.rules(of: peersChain, wholeTable: true)
+    try socket.rules(of: inputChain, wholeTable: true)
   }
 
   /// Whether all rules are in place; false if the kernel lacks nf_tables. Costs one request.
@@ -124,8 +125,8 @@ public struct TunnelCheck: Sendable {
 
   /// Makes the sets and the rules, in place of the network's earlier ones, in one step. Does nothing if all
   /// are in place.
-  /// - Precondition: the node has no overlay device of another port, unless another network has rules. The rule
-  ///   that drops what strangers send to another port is then removed.
+  /// - Precondition: if no other network has rules, the node has no overlay device of another port: the rules
+  ///   that drop strangers' packets to other ports are removed then.
   ///
   /// Equivalent to: `nft -f` with the table above.
   /// - Throws: if the kernel refuses, as one before Linux 5.6, which has no such sets; nothing is changed
@@ -133,7 +134,7 @@ public struct TunnelCheck: Sendable {
   public func install(_ socket: borrowing NetfilterSocket) throws(NetlinkError) {
     if try isInstalled(socket) { return }
     try socket.update { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
-      let (peers, pods) = (TunnelCheck.peersChain, TunnelCheck.podsChain)
+      let (peers, pods) = (TunnelCheck.inputChain, TunnelCheck.forwardChain)
       let installed = try TunnelCheck.installed(socket)
       var requests: [Request] = [.addTable(.inet), .addChain(peers), .addChain(pods)]
       requests += TunnelCheck.requestsToRemove(network, installed)
@@ -161,9 +162,9 @@ public struct TunnelCheck: Sendable {
     var (rules, sets): ([Request], [Request]) = ([], [])
     for rule in installed {
       guard let set = rule.overlaySet(of: network) else { continue }
-      rules.append(.deleteRule(rule, of: peersChain))
+      rules.append(.deleteRule(rule, of: inputChain))
       // A set has only one rule in this chain: it is deleted once.
-      if rule.chain.isSame(as: peersChain.name) { sets.append(.deleteSet(set)) }
+      if rule.chain.isSame(as: inputChain.name) { sets.append(.deleteSet(set)) }
     }
     return rules + sets
   }
@@ -181,7 +182,7 @@ public struct TunnelCheck: Sendable {
       }
     }
     for rule in try installed(socket) where rule.overlaySet(of: nil) != nil { return false }
-    for chain in [podsChain, peersChain] where try socket.has(chain: chain.name, .inet) {
+    for chain in [forwardChain, inputChain] where try socket.has(chain: chain.name, .inet) {
       try socket.remove(chain: chain.name, .inet)
     }
     return true
@@ -189,7 +190,7 @@ public struct TunnelCheck: Sendable {
 }
 
 extension InstalledRule {
-  /// Whether it drops what strangers send to some port, and is no rule of a network named `strangers`.
+  /// Whether it drops what strangers send to some port, and is not a rule of a network named `strangers`.
   fileprivate var isForStrangers: Bool {
     comment?.begins(with: TunnelCheck.strangers) == true && overlaySet(of: nil) == nil
   }

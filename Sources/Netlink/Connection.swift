@@ -11,7 +11,7 @@ public struct Connection: ~Copyable {
   private let socket: OpaquePointer
   private let buffer: UnsafeMutableRawBufferPointer
   /// The sequence number of the next message.
-  private let nextSequence = UnsafeMutablePointer<UInt32>.allocate(capacity: 1)
+  private let nextSequence: UnsafeMutablePointer<UInt32>
 
   /// The limits of one `sendmsg`. The kernel answers each message that fails, and all answers must fit
   /// into the socket's receive buffer (208 KiB, about 270 answers).
@@ -28,6 +28,7 @@ public struct Connection: ~Copyable {
       throw .last("open a netlink socket")
     }
     self.socket = socket
+    nextSequence = .allocate(capacity: 1)
     nextSequence.initialize(to: 1)
     // The kernel fills up to 32 KiB of a dump at once.
     buffer = .allocate(byteCount: 32768, alignment: 16)
@@ -115,7 +116,7 @@ public struct Connection: ~Copyable {
     return answer
   }
 
-  /// Asks for all objects of a kind, and again if they changed during the dump.
+  /// Asks for all objects of a kind, and again if they changed during the dump or a part of it was lost.
   /// - Returns: the messages of the answer.
   borrowing func dump(_ request: Request) throws(NetlinkError) -> [UInt8] {
     var answer: [UInt8] = []
@@ -124,7 +125,7 @@ public struct Connection: ~Copyable {
   }
 
   /// As `dump`, but passes on each message as it comes instead of storing the answer.
-  /// - Parameter willRepeat: is called before the dump is repeated because the objects changed.
+  /// - Parameter willRepeat: is called before the dump is repeated.
   borrowing func dump(
     _ request: Request, willRepeat: () -> Void, _ take: (Message) -> Void
   ) throws(NetlinkError) {
@@ -133,7 +134,8 @@ public struct Connection: ~Copyable {
       willRepeat()
     }
     throw NetlinkError(
-      attempt: request.attempt, errno: .wouldBlock, text: "it changed during each of 100 tries")
+      attempt: request.attempt, errno: .wouldBlock,
+      text: "the list changed, or a part of it was lost, in each of 100 tries")
   }
 
   /// - Returns: whether the answer is complete.
@@ -228,7 +230,7 @@ extension Connection {
         try valueOrErrno { received() })
     } catch {
       if error == .noBufferSpace { return .overrun }
-      // Empty the queue: the next call must not read these answers.
+      // Empty the queue as far as it can be read. What is left has an old sequence number.
       while received() >= 0 {}
       if error == .wouldBlock { return .nothing }
       throw NetlinkError(attempt: attempt, errno: error)

@@ -18,7 +18,7 @@ public struct DeletedLinkSocket: ~Copyable {
   ///   see `NetworkNamespace.run`.
   public init(of link: LinkIndex) throws(NetlinkError) {
     try NetworkNamespace.requireOwn()
-    let attempt = "wait for the deletion of link number \(link)"
+    let attempt = "subscribe to the deletion of link number \(link)"
     let flags = humanz_sock_raw | humanz_sock_cloexec | humanz_sock_nonblock
     let raw = CNetlink.socket(AF_NETLINK, flags, NETLINK_ROUTE)
     guard raw >= 0 else { throw .last(attempt) }
@@ -32,16 +32,17 @@ public struct DeletedLinkSocket: ~Copyable {
   /// For poll(2): it can be read once the deletion is reported. It is closed with this value.
   public var rawValue: Int32 { socket.rawValue }
 
-  /// Whether the kernel has reported the deletion. It does not wait.
+  /// Takes the report from the socket. It does not wait.
+  /// - Returns: whether the kernel has reported the deletion.
   /// - Throws: `noBufferSpace` if the kernel could not deliver a message. It may have been the report: look
   ///   for the link.
-  public borrowing func hasMessage() throws(NetlinkError) -> Bool {
+  public borrowing func takeReport() throws(NetlinkError) -> Bool {
     do throws(Errno) {
       var byte: UInt8 = 0
       return try valueOrErrno { recv(rawValue, &byte, 1, 0) } > 0
     } catch {
       if error == .wouldBlock { return false }
-      throw NetlinkError(attempt: "receive the deletion of a link", errno: error)
+      throw NetlinkError(attempt: "receive the report of a link's deletion", errno: error)
     }
   }
 }

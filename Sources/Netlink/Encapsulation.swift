@@ -28,7 +28,7 @@ public struct Encapsulation: Equatable, Sendable {
 
 extension Request {
   /// Adds RTA_ENCAP_TYPE and RTA_ENCAP. Packets over IPv6 get a UDP checksum, without which they are
-  /// dropped (RFC 8200 section 8.1). Both families have the same numbers.
+  /// dropped (RFC 8200 section 8.1). The numbers of LWTUNNEL_IP_… and LWTUNNEL_IP6_… are the same.
   @inline(never)
   mutating func put(_ encapsulation: Encapsulation) {
     let isV6 = encapsulation.destination.family == .v6

@@ -23,14 +23,15 @@ public struct Link: Equatable, Sendable {
   /// Set to take packets for other hardware addresses too (IFF_PROMISC). What the kernel does by itself, as
   /// for the port of a bridge, does not count.
   public var isPromiscuous: Bool
-  /// The bridge (bond, VRF) whose port it is; nil if it is no port.
+  /// The bridge (bond, VRF) whose port it is; nil if it is not a port.
   public var master: LinkIndex?
   /// The text that `ip link set dev LINK alias TEXT` gave it (IFLA_IFALIAS); nil if it has none.
   public var alias: String?
-  /// The other end of a pair, or the parent of a VLAN link: its index in its own namespace. nil for other
-  /// links.
+  /// The other end of a pair, or the link below a VLAN link, macvlan or tunnel: its index in its own namespace
+  /// (IFLA_LINK). nil if the kernel names none.
   public var peerIndex: LinkIndex?
-  /// This namespace's ID for the namespace of the other end; nil if that is in this one. See IFLA_LINK_NETNSID.
+  /// This namespace's ID for the namespace of the other end; nil if the other end is in this namespace
+  /// too. See IFLA_LINK_NETNSID.
   public var peerNamespaceID: Int32?
   /// Its settings as a bridge's port; nil for other links.
   public var port: BridgePort?
@@ -38,7 +39,7 @@ public struct Link: Equatable, Sendable {
   public var group: UInt32 = 0
   /// Of a `vlan` link, 1 to 4094; nil for other links.
   public var vlanID: UInt16?
-  /// Of a bridge; nil if the kernel has no VLAN filtering, and for other links.
+  /// Whether a bridge filters VLANs; nil if the kernel has no VLAN filtering, and for other links.
   public var filtersVLANs: Bool?
   /// Of a bridge: whether the frames that it forwards pass the rules for IPv4 and IPv6 packets. See
   /// `Request.callNetfilter`.

@@ -52,7 +52,7 @@ public struct VethPair: Equatable, Sendable {
   }
 }
 
-/// Changes of a link; nil or false leaves a property unchanged.
+/// Changes of a link. nil leaves a property unchanged, and so does false for `withoutLinkLocal` and `announces`.
 public struct LinkChange: Equatable, Sendable {
   /// true sets the link up, false sets it down (IFF_UP).
   public var up: Bool?
@@ -248,7 +248,8 @@ extension LinkChange: CustomStringConvertible {
     let changes: [(String, Bool)] = [
       ("up", up == true), ("down", up == false), ("name", name != nil), ("address", mac != nil),
       ("mtu", mtu != nil), ("master", master != nil), ("alias", alias != nil),
-      ("promisc", promiscuous != nil), ("group", group != nil),
+      ("promisc on", promiscuous == true),
+      ("promisc off", promiscuous == false), ("group", group != nil),
       ("addrgenmode none", withoutLinkLocal),
       ("arp_notify", announces),
     ]

@@ -7,7 +7,7 @@ import Embedded
 public struct Neighbour: Equatable, Sendable {
   /// The IP address.
   public var address: IPAddress
-  /// The link's.
+  /// The link's index.
   public var index: LinkIndex
   /// nil while it is being resolved, or if no host answered.
   public var mac: MACAddress?

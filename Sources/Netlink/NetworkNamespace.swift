@@ -58,7 +58,7 @@ public struct NetworkNamespace: ~Copyable {
     return own.st_dev == current.st_dev && own.st_ino == current.st_ino
   }
 
-  /// Opens a socket to this namespace, which can be used from any namespace.
+  /// Opens a socket in this namespace. The socket can be used from any namespace.
   /// - Throws: if the thread cannot enter the namespace or return, as `run`, or no more descriptors can be
   ///   opened.
   public borrowing func openRouteSocket() throws(NetlinkError) -> RouteSocket {
@@ -103,9 +103,9 @@ public struct NetworkNamespace: ~Copyable {
     _ leave: () throws(NetlinkError) -> Void, _ body: () throws(NetlinkError) -> Value
   ) throws(NetlinkError) -> Value {
     let own = try NetworkNamespace.current()
-    Trap.leavesNamespace(own.fileDescriptor)
+    Trap.setOwnNamespace(own.fileDescriptor)
     do throws(NetlinkError) { try leave() } catch {
-      Trap.leavesNamespace(-1)
+      Trap.setOwnNamespace(-1)
       throw error
     }
     let result: Value
@@ -123,12 +123,14 @@ public struct NetworkNamespace: ~Copyable {
   private borrowing func enterAgain() throws(NetlinkError) {
     for _ in 0..<100 {
       if setns(fileDescriptor, CLONE_NEWNET) == 0 {
-        Trap.leavesNamespace(-1)
+        Trap.setOwnNamespace(-1)
         return
       }
       usleep(10_000)
     }
-    let error = NetlinkError.last("return to the network namespace \(path)")
+    let error = NetlinkError.last("return to the process's own network namespace")
+    // The caller closes its descriptor; a trap can still return by a copy.
+    Trap.setOwnNamespace(dup(fileDescriptor))
     NetworkNamespace.returnFailure = error
     throw error
   }
@@ -136,8 +138,9 @@ public struct NetworkNamespace: ~Copyable {
   /// Why the thread could not return to its own namespace; nil if it is there.
   nonisolated(unsafe) private static var returnFailure: NetlinkError?
 
-  /// - Throws: if the thread could not return to its own namespace.
-  static func requireOwn() throws(NetlinkError) {
+  /// For what opens a socket of this process's own namespace.
+  /// - Throws: if the thread could not return to that namespace.
+  public static func requireOwn() throws(NetlinkError) {
     if let returnFailure { throw returnFailure }
   }
 }
@@ -176,7 +179,7 @@ extension Socket where Family == RouteFamily {
 
 extension Request {
   static func getNamespaceID(_ descriptor: Int32) -> Request {
-    var request = Request("read a network namespace's ID", RTM_GETNSID, header: rtgenmsg())
+    var request = Request("read the ID of a network namespace", RTM_GETNSID, header: rtgenmsg())
     request.put(NETNSA_FD, descriptor)
     return request
   }

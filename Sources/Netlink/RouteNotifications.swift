@@ -14,6 +14,7 @@ public struct RouteNotifications: ~Copyable {
   /// corresponding C functions are `mnl_socket_open2` and `mnl_socket_bind`.
   /// - Throws: if no more descriptors can be opened, or the kernel has no memory for the socket.
   public init() throws(NetlinkError) {
+    try NetworkNamespace.requireOwn()
     guard
       let socket = mnl_socket_open2(
         NETLINK_ROUTE, humanz_sock_cloexec | humanz_sock_nonblock)

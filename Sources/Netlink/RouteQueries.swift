@@ -8,15 +8,16 @@ extension Socket where Family == RouteFamily {
   /// The routes of a table, or of all tables (nil). A missing table has no routes.
   ///
   /// Equivalent to: `ip route show table main proto 72`. Message: RTM_GETROUTE with NLM_F_DUMP. The
-  /// kernel filters the routes; what an older kernel does not filter is filtered here.
+  /// kernel filters the routes; what an older kernel does not filter is filtered here. (A kernel without IPv6
+  /// answers a request for its routes with those of all families.)
   @inline(never)
   public borrowing func routes(
     _ family: IPAddress.Family, proto: UInt8? = nil, table: UInt32? = Route.mainTable
   ) throws(NetlinkError) -> [Route] {
     do throws(NetlinkError) {
       return try dump(.getRoutes(family, proto: proto, table: table)) { message in
-        guard let route = Route(message), proto == nil || route.proto == proto,
-          table == nil || route.table == table
+        guard let route = Route(message), route.destination.family == family,
+          proto == nil || route.proto == proto, table == nil || route.table == table
         else { return nil }
         return route
       }

@@ -11,26 +11,29 @@ import System
 /// The kernel answers the message that deletes a link only when every CPU has finished with the link, about
 /// 20 ms after it is gone (`rcu_barrier`). So a child process sends the message and waits for the answer. This
 /// process continues as soon as the kernel reports that the link is gone. An error comes at once; the child
-/// passes it on through a pipe. If a step of this fails, this process sends the message itself.
+/// passes it on through a pipe. If the child cannot be started or dies, this process sends the message itself.
 public struct LinkDeletion: ~Copyable {
-  /// One of the links: all of them go together.
+  /// One of the links, which go together; nil if nothing is under way.
   private let link: LinkIndex?
   private let request: Request
   private let worker: Worker?
-  /// The error of a step before the deletion.
+  /// The error of a step before the deletion, or of a deletion that has ended.
   private let error: CNIError?
 
   /// Nothing to delete.
-  /// - Parameter error: what `wait` throws; nil for nothing.
-  public init(failing error: CNIError? = nil) {
-    self.init(nil, .deleteLinks(group: 0), nil, error)
+  public init() {
+    link = nil
+    request = .deleteLinks(group: 0)
+    worker = nil
+    error = nil
   }
 
-  /// Starts the deletion of a link; of a pair, of both ends.
-  /// - Parameter waits: whether this process is to send the message and wait for its end.
-  public init(of link: Link, waits: Bool) {
+  /// Starts the deletion of a link; of a pair, of both ends. `wait` throws the errors.
+  /// - Parameter waits: whether this process is to send the message and wait for the answer. It does so too if
+  ///   no child can be started. The link is gone then when this returns.
+  public init(of link: Link, in kernel: borrowing Kernel, waits: Bool) {
     let request = Request.deleteLink(.index(link.index))
-    self.init(link.index, request, waits ? nil : Worker(deleting: link.index, request))
+    self.init(link.index, request, waits ? nil : Worker(deleting: link.index, request), kernel)
   }
 
   /// Starts the deletion of several links, in one message. See `privateGroup`.
@@ -54,20 +57,29 @@ public struct LinkDeletion: ~Copyable {
     }
     var worker: Worker?
     if !waits, let grouped { worker = Worker(deleting: grouped, request) }
-    self.init(grouped, request, worker, error)
+    self.init(grouped, request, worker, kernel, error)
   }
 
+  @inline(never)
   private init(
-    _ link: LinkIndex?, _ request: Request, _ worker: consuming Worker?, _ error: CNIError? = nil
+    _ link: LinkIndex?, _ request: Request, _ worker: consuming Worker?, _ kernel: borrowing Kernel,
+    _ error: CNIError? = nil
   ) {
+    var (link, error) = (link, error)
+    if worker == nil, link != nil {
+      do throws(CNIError) { try kernel.performIfPresent([request]) } catch let failure {
+        error = failure
+      }
+      link = nil
+    }
     self.link = link
     self.request = request
     self.worker = worker
     self.error = error
   }
 
-  /// A random group number: none of these links has it, and very unlikely another process chooses it (30
-  /// random bits).
+  /// A random group number: none of these links has it, and it is very unlikely that another process chooses
+  /// it (30 random bits).
   public static func privateGroup(besides links: [Link]) -> UInt32 {
     while true {
       var group: UInt32 = 0
@@ -101,11 +113,11 @@ public struct LinkDeletion: ~Copyable {
   }
 }
 
-/// The child that sends the message, and the two ways to learn of its end.
+/// The child that sends the message, and the two ways to learn that the deletion is done.
 private struct Worker: ~Copyable {
   private let socket: DeletedLinkSocket
   private let child: ChildProcess
-  /// The read end of a pipe. The child writes an error into it, or closes it by its end.
+  /// The read end of a pipe. The child writes an error into the pipe, or closes its end by exiting.
   private let pipe: FileDescriptor
 
   enum Event {
@@ -116,7 +128,7 @@ private struct Worker: ~Copyable {
     case unknown
   }
 
-  /// nil if this process has to do it itself.
+  /// nil if this process has to send the message itself.
   init?(deleting link: LinkIndex, _ request: Request) {
     var ends: [Int32] = [-1, -1]
     guard let socket = try? DeletedLinkSocket(of: link), pipe2(&ends, O_CLOEXEC) == 0 else {
@@ -146,7 +158,7 @@ private struct Worker: ~Copyable {
     let count = poll(&sources, 2, 1000)
     if count == 0 || count < 0 && Errno.last == .interrupted { return .unknown }
     if sources[0].revents != 0 || count < 0 {
-      guard let isGone = try? socket.hasMessage() else { return .unknown }
+      guard let isGone = try? socket.takeReport() else { return .unknown }
       if isGone { return .linkIsGone }
     }
     // If `poll` failed, this read blocks until the child ends.

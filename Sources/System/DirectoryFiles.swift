@@ -23,7 +23,7 @@ extension Directory {
     do throws(Errno) {
       return try readAll(file.rawValue, limit: limit, endsAtShortRead: true)
     } catch {
-      throw SystemError("read \(path(of: name))", error)
+      throw readError(error, path(of: name), limit: limit)
     }
   }
 
@@ -39,7 +39,8 @@ extension Directory {
   }
 
   /// Makes a file, 0600. An existing file of the name, which a killed process may have left, is removed first.
-  /// - Parameter durable: whether it must be on the disk when this returns.
+  /// - Parameter durable: whether its content must be on the disk when this returns. Its name is there after
+  ///   `sync()`.
   public borrowing func write(
     _ name: String, _ bytes: [UInt8], durable: Bool = false
   ) throws(SystemError) {
@@ -55,12 +56,13 @@ extension Directory {
   /// Replaces a file in one step: a reader finds the old file or the new one, whole.
   /// - Parameters:
   ///   - mode: the file's permissions, whatever the umask is.
-  ///   - durable: whether the new file must be on the disk when this returns.
+  ///   - durable: whether the new content must be on the disk before it takes the name. The change of the name
+  ///     is there after `sync()`.
   /// - Throws: an error after which the old file is unchanged.
   public borrowing func replace(
     _ name: String, _ bytes: [UInt8], mode: mode_t = 0o600, durable: Bool = true
   ) throws(SystemError) {
-    // Runtimes read no file whose name begins with a dot.
+    // Runtimes read only names that end in `.conf`, `.conflist` or `.json`.
     let new = ".\(name).new"
     do throws(SystemError) {
       try write(new, bytes, durable: durable)
@@ -86,14 +88,14 @@ extension Directory {
     try directory.replace(name, bytes, mode: mode, durable: durable)
   }
 
-  /// A path's folder, with its last slash, and the name in it. Without a slash the folder is empty; of a path
-  /// that ends with a slash the name is.
+  /// A path's folder, with its last slash, and the name in it. Without a slash in the path the folder is
+  /// empty; if the path ends with a slash, the name is.
   public static func parts(of path: String) -> (folder: String, name: String) {
     let name = path.utf8.last == UInt8(ascii: "/") ? "" : path.fields(separatedBy: "/").last ?? ""
     return (path.keeping(bytes: path.utf8.count - name.utf8.count), name)
   }
 
-  /// Opens a new file. An existing one is removed, never truncated: it may be another name of a lease.
+  /// Opens a new file. An existing one is removed, never truncated: it may be a hard link to a lease.
   private borrowing func make(_ name: String) throws(SystemError) -> Int32 {
     for _ in 0..<2 {
       let raw = humanz_openat(rawValue, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
@@ -180,7 +182,11 @@ extension Directory {
     _ body: (UnsafePointer<CChar>) -> Void
   ) throws(SystemError) {
     let raw = humanz_openat(rawValue, ".", O_RDONLY | O_DIRECTORY, 0)
-    guard raw >= 0, let stream = fdopendir(raw) else { throw .last("list \(path)") }
+    guard raw >= 0, let stream = fdopendir(raw) else {
+      let error = SystemError.last("list \(path)")
+      close(raw)
+      throw error
+    }
     defer { closedir(stream) }
     while true {
       // The end and an error both give nil: only errno tells them apart.

@@ -33,7 +33,7 @@ public struct FileDescriptor: ~Copyable {
 
   /// The content of a file. The corresponding C functions are `open` and `read`.
   /// - Parameters:
-  ///   - flags: beside O_RDONLY and O_CLOEXEC.
+  ///   - flags: in addition to O_RDONLY and O_CLOEXEC.
   ///   - limit: in bytes.
   ///   - isShort: whether one read returns all of it, as for a value in /proc/sys.
   /// - Throws: `fileTooLarge` for a file of more than `limit` bytes.
@@ -48,8 +48,8 @@ public struct FileDescriptor: ~Copyable {
     }
   }
 
-  /// The content of a short file of procfs; nil if it is missing or cannot be read. Reads again after any other
-  /// error: the kernel may be out of memory for a moment.
+  /// The content of a short file of procfs; nil if it is missing or cannot be read. Unless it is missing, a
+  /// failure is tried again once: the kernel may be out of memory for a moment.
   public static func shortContents(of path: String) -> [UInt8]? {
     do throws(SystemError) { return try contents(of: path, isShort: true) } catch {
       return error.errno == .noSuchFileOrDirectory ? nil : try? contents(of: path, isShort: true)

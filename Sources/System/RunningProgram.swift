@@ -58,8 +58,8 @@ extension Program {
     return RunningProgram(path: path, process: process, output: output)
   }
 
-  /// What the program prints on stdout, with an empty stdin; nil if it cannot be started, or has not closed its
-  /// stdout within some seconds. Then it is killed.
+  /// What the program prints on stdout, with an empty stdin; nil if it cannot be started, has not closed its
+  /// stdout within `seconds`, or prints 16 MiB or more. If it still runs at the end, it is killed.
   public func output(withinSeconds seconds: Int) -> [UInt8]? {
     guard let program = try? start() else { return nil }
     let deadline = Clock.microseconds() + seconds * 1_000_000
@@ -67,10 +67,16 @@ extension Program {
     while output.count < FileDescriptor.sizeLimit {
       let rest = max(0, (deadline - Clock.microseconds()) / 1000)
       guard readable(among: [program.output.rawValue], milliseconds: Int32(rest))[0] else {
+        // A signal ends the wait too.
+        if rest > 0 { continue }
         return nil
       }
-      guard let bytes = try? program.readAvailableOutput() else { return output }
-      output += bytes
+      do throws(SystemError) {
+        guard let bytes = try program.readAvailableOutput() else { return output }
+        output += bytes
+      } catch {
+        return nil
+      }
     }
     return nil
   }

@@ -12,8 +12,12 @@ public enum StandardStream {
     // If the caller ignored SIGCHLD, the kernel would discard the exit status of a delegate.
     humanz_signal_default(SIGCHLD)
     if areOpen() { return }
+    var opensStderr = false
     while case let descriptor = humanz_open("/dev/null", O_RDONLY, 0), descriptor >= 0 {
+      if descriptor == STDERR_FILENO { opensStderr = true }
       if descriptor > STDERR_FILENO {
+        // A delegate inherits stderr. (The copy is not closed when the delegate starts.)
+        if opensStderr { dup2(descriptor, STDERR_FILENO) }
         close(descriptor)
         return
       }

@@ -7,7 +7,8 @@ import CNetlink
 /// SIGTRAP. The check comes before any wrong access, so memory is intact and the signal's handler can run Swift
 /// code. A second trap, in the handler, ends the process at once.
 ///
-/// The handler uses the stack of the process: recursion in the suite (the parser of JSON) has a limit.
+/// The handler runs on the process's own stack, so it cannot report a stack overflow. The only recursion over
+/// input is the JSON parser's, which has a limit.
 public enum Trap {
   /// A descriptor of the thread's own network namespace while the thread is in another one; otherwise -1.
   nonisolated(unsafe) private static var ownNamespace: Int32 = -1
@@ -40,7 +41,7 @@ public enum Trap {
 
   /// Notes that the thread is in another network namespace, with a descriptor of its own one; -1 when it is
   /// back.
-  public static func leavesNamespace(_ descriptor: Int32) {
+  public static func setOwnNamespace(_ descriptor: Int32) {
     if report != nil { ownNamespace = descriptor }
   }
 

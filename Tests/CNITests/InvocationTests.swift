@@ -84,7 +84,7 @@ import Testing
     ("7", 6, "is a number"), ("{}", 7, "\"name\" is required"),
     ("{\"name\":\"a/b\"}", 7, "\"name\" is \"a/b\""),
     ("{\"name\":1}", 7, "\"name\" must be"),
-    ("{\"name\":\"n\",\"cniVersion\":\"9\"}", 1, "\"9\": not supported"),
+    ("{\"name\":\"n\",\"cniVersion\":\"9\"}", 1, "\"9\", which is not supported"),
     ("{\"name\":\"n\",\"cniVersion\":1}", 7, "\"cniVersion\" must be"),
     ("{\"name\":\"n\",\"type\":[]}", 7, "\"type\""),
     ("{\"name\":\"n\",\"logFile\":1}", 7, "\"logFile\" must be a string"),

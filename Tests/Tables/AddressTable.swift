@@ -69,7 +69,7 @@ package enum AddressTable {
     }
     + [
       "", ".", "..", "1234567890123456", "a/b", "a:b", "a b", "pc%d", "a\t", "a\n", "a\u{0}",
-      "ééééééééé",
+      "ééééééééé", "à",
     ].map { input in
       Case("interface \(input)", is: "nil") { text(InterfaceName(input)) }
     }

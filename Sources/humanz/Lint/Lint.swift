@@ -120,9 +120,9 @@ struct Lint {
   }
 
   private mutating func checkVersion(_ list: NetworkList) {
-    if let (runtime, version) = surroundings.runtimeVersion, list.firstVersion > version {
+    if let (runtime, version) = surroundings.runtimeVersion, list.declaredVersion > version {
       addError(
-        "\"cniVersion\" is \(list.firstVersion), but \(runtime) supports up to \(version): put newer versions into \"cniVersions\""
+        "\"cniVersion\" is \(list.declaredVersion), but \(runtime) supports up to \(version): put newer versions into \"cniVersions\""
       )
     }
     if let (runtime, _) = surroundings.runtimeVersion,

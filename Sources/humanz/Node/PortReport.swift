@@ -51,11 +51,6 @@ extension Link {
   }
 }
 
-extension IPAddress {
-  /// RFC 4291 section 2.5.6. The kernel makes these addresses; no plugin leases them.
-  var isLinkLocal: Bool { family == .v6 && value >> 118 == 0x3fa }
-}
-
 extension LeaseStores {
   /// The attachment's file; nil if there is none.
   func record(of attachment: Attachment, on network: NetworkName) -> AttachmentRecord? {

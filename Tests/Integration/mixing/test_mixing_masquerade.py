@@ -90,6 +90,19 @@ def test_pods_of_the_reference_go_by_our_del_with_their_rules_and_no_others(node
     assert [link["ifname"] for link in node.ip("link") if link.get("master")] == []
 
 
+def test_an_attachment_with_two_addresses_of_a_family_loses_all_of_its_rules(node, backend):
+    theirs, ours = network(node, "bridge"), network(node, "humanz-bridge")
+    for moving in (theirs, ours):
+        moving.configuration["ipam"]["ranges"] = [
+            [{"subnet": subnet} | part] for subnet, middle, after in [
+                ("10.77.0.0/24", "10.77.0.98", "10.77.0.99"), ("fd77::/64", "fd77::98", "fd77::99")]
+            for part in ({"rangeEnd": middle}, {"rangeStart": after})]
+    result = add(theirs, "pod")
+    assert len([rule for rule in rules(node, backend) if rule.startswith("-A POSTROUTING")]) == 4
+    delete(ours, "pod", result)
+    assert rules(node, backend) == []
+
+
 def test_another_network_and_interface_of_the_container_keep_the_references_rules(node, backend, world):
     theirs = network(node, "bridge")
     other = network(node, "bridge", "other")
