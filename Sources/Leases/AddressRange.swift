@@ -34,7 +34,7 @@ public struct AddressRange: Equatable, Sendable {
     let end = try AddressRange.address("rangeEnd", of: subnet, keys) ?? usable.upperBound
     guard start <= end else {
       throw keys.invalid(
-        keys.has("rangeStart") ? "rangeStart" : "rangeEnd",
+        start == usable.lowerBound ? "rangeEnd" : "rangeStart",
         "leaves no address: the first is \(start), the last \(end)")
     }
     first = max(start, usable.lowerBound)

@@ -13,7 +13,7 @@ public struct Allocation {
   let hostInterface: InterfaceName?
   let pools: Pools
   let requested: [IPAddress]
-  /// The pod of Kubernetes, kept with the lease; nil if the runtime does not name one.
+  /// The Kubernetes pod, kept with the lease; nil if the runtime does not name one.
   public var pod: PodName?
   /// The link that the gateway addresses are put on, kept for STATUS; nil if there is none.
   public var bridge: InterfaceName?
@@ -93,7 +93,8 @@ public struct Allocation {
         throw .unavailable(address, isGateway ? "is the gateway's" : "is excluded")
       }
       if let other = requests[index], other != address {
-        throw .unavailable(address, "is in the same range set as \(other)")
+        throw .unavailable(
+          address, "is in the same range set as \(other): one address of each is leased")
       }
       requests[index] = address
     }
@@ -147,8 +148,8 @@ func storeFiles<Value>(
 
 extension Directory {
   /// The next free address, in a directory of lease files; nil if none is free. Nothing is changed.
-  /// - Parameter last: the last one leased, after which the search begins; nil, or an address in none of the
-  ///   ranges: it begins at the start.
+  /// - Parameter last: the last address leased, after which the search begins. With nil, or an address in none
+  ///   of the ranges, it begins with the first range.
   public borrowing func firstFree(
     in set: RangeSet, after last: IPAddress?
   ) throws(SystemError) -> IPAddress? {

@@ -9,13 +9,14 @@ import System
 public struct AttachmentRecord: Equatable {
   /// The attachment, which the file's name names.
   public let attachment: Attachment
-  /// The addresses that the attachment was given. A lease may be freed since then, and have another holder.
+  /// The addresses that the attachment was given. A lease may have been freed since, and have another
+  /// holder now.
   public var addresses: [IPAddress]
   /// CNI_NETNS; nil if it is not known, as for a lease that host-local made.
   public var namespace: String?
   /// The node's end of the pair; nil if it is not known.
   public var hostInterface: InterfaceName?
-  /// The pod of Kubernetes; nil if the runtime does not name one.
+  /// The Kubernetes pod; nil if the runtime does not name one.
   public var pod: PodName?
   /// The boot in which the lease was made; nil if it is not known.
   public var bootID: String?

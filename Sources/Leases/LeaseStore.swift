@@ -9,8 +9,8 @@ import System
 ///
 /// The lease files, in host-local's layout, are authoritative: `<dataDir>/<network>/<address>`, and
 /// `last_reserved_ip.<range set>` beside them. The attachment files in `attachments/` are the index: they
-/// lead from an attachment to its addresses. They are written before the leases and removed after them: a
-/// lease of ours always has one, wherever a process was killed.
+/// lead from an attachment to its addresses. They are written before the leases and removed after them:
+/// every lease of ours has an attachment file, whenever a process is killed.
 ///
 /// Its methods throw the error of the file that cannot be read, written or removed.
 public struct LeaseStore: ~Copyable {
@@ -76,7 +76,8 @@ public struct LeaseStore: ~Copyable {
     return try addressesByReadingAll(of: attachment)
   }
 
-  /// As `addresses`, if the index has no answer, as on a full or damaged disk: reads every lease.
+  /// As `addresses`, if the index has no answer, because there are leases in the oldest form or the disk is
+  /// full or damaged: reads every lease.
   private mutating func addressesByReadingAll(
     of attachment: Attachment
   ) throws(SystemError) -> [IPAddress] {

@@ -5,8 +5,7 @@ import Embedded
 
 /// The range sets of a network: an attachment gets one address of each.
 public struct Pools {
-  /// The range sets, at most one address of each is leased to an attachment. A set's index is the number of
-  /// its file `last_reserved_ip.N`.
+  /// The range sets. A set's index is the number of its file `last_reserved_ip.N`.
   public let sets: [RangeSet]
   private let excluded: [IPPrefix]
 

@@ -20,7 +20,7 @@ public struct StaleLeases: ~Copyable {
   /// If only one of them is gone, or one is not known, the lease may be in use.
   public mutating func reason(_ record: AttachmentRecord) -> String? {
     if let bootID = record.bootID, let current = Boot.id, bootID != current {
-      return "the boot it was made in is over"
+      return "the node was restarted since"
     }
     guard let namespace = record.namespace, let interface = record.hostInterface,
       access(namespace, F_OK) != 0, humanz_errno() == ENOENT, isGone(interface)
@@ -39,8 +39,8 @@ public struct StaleLeases: ~Copyable {
 }
 
 extension Directory {
-  /// Which of these attachments, with files in this directory, left leases behind, and why.
-  /// Changes nothing.
+  /// Which of these attachments are certainly gone, by their files in this directory, and why. Changes
+  /// nothing.
   public borrowing func stale(
     among attachments: [Attachment]
   ) throws(SystemError) -> [(record: AttachmentRecord, reason: String)] {
@@ -74,7 +74,7 @@ extension LeaseStore {
       try release(attachment) { addresses in
         for address in addresses {
           hasReclaimed = true
-          report("reclaims \(address) of \(attachment.title): \(reason)")
+          report("reclaims the lease of \(address) from \(attachment.title): \(reason)")
         }
       }
     }

@@ -5,7 +5,7 @@ import Netfilter
 import Netlink
 
 /// What the node's kernel still knows of an attachment: neighbour entries and tracked connections. They
-/// must go before its addresses get a new owner.
+/// are deleted, so that a new owner of its addresses does not meet them.
 public struct AttachmentTraces {
   /// The node's end of the attachment's pair, which may be gone.
   public let host: HostInterface

@@ -12,6 +12,6 @@ public enum BridgeNetfilter {
 
   /// The message for a missing module.
   public static var advice: String {
-    "the key \"bridgeNetfilter\" needs the kernel's module br_netfilter, which is not loaded: modprobe br_netfilter"
+    "the key \"bridgeNetfilter\" needs the kernel module br_netfilter, which is not loaded: modprobe br_netfilter"
   }
 }

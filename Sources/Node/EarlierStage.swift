@@ -32,7 +32,10 @@ public struct EarlierStage {
     of interface: Link, port: Link?, _ result: CNIResult, on node: borrowing Node
   ) throws(CNIError) -> Link? {
     guard interface.kind == "veth" else { return nil }
-    if let master = port?.master { return try node.kernel.link(at: master) }
+    if let master = port?.master {
+      let link = try node.kernel.link(at: master)
+      return link?.kind == "bridge" ? link : nil
+    }
     for entry in result.interfaces where entry.sandbox == nil {
       guard let name = InterfaceName(entry.name), let link = try node.kernel.link(name)
       else { continue }

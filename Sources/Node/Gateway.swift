@@ -121,7 +121,9 @@ extension Gateway {
     return CNIError(
       .kernel,
       "IPv6 is off on the node: the link \(link.name) cannot have the address \(gateway.prefix)",
-      details: "give the pods IPv4 addresses only, or turn IPv6 on: "
-        + "sysctl -w net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.default.disable_ipv6=0")
+      details: Node.hasIPv6
+        ? "give the pods IPv4 addresses only, or turn IPv6 on: "
+          + "sysctl -w net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.default.disable_ipv6=0"
+        : Pod.needsIPv4)
   }
 }

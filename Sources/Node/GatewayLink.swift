@@ -32,14 +32,17 @@ public final class GatewayLink {
     return name
   }
 
-  /// The link; nil if it is missing.
+  /// The link; nil if it is missing. It is the bridge itself if the bridge's own untagged frames are in the
+  /// VLAN, unless there is a link for it.
   /// - Parameter vlan: the pods' VLAN; nil for the bridge itself.
   /// - Throws: error 101 if another kind of link has its name, 7 if the name is too long.
   public static func find(
     on bridge: Link, vlan: UInt16?, of node: borrowing Node
   ) throws(CNIError) -> GatewayLink? {
     guard let vlan else { return GatewayLink(bridge, of: bridge) }
-    guard let link = try node.kernel.link(name(on: bridge.name, vlan: vlan)) else { return nil }
+    guard let link = try node.kernel.link(name(on: bridge.name, vlan: vlan)) else {
+      return try node.untaggedVLAN(of: bridge) == vlan ? GatewayLink(bridge, of: bridge) : nil
+    }
     // The reference `bridge` joins a veth pair to its bridge instead of making a link of the kind `vlan`.
     guard link.vlanID == vlan && link.peerIndex == bridge.index || link.kind == "veth" else {
       throw CNIError(
@@ -75,7 +78,7 @@ public final class GatewayLink {
       // Another ADD may make it at the same time.
       if let failure = failures.first(where: { !$0.error.exists }) { throw CNIError(failure.error) }
     }
-    try node.refuseRouterAdvertisements(on: name)
+    try node.prepareIPv6(of: name)
     try node.kernel.perform([.changeLink(.name(name), LinkChange(up: true))])
     guard let made = try find(on: bridge, vlan: vlan, of: node) else {
       throw CNIError(.kernel, "the link \(name) was deleted during the ADD")
@@ -89,22 +92,24 @@ public final class GatewayLink {
     of port: Link, on bridge: Link, _ node: borrowing Node
   ) throws(CNIError) -> UInt16? {
     guard bridge.filtersVLANs == true else { return nil }
-    func untagged(_ vlans: [BridgeVLAN]) -> UInt16? {
-      vlans.first { $0.isPVID }?.ids.lowerBound
-    }
-    let vlan = untagged(try node.kernel.bridgeVLANs(of: port.index))
-    return vlan == untagged(try node.kernel.bridgeVLANs(of: bridge.index)) ? nil : vlan
+    let vlan = try node.untaggedVLAN(of: port)
+    return try node.untaggedVLAN(of: bridge) == vlan ? nil : vlan
   }
 }
 
 extension Node {
-  /// Prepares a bridge, or its link in a VLAN, before it comes up. The node ignores router advertisements
-  /// from pods. Its link-local address is usable at once, without duplicate address detection: it derives
-  /// from a random MAC address.
+  /// The VLAN of the untagged frames that arrive at a bridge, or at a port of one; nil for none.
+  fileprivate borrowing func untaggedVLAN(of link: Link) throws(CNIError) -> UInt16? {
+    try kernel.bridgeVLANs(of: link.index).first { $0.isPVID }?.ids.lowerBound
+  }
+
+  /// Prepares IPv6 of a bridge, or of its link in a VLAN, before it comes up. The node ignores router
+  /// advertisements that arrive on it. The link-local address of the link is usable at once, without duplicate
+  /// address detection: it derives from a random MAC address.
   ///
   /// Equivalent to: `sysctl -w net.ipv6.conf.LINK.accept_ra=0 net.ipv6.conf.LINK.accept_dad=0`.
   /// - Throws: error 100 if `accept_ra` cannot be changed.
-  public borrowing func refuseRouterAdvertisements(on name: InterfaceName) throws(CNIError) {
+  public borrowing func prepareIPv6(of name: InterfaceName) throws(CNIError) {
     let key = "net/ipv6/conf/\(name)/accept_ra"
     if Sysctl.read(key) != "0" {
       var hasSettings = true

@@ -30,7 +30,8 @@ public struct IPAMDelegate {
     guard environmentVariable(IPAMDelegate.delegateVariable) == nil else {
       throw CNIError(
         .invalidConfiguration, "key \"ipam.type\" is \"\(type)\", expected an IPAM plugin",
-        details: "the plugin calls itself: it delegates to the plugin that \"ipam.type\" names")
+        details:
+          "the plugin would start itself without end: it runs what \"ipam.type\" names")
     }
     self.type = type
     self.invocation = invocation

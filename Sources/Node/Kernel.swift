@@ -12,7 +12,7 @@ extension CNIError {
       .kernel, error.description,
       details: error.errno == .notPermitted
         ? "the plugin needs CAP_NET_ADMIN and CAP_SYS_ADMIN in the node's user namespace, and no seccomp filter "
-          + "that stops it"
+          + "may block the request"
         : "")
   }
 }

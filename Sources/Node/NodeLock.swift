@@ -7,8 +7,8 @@ import System
 
 /// The lock on what the attachments of a node share: bridges, and the rules of networks.
 ///
-/// A process that adds to a shared object holds the lock shared, from looking whether the object exists
-/// until it counts as one of its users. A process that removes an unused object holds the lock
+/// A process that adds to a shared object holds the lock shared, from checking whether the object exists
+/// until the process counts as a user of the object. A process that removes an unused object holds the lock
 /// exclusively. The kernel releases the lock when the process ends. See flock(2).
 public struct NodeLock: ~Copyable {
   /// Shared with other holders, or held by one process alone: LOCK_SH and LOCK_EX of flock(2).

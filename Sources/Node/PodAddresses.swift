@@ -11,12 +11,11 @@ extension Pod {
   /// IPv6 addresses are usable at once: we allocate them, so duplicate address detection is skipped unless
   /// `detectsDuplicates`.
   /// Equivalent to: `ip link set … up`, `ip address replace …`, `ip route replace …`.
-  /// - Parameter gateways: the addresses whose gateways the routes take; nil: `addresses`.
   /// - Throws: error 100 if the kernel refuses, as an IPv6 address in a kernel without IPv6; some of the
   ///   addresses and routes may be there then.
   public borrowing func configure(
     _ interface: Link, addresses: [ResultIP], routes: [ResultRoute] = [],
-    through gateways: [ResultIP]? = nil, detectsDuplicates: Bool = false
+    detectsDuplicates: Bool = false
   ) throws(CNIError) {
     var batch = [Request.changeLink(.index(interface.index), LinkChange(up: true))]
     batch += addresses.map {
@@ -26,7 +25,7 @@ extension Pod {
     }
     for route in routes {
       batch.append(
-        .replaceRoute(try Pod.route(route, through: interface, addresses: gateways ?? addresses)))
+        .replaceRoute(try Pod.route(route, through: interface, addresses: addresses)))
     }
     do throws(CNIError) { try kernel.perform(batch) } catch {
       guard addresses.contains(where: { $0.address.family == .v6 }), try turnOnIPv6(of: interface)
@@ -34,6 +33,11 @@ extension Pod {
       try kernel.perform(batch)
     }
     if addresses.contains(where: { $0.address.family == .v6 }) { keepIPv6(of: interface) }
+  }
+
+  /// The advice for a kernel without IPv6.
+  static var needsIPv4: String {
+    "the kernel was started without IPv6: give the pods IPv4 addresses only"
   }
 
   /// Turns IPv6 on for the loopback and an interface, if it is off.
@@ -44,7 +48,7 @@ extension Pod {
     guard Node.hasIPv6 else {
       throw CNIError(
         .kernel, "IPv6 is off on the node: \(interface.name) cannot have an IPv6 address",
-        details: "the kernel was started without IPv6: give the pods IPv4 addresses only")
+        details: Pod.needsIPv4)
     }
     return try kernelSteps { () throws(NetlinkError) in
       try namespace.run { () throws(NetlinkError) -> Bool in
@@ -86,11 +90,12 @@ extension Pod {
       usleep(20_000)
     }
     throw CNIError(
-      .tryAgainLater, "duplicate address detection on \(interface.name) in \(path) does not end")
+      .tryAgainLater,
+      "duplicate address detection on \(interface.name) in \(path) has not ended in 10 seconds")
   }
 
-  /// The kernel's form of a result's route. A route without a gateway gets the gateway of the address of its
-  /// family. If there is none, or the route has link scope, its destination is on the link. Values that the
+  /// The kernel's form of a result's route. A route without a gateway gets the gateway of the first address
+  /// of its family that has one. If there is none, or the route has link scope, its destination is on the link. Values that the
   /// kernel ignores or limits are given as the kernel stores them.
   /// Source: specification section 5, "routes"; for the largest values net/ipv4/metrics.c.
   public static func route(

@@ -32,7 +32,9 @@ extension Pod {
   /// - Throws: error 102 naming the route.
   public borrowing func checkRoutes(_ routes: [ResultRoute]) throws(CNIError) {
     for route in routes {
-      let present = try kernel.routes(route.destination.family, table: route.table)
+      // The table 0 of a result stands for none.
+      let present = try kernel.routes(
+        route.destination.family, table: route.table == 0 ? nil : route.table)
       guard
         present.contains(where: {
           $0.destination == route.destination.network && $0.kind == .unicast

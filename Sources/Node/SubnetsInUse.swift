@@ -10,22 +10,22 @@ import Netlink
 extension Node {
   /// Refuses gateways whose subnet has an address of another link.
   ///
-  /// A wider subnet of another link is allowed unless its own address is in the gateway's subnet: the
-  /// kernel prefers the longer prefix.
+  /// A wider subnet of another link is allowed unless that link's own address is in the gateway's subnet: the
+  /// kernel prefers the longer prefix. Link-local subnets are on every link and are allowed too.
   /// - Throws: error 7 naming the link.
   borrowing func refuseSubnetsInUse(
     by gateways: [Gateway], besides bridge: LinkIndex
   ) throws(CNIError) {
     for family in Gateway.families(of: gateways) {
       for other in try kernel.addresses(family: family) where other.index != bridge {
-        if let gateway = gateways.first(where: { $0.prefix.contains(other.prefix.address) }) {
+        if let gateway = gateways.first(where: { $0.isDisturbed(by: other) }) {
           throw try subnetInUse(gateway, by: other)
         }
       }
     }
   }
 
-  /// Whether `setGateways` would succeed. Changes nothing.
+  /// Checks that `setGateways` would succeed. Changes nothing.
   /// - Parameters:
   ///   - bridge: the link that the last ADD put the gateways on; it may be gone.
   ///   - force: as of `setGateways`.
@@ -39,14 +39,14 @@ extension Node {
       let onBridge = present.filter { $0.index == index }.map { $0.prefix }
       for gateway in gateways
       where gateway.prefix.family == family && !onBridge.contains(gateway.prefix) {
-        if !force, let other = onBridge.first(where: { gateway.prefix.overlaps($0) }),
-          !gateways.contains(Gateway(other))
+        if !force,
+          let other = onBridge.first(where: {
+            gateway.prefix.overlaps($0) && !gateways.contains(Gateway($0))
+          })
         {
           throw gateway.conflict(with: other, on: bridge)
         }
-        if let other = present.first(where: {
-          $0.index != index && gateway.prefix.contains($0.prefix.address)
-        }) {
+        if let other = present.first(where: { $0.index != index && gateway.isDisturbed(by: $0) }) {
           throw try subnetInUse(gateway, by: other)
         }
       }
@@ -70,10 +70,15 @@ extension Gateway {
     [.v4, .v6].filter { family in gateways.contains { $0.prefix.family == family } }
   }
 
+  /// Whether another link's address is in the gateway's subnet.
+  fileprivate func isDisturbed(by other: InterfaceAddress) -> Bool {
+    prefix.contains(other.prefix.address) && !prefix.address.isLinkLocal
+  }
+
   /// The error for a link with an address that excludes the gateway's.
-  func conflict(with other: IPPrefix, on bridge: InterfaceName) -> CNIError {
+  func conflict(with other: IPPrefix, on link: InterfaceName) -> CNIError {
     CNIError(
-      .exists, "the bridge \(bridge) has the address \(other) already",
+      .exists, "the link \(link) already has the address \(other)",
       details: "the configuration's gateway is \(prefix); \"forceAddress\" replaces the address")
   }
 }

@@ -14,8 +14,8 @@ public struct Undo: ~Copyable {
     case node([Request])
     /// Requests for the pod.
     case pod([Request])
-    /// Requests for the node, unless a port of the bridge belongs to the network: another ADD may have
-    /// come to rely on it.
+    /// Requests for the node, unless a port of the bridge belongs to the network: another ADD may rely by now
+    /// on what they remove.
     case nodeUnlessUsed(NetworkName, bridge: LinkIndex, [Request])
     /// A step that a list of requests cannot express. A function, so that its code is only in the
     /// stage that uses it.

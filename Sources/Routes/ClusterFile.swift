@@ -92,7 +92,8 @@ extension ClusterFile {
     for value in values {
       guard let peer = value.object.flatMap({ Peer($0) }) else {
         throw ClusterFile.invalid(
-          "\(path).peers[\(peers.count)]", "a peer with its \"subnet\" and a list of \"via\"")
+          "\(path).peers[\(peers.count)]",
+          "\"subnet\", without host bits, and \"via\", addresses of its family")
       }
       peers.append(peer)
     }

@@ -19,8 +19,8 @@ public struct ClusterSubnets {
     self.addresses = addresses.inOrder()
   }
 
-  /// The peers that get a route, by subnet. Where subnets overlap, one with the length of this node's own
-  /// subnet goes first, and then the first by subnet; of equal ones the first in `peers`.
+  /// The peers that get a route, by subnet. Of overlapping subnets one is kept: one as long as this node's own,
+  /// otherwise the first in the order of subnets; of equal ones the first in `peers`.
   /// - Parameter problems: gets a sentence for each peer that is left out.
   public func usable(
     _ peers: [ClusterFile.Peer], _ problems: inout [String]
@@ -56,7 +56,9 @@ public struct ClusterSubnets {
 
   /// What is wrong with a subnet by itself, as the rest of a sentence; nil if it is right.
   private func problem(of subnet: IPPrefix) -> String? {
-    if own.contains(where: { $0.overlaps(subnet) }) { return " of this node" }
+    if let mine = own.first(where: { $0.overlaps(subnet) }) {
+      return mine == subnet ? " of this node" : ", which overlaps with \(mine) of this node"
+    }
     if let reserved = reserved.first(where: { $0.overlaps(subnet) }) {
       return ", which overlaps with the reserved \(reserved)"
     }
@@ -72,7 +74,7 @@ public struct ClusterSubnets {
     return nil
   }
 
-  /// Loopback, link-local and multicast addresses, and those of "this network" (RFC 6890, RFC 4291).
+  /// Loopback, link-local, multicast and reserved (240.0.0.0/4) addresses, and those of "this network" (RFC 6890, RFC 4291).
   private var reserved: [IPPrefix] {
     [
       "0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3", "::/127", "fe80::/10",

@@ -15,7 +15,7 @@ public struct NetworkRules {
   private let masquerade: Masquerade?
 
   /// The rules that a network's keys ask for.
-  /// - Parameter addresses: the pod's; none in STATUS, which then asks for no masquerade.
+  /// - Parameter addresses: the pod's. STATUS has none: then no masquerade is asked for.
   public init(_ routed: RoutedNetwork, _ addresses: [ResultIP]) {
     name = routed.name
     let network = routed.network
@@ -78,7 +78,7 @@ public struct NetworkRules {
     guard let forward else { return [] }
     do throws(NetlinkError) {
       return try forward.unchangeableChains(NetfilterSocket()).map {
-        "\($0) drops the network \(name) by its policy and rejects our rules: add one that accepts it"
+        "\($0) drops packets of network \(name) by its policy and rejects humanz's rules: add a rule that accepts them"
       }
     } catch {
       throw CNIError(error)
@@ -93,7 +93,7 @@ public struct NetworkRules {
       let socket = try NetfilterSocket()
       var problems =
         try forward?.droppingChains(socket).map {
-          "\($0) drops the network \(name) by its policy"
+          "\($0) drops packets of network \(name) by its policy"
         } ?? []
       if let masquerade, try !masquerade.isInstalled(socket) {
         problems.append("the nftables chain masquerade-\(name) is missing or changed")

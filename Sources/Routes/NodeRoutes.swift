@@ -208,13 +208,14 @@ extension NodeRoutes {
     guard let wanted = wantedRoute(to: peer, &findings) else { return }
     let ours = present.first { $0.isOurs }
     // A subnet inside the prefix of one of this node's links must not lead elsewhere.
-    if let own = table.linkPrefix(around: peer.subnet), !peer.isRest,
-      own.nextHops.first?.device != wanted.link
+    if let enclosing = table.linkPrefix(around: peer.subnet), !peer.isRest,
+      enclosing.nextHops.first?.device != wanted.link
     {
       findings.append(
         Finding(
           .refused, peer, wanted.route,
-          "\(peer): its subnet is inside of \(own.destination), which is on a link of this node"))
+          "\(peer): its subnet is inside of \(enclosing.destination), which is on a link of this node"
+        ))
       if let ours { findings.append(stale(ours)) }
       return
     }
@@ -228,7 +229,7 @@ extension NodeRoutes {
       findings.append(
         Finding(
           .conflicting, peer, other,
-          "\(peer): somebody else's route is in its place: \(other)"))
+          "\(peer): somebody else's route to the subnet leads elsewhere: \(other)"))
     }
     if let right {
       if all { findings.append(Finding(.installed, peer, right)) }

@@ -39,6 +39,9 @@ public struct Overlay {
     let port = try keys.int("overlayPort", in: 1...65535) ?? Int(VXLAN.defaultPort)
     let id = try keys.int("overlayId", in: 0...0xff_ffff) ?? 72
     let sources = try keys.addresses("overlaySource", nil)
+    guard sources.count < 2 || sources.count == 2 && sources[0].family != sources[1].family else {
+      throw keys.invalid("overlaySource", "has several addresses of one family")
+    }
     let mode = try keys.parsed(
       "overlay", as: "\"never\", \"off-link\" or \"always\""
     ) { (text: String) -> Mode? in
@@ -101,8 +104,8 @@ struct OverlayDevice {
   /// nil if there is none.
   var link: Link?
   let vxlan: VXLAN
-  /// One more than the largest packet of the network's routes over it. Another network may need more. The kernel
-  /// changes IPv6 routes with the MTU of their device when that MTU is changed: there are none.
+  /// One more than the largest packet of the network's routes over it. Another network may need more. When a
+  /// device's MTU is changed, the kernel changes the IPv6 routes that have the same MTU: so none has it.
   let mtu: Int
 
   /// Whether the node reports to pods a smaller path MTU that a router has reported to it. Otherwise IPv4
@@ -136,7 +139,8 @@ struct OverlayDevice {
     guard let index = link?.index, link?.vxlan != vxlan else { return }
     guard let other = link?.vxlan, other.isOverlayDevice else {
       throw CNIError(
-        .exists, "the link \(name) was not made by humanz, and the overlay needs its name")
+        .exists, "the link \(name) was not made by humanz, and the overlay needs its name",
+        details: "rename or delete it: `ip link delete \(name)`")
     }
     var user: String?
     try netfilterSteps { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
@@ -167,7 +171,7 @@ struct OverlayDevice {
         // Another ADD has made it at the same time.
         mtu = max(mtu, try node.kernel.link(name)?.mtu ?? 0)
       }
-      // Only when the device is made: a person may turn it off later.
+      // Only when the device is made: a person may turn the sysctl off later.
       try? Sysctl.write(OverlayDevice.pathMTU, "1")
     }
     try node.kernel.perform([

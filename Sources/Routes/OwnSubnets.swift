@@ -72,7 +72,7 @@ extension NodeRoutes {
 
 extension PeerList {
   /// Leaves out the peers with an address of this node: they are this node, which a list for all nodes names
-  /// too. Other peers with one of its subnets would take its own pods away: they get no route.
+  /// too. Other peers with one of its subnets would draw away the packets for its pods: they get no route.
   @inline(never)
   mutating func leaveOutThisNode(
     _ own: [IPPrefix], _ node: borrowing Node

@@ -26,7 +26,7 @@ public final class Peer {
   /// - Parameter takesAnyFamily: whether the addresses may be of another family than the subnet, as an
   ///   overlay permits.
   init(_ keys: Keys, takesAnyFamily: Bool = false) throws(CNIError) {
-    name = try keys.string("name")
+    name = try keys.string("name").flatMap { $0.isEmpty ? nil : $0 }
     guard let subnet = try keys.network("subnet") else {
       throw keys.invalid("subnet", "is required: the peer's pod subnet")
     }
@@ -55,7 +55,7 @@ public final class Peer {
 
   /// A peer from the cluster file.
   public init(_ peer: ClusterFile.Peer) {
-    name = peer.name
+    name = peer.name.isEmpty ? nil : peer.name
     subnet = peer.subnet
     via = peer.via
     device = nil

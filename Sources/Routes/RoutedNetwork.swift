@@ -15,8 +15,8 @@ public struct RoutedNetwork {
   private let staticPeers: [Peer]
   /// The file that names the other nodes; nil if the configuration does.
   public let clusterFile: String?
-  /// The overlay that reaches all peers, or those that are on no segment of this node; nil: the latter get no
-  /// route.
+  /// The overlay that reaches all peers, or those on no segment of this node; nil: peers on no segment of this
+  /// node get no route.
   public let overlay: Overlay?
   /// Whether the rest of `network` is unreachable instead of following the default route.
   public let unreachable: Bool
@@ -70,8 +70,8 @@ public struct RoutedNetwork {
   func index(of peer: Peer) -> Int? { staticPeers.firstIndex { $0 === peer } }
 
   /// The other nodes. The cluster file is read here: neither DEL nor GC needs it.
-  /// - Throws: error 11 if there is no cluster file yet, 5 if it cannot be read, 6 or 7 for a file that is
-  ///   not one.
+  /// - Throws: error 11 if there is no cluster file yet, 5 if it cannot be read, 6 or 7 if its content
+  ///   is no cluster file.
   public func peers() throws(CNIError) -> PeerList {
     guard let clusterFile else { return PeerList(staticPeers) }
     return PeerList(try ClusterFile(path: clusterFile).peers.map { Peer($0) }, within: network)

@@ -18,7 +18,7 @@ final class Tunnels {
   /// The links over which peers are reached.
   private var uplinks: [Link] = []
   private var followsPathMTU = OverlayDevice.followsPathMTU
-  /// Whether the check and the device are in place; if not, the peers' old routes stay.
+  /// False after `repair` has failed to make the check or the device: then the peers' old routes stay.
   private(set) var isUsable = true
 
   /// - Parameter own: the subnets of this node's own pods.
@@ -61,7 +61,8 @@ final class Tunnels {
     }
     self.gateway = gateway
     device = OverlayDevice(
-      link: try node.kernel.link(Overlay.device), vxlan: overlay.vxlan, mtu: Int(mtu) + 1)
+      link: try node.kernel.link(Overlay.device), vxlan: overlay.vxlan,
+      mtu: min(Int(mtu) + 1, 65535))
   }
 
   // MARK: - Routes

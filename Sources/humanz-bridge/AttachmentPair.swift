@@ -62,7 +62,7 @@ struct AttachmentPair {
     if let nodeEnd = try? node.link(host.name), nodeEnd.alias == host.alias,
       nodeEnd.peerIndex == podEnd.index
     {
-      try? LinkDeletion(of: nodeEnd, waits: configuration.waitForDelete).wait(node)
+      try? LinkDeletion(of: nodeEnd, in: node, waits: configuration.waitForDelete).wait(node)
     } else {
       _ = try? pod.failures(performing: [.deleteLink(.index(podEnd.index))])
     }
@@ -75,12 +75,14 @@ struct AttachmentPair {
     guard let link = try node.kernel.link(host.name) else { return }
     throw CNIError(
       .exists, "the node already has the link \(host.name), the attachment's end on the bridge",
-      details: link.alias.map { "its alias is \($0)" } ?? "it has no alias")
+      details: link.alias.map { "its alias is \($0): call DEL for that attachment first" }
+        ?? "it has no alias: `ip link delete \(host.name)` deletes it")
   }
 
   // MARK: - CHECK
 
-  /// CHECK of the pod's interface: it is up and has the MAC address of the result.
+  /// CHECK of the pod's interface: it is up, unless `disableContainerInterface` is set, and has the MAC address
+  /// of the result.
   /// - Throws: error 102, or 3 if the interface is missing.
   func verifyPodEnd(in pod: borrowing Pod, _ result: CNIResult?) throws(CNIError) -> Link {
     let link = try pod.interface(interface)
@@ -106,7 +108,7 @@ struct AttachmentPair {
     }
     guard port.alias == host.alias else {
       throw CNIError(
-        .checkFailed, "the link \(host.name) belongs to another attachment",
+        .checkFailed, "the link \(host.name) does not have this attachment's alias",
         details: "its alias is \(port.alias ?? "none"), not \(host.alias)")
     }
     guard port.isUp else { throw CNIError(.checkFailed, "the link \(host.name) is down") }
@@ -123,10 +125,12 @@ struct AttachmentPair {
 
   // MARK: - DEL and GC
 
-  /// Starts the deletion of a pair by its node's end. `LinkDeletion.wait` throws the errors.
-  static func startDeletion(of nodeEnd: Link?, waits: Bool) -> LinkDeletion {
+  /// Starts the deletion of a pair by its node's end, as `LinkDeletion` does.
+  static func startDeletion(
+    of nodeEnd: Link?, in kernel: borrowing Kernel, waits: Bool
+  ) -> LinkDeletion {
     guard let nodeEnd else { return LinkDeletion() }
-    return LinkDeletion(of: nodeEnd, waits: waits)
+    return LinkDeletion(of: nodeEnd, in: kernel, waits: waits)
   }
 
   /// The node's end of a pair, found by the pod's: a link of ours that somebody renamed, or a port of the

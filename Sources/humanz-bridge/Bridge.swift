@@ -65,7 +65,7 @@ struct Bridge {
     if configuration.bridgeNetfilter && !link.callsNetfilter {
       try callNetfilter(link, configuration, on: node)
     }
-    if !link.isUp { try node.refuseRouterAdvertisements(on: link.name) }
+    if !link.isUp { try node.prepareIPv6(of: link.name) }
     let change = LinkChange(
       up: link.isUp ? nil : true,
       mtu: configuration.mtu.flatMap { $0 == link.mtu ? nil : $0 },
@@ -102,11 +102,11 @@ struct Bridge {
       details: "\(error); the kernel was built without CONFIG_BRIDGE_VLAN_FILTERING")
   }
 
-  /// Reads the MAC address again if a new port may have changed it: a bridge whose MAC address was never set
-  /// takes the lowest one of its ports.
+  /// Reads the MAC address again, or sets the old one, if a new port may have changed it: a bridge whose MAC
+  /// address was never set takes the lowest one of its ports.
   /// - Parameter keepsMAC: whether to set the old MAC address, which pods may know as their gateway's. Once it
   ///   is set, ports do not change it.
-  mutating func readMAC(
+  mutating func updateMAC(
     keepsMAC: Bool, on node: borrowing Node
   ) throws(CNIError) {
     guard !isNew, let old = link.mac, old.bytes[0] != 0x02 || old.bytes[1] != 0x68,
@@ -135,6 +135,9 @@ struct Bridge {
     guard link.isUp else { throw CNIError(.checkFailed, "the bridge \(link.name) is down") }
     guard link.isPromiscuous || !configuration.promiscMode else {
       throw CNIError(.checkFailed, "the bridge \(link.name) is not promiscuous")
+    }
+    guard link.filtersVLANs == true || configuration.port.vlans == nil else {
+      throw CNIError(.checkFailed, "VLAN filtering of the bridge \(link.name) is off")
     }
     guard link.callsNetfilter || !configuration.bridgeNetfilter else {
       throw CNIError(
@@ -189,7 +192,7 @@ extension Node {
   }
 }
 
-/// A MAC address for a new bridge; once it is set, ports do not change it. `readMAC` recognizes it by its first
+/// A MAC address for a new bridge; once it is set, ports do not change it. `updateMAC` recognizes it by its first
 /// bytes, 02:68; the other four bytes are random, so that no two nodes have the same.
 private func randomMAC() -> MACAddress {
   var seed: UInt32 = 0

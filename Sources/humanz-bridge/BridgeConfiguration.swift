@@ -23,7 +23,7 @@ struct BridgeConfiguration {
   let macspoofchk: Bool
   /// Whether the pod's end stays down.
   let disableContainerInterface: Bool
-  /// Whether DEL waits for the end of the deletion in its own process. See `LinkDeletion`.
+  /// Whether the plugin's own process deletes links and waits for the kernel's answer. See `LinkDeletion`.
   let waitForDelete: Bool
   /// The settings of the port.
   let port: PortSettings

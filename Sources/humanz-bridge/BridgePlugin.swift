@@ -70,7 +70,7 @@ struct BridgePlugin: Plugin {
       try NetworkMasquerade(network, addressing.subnets).install(undo: &undo)
     }
     let podEnd = try pair.make(on: bridge, in: pod, node, undo: &undo)
-    try bridge.readMAC(keepsMAC: gateway != nil, on: node)
+    try bridge.updateMAC(keepsMAC: gateway != nil, on: node)
     if configuration.macspoofchk {
       try MACCheck(of: podEnd, behind: pair.host)?.install(undo: &undo)
     }
@@ -103,7 +103,7 @@ struct BridgePlugin: Plugin {
   // MARK: - DEL and GC
 
   func del(_ attachment: Attachment, namespace: String?) throws(CNIError) {
-    let references = BridgeReferences(invocation)
+    let references = BridgeDeletionKeys(invocation)
     let node = try Node()
     var traces = AttachmentTraces(
       of: attachment, on: network, invocation.configuration.readablePrevResult,
@@ -123,8 +123,10 @@ struct BridgePlugin: Plugin {
           by: attachment, traces.host, namespace: namespace, bridge: references.bridge, on: node)
       }
     }
-    let deletion = AttachmentPair.startDeletion(of: nodeEnd, waits: references.waitForDelete)
-    // The delegate runs while the kernel deletes the links, and even if the deletion fails.
+    let deletion = AttachmentPair.startDeletion(
+      of: nodeEnd, in: node.kernel, waits: references.waitForDelete)
+    // The delegate runs while the kernel deletes the links, or after that with `waitForDelete`; it runs even if
+    // the deletion fails.
     errors.collect { () throws(CNIError) in try references.ipam?.del() }
     errors.collect { () throws(CNIError) in
       try deletion.wait(node.kernel)
@@ -132,7 +134,7 @@ struct BridgePlugin: Plugin {
       try MACCheck.remove(of: traces.host, isAsked: references.macspoofchk, on: node)
       if references.ipMasq { try NetworkMasquerade.removeUnused(network, on: node.kernel) }
       if references.ipMasq, own == nil {
-        try NetworkMasquerade.removeReference(attachment, network)
+        try NetworkMasquerade.removeRulesOfReference(attachment, network)
       }
     }
     try errors.throwAny()
@@ -141,7 +143,7 @@ struct BridgePlugin: Plugin {
   /// Queries and changes links before it deletes any: the kernel holds the RTNL lock until the end of a
   /// deletion, which takes a tenth of a second with many pods.
   func gc(keeping valid: [Attachment]) throws(CNIError) {
-    let references = BridgeReferences(invocation)
+    let references = BridgeDeletionKeys(invocation)
     let node = try Node()
     var errors = CollectedErrors()
     let stale =

@@ -38,7 +38,9 @@ struct NetworkMasquerade {
   }
 
   /// Removes the rules that the reference `bridge` made for an attachment.
-  static func removeReference(_ attachment: Attachment, _ network: NetworkName) throws(CNIError) {
+  static func removeRulesOfReference(
+    _ attachment: Attachment, _ network: NetworkName
+  ) throws(CNIError) {
     try netfilterSteps { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
       try ReferenceMasquerade(
         network: network.description, container: attachment.containerID.description,

@@ -39,7 +39,8 @@ struct PortSettings {
     }
     guard let vlans else { return }
     if let missing = vlans.missing(in: try node.kernel.bridgeVLANs(of: port.index)) {
-      throw CNIError(.checkFailed, "the link \(port.name) is not in VLAN \(missing)")
+      throw CNIError(
+        .checkFailed, "the link \(port.name) is not in VLAN \(missing) as the keys ask")
     }
   }
 }

@@ -19,7 +19,7 @@ struct StaleAttachments {
   init() {}
 
   init(
-    of network: NetworkName, keeping valid: [Attachment], _ references: BridgeReferences,
+    of network: NetworkName, keeping valid: [Attachment], _ references: BridgeDeletionKeys,
     on node: borrowing Node
   ) throws(CNIError) {
     let all = try node.kernel.links()

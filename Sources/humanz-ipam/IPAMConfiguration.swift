@@ -8,7 +8,7 @@ import Node
 import Routes
 
 /// The part of the configuration that DEL and GC read: where the network's leases are.
-struct StoreReferences {
+struct StoreLocation {
   /// Whether the plugin runs as a stage of the chain, named by its own entry's `type`. Otherwise it is a
   /// delegate, named by another plugin's `ipam.type`.
   let isStage: Bool
@@ -26,7 +26,7 @@ struct StoreReferences {
 
 /// The keys of `humanz-ipam`.
 struct IPAMConfiguration {
-  /// Whether the plugin runs as a stage of the chain: see `StoreReferences`.
+  /// Whether the plugin runs as a stage of the chain: see `StoreLocation`.
   let isStage: Bool
   let dataDirectory: String
   /// Whether a stage sets the gateway addresses on the bridge in prevResult.
@@ -55,10 +55,10 @@ struct IPAMConfiguration {
   }
 
   /// The range sets: see `Pools`.
-  /// - Throws: error 7 naming the key, also if there is no range at all.
+  /// - Throws: error 7 naming the key, also if there is no range at all; 5, 6 or 11 for the cluster file.
   func pools() throws(CNIError) -> Pools {
     var clusterFile: (path: String, subnets: [IPPrefix])?
-    if let path = try keys.string("clusterFile") {
+    if let path = try keys.absolutePath("clusterFile") {
       let subnets = try ClusterFile(path: path).subnets
       guard !subnets.isEmpty else {
         throw keys.invalid("clusterFile", "is \(path), which has no subnet of this node")
@@ -81,8 +81,8 @@ struct IPAMConfiguration {
     where pools.sets.count(where: { $0.family == family }) > 1 {
       throw keys.invalid(
         "ranges",
-        "has two sets of a family: a result of cniVersion \(configuration.version) holds one address"
-      )
+        "and the other ranges have two sets of a family: a result of cniVersion "
+          + "\(configuration.version) holds one address of each family")
     }
   }
 
@@ -119,7 +119,7 @@ struct IPAMConfiguration {
     try keys.list("routes")?.map { (route) throws(CNIError) in try ResultRoute(route) } ?? []
   }
 
-  /// `dns`, or the content of the file `resolvConf`.
+  /// `dns`, or the content of the file that `resolvConf` names.
   func dns() throws(CNIError) -> JSONObject? {
     if let dns = try keys.dns(), !dns.isEmpty { return dns }
     guard let path = try keys.string("resolvConf"), !path.isEmpty else { return nil }

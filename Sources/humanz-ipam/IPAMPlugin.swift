@@ -39,6 +39,9 @@ struct IPAMPlugin: Plugin {
         unknown += try range.refuseMisspelled([StageKeys.range])
       }
     }
+    for route in (try? keys.list("routes")) ?? [] {
+      unknown += try route.refuseMisspelled([StageKeys.podRoute])
+    }
     return unknown
   }
 
@@ -135,9 +138,9 @@ struct IPAMPlugin: Plugin {
   // MARK: - DEL and GC
 
   func del(_ attachment: Attachment, namespace: String?) throws(CNIError) {
-    let references = try StoreReferences(invocation)
-    let store = Store(network, references)
-    guard references.isStage, let pod = try Pod.ifPresent(namespace),
+    let location = try StoreLocation(invocation)
+    let store = Store(network, location)
+    guard location.isStage, let pod = try Pod.ifPresent(namespace),
       let interface = try pod.kernel.link(attachment.interface)
     else { return try store.release(attachment) }
     // An address that stays on the pod stays leased.
@@ -153,7 +156,7 @@ struct IPAMPlugin: Plugin {
   }
 
   func gc(keeping valid: [Attachment]) throws(CNIError) {
-    try Store(network, StoreReferences(invocation)).collect(keeping: valid)
+    try Store(network, StoreLocation(invocation)).collect(keeping: valid)
   }
 
   // MARK: - CHECK and STATUS
@@ -208,8 +211,8 @@ struct IPAMPlugin: Plugin {
     CNIError(
       .invalidConfiguration, "humanz-ipam as a stage of a chain needs \"prevResult\"",
       details:
-        "put it into a conflist after the plugin that makes the interface, or name it in that "
-        + "plugin's \"ipam\" as \"type\"")
+        "put humanz-ipam into a conflist after the plugin that makes the interface, or name it as "
+        + "\"ipam.type\" of that plugin")
   }
 }
 

@@ -18,9 +18,9 @@ struct Store {
     log = configuration.log
   }
 
-  init(_ network: NetworkName, _ references: StoreReferences) {
+  init(_ network: NetworkName, _ location: StoreLocation) {
     self.network = network
-    dataDirectory = references.dataDirectory
+    dataDirectory = location.dataDirectory
     log = Log(path: "")
   }
 
@@ -28,7 +28,7 @@ struct Store {
   /// reclaims.
   func lease(_ allocation: Allocation) throws(CNIError) -> [ResultIP] {
     var ips: [ResultIP] = []
-    try change(make: true) { (store) throws(StoreError) in
+    try withStore(make: true) { (store) throws(StoreError) in
       ips = try allocation.make(
         in: &store, report: { log.write("\(IPAMPlugin.name) \($0)") },
         willLease: { Trap.push { try? release(allocation.attachment) } })
@@ -41,14 +41,14 @@ struct Store {
   func release(
     _ attachment: Attachment, _ body: ([IPAddress]) throws(SystemError) -> Void = { _ in }
   ) throws(CNIError) {
-    try change { (store) throws(StoreError) in
+    try withStore { (store) throws(StoreError) in
       do throws(SystemError) { try store.release(attachment, body) } catch { throw .system(error) }
     }
   }
 
   /// Runs `body` with the store locked, if no other attachment has a lease.
   func ifHoldsAll(_ attachment: Attachment, _ body: () -> Void) {
-    try? change { (store) throws(StoreError) in
+    try? withStore { (store) throws(StoreError) in
       if (try? store.holdsAll(attachment)) == true { body() }
     }
   }
@@ -56,7 +56,7 @@ struct Store {
   /// Frees the addresses of all attachments but the valid ones. Continues after an error.
   func collect(keeping valid: [Attachment]) throws(CNIError) {
     var errors: [SystemError] = []
-    try change { (store) throws(StoreError) in errors = store.freeAll(except: valid) }
+    try withStore { (store) throws(StoreError) in errors = store.freeAll(except: valid) }
     if let error = CNIError.combined(errors.map { CNIError($0) }) { throw error }
   }
 
@@ -90,7 +90,7 @@ struct Store {
 
   private func addresses(of attachment: Attachment) throws(CNIError) -> [IPAddress] {
     var held: [IPAddress] = []
-    try change { (store) throws(StoreError) in
+    try withStore { (store) throws(StoreError) in
       do throws(SystemError) { held = try store.addresses(of: attachment) } catch {
         throw .system(error)
       }
@@ -98,14 +98,14 @@ struct Store {
     return held
   }
 
-  /// Opens and locks the store for a change.
+  /// Opens and locks the store, and calls `body` with it.
   /// - Parameter make: whether to make a missing store; without it nothing is done.
-  private func change(
-    make: Bool = false, _ change: (inout LeaseStore) throws(StoreError) -> Void
+  private func withStore(
+    make: Bool = false, _ body: (inout LeaseStore) throws(StoreError) -> Void
   ) throws(CNIError) {
     do throws(StoreError) {
       guard var store = try open(make: make) else { return }
-      try change(&store)
+      try body(&store)
     } catch {
       throw CNIError(error, network: network)
     }

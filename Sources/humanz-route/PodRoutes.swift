@@ -44,7 +44,7 @@ struct PodRoutes {
       }
     }
     let asked = try kernelRoutes(routes)
-    let present = try pod.routes(besides: asked + kernelRoutes(defaults))
+    let present = try pod.routes(inTablesOf: asked + kernelRoutes(defaults))
     // A default route that no key asks for does not replace another interface's.
     defaults = defaults.filter { route in
       !present.contains {
@@ -100,7 +100,7 @@ struct PodRoutes {
 
 extension Pod {
   /// All routes in the tables and families of these routes.
-  fileprivate borrowing func routes(besides wanted: [Route]) throws(CNIError) -> [Route] {
+  fileprivate borrowing func routes(inTablesOf wanted: [Route]) throws(CNIError) -> [Route] {
     var present: [Route] = []
     var asked: [Route] = []
     for route in wanted
@@ -129,8 +129,17 @@ extension Pod {
 extension ResultRoute {
   /// Whether both have the same destination, table and priority: the kernel keeps one such route.
   fileprivate func hasSameKey(as other: ResultRoute) -> Bool {
-    destination.network == other.destination.network && table == other.table
-      && priority == other.priority
+    destination.network == other.destination.network && kernelTable == other.kernelTable
+      && metric == other.metric
+  }
+
+  /// The table in which the kernel puts it: the main one for none and for 0.
+  private var kernelTable: UInt32 { table.flatMap { $0 == 0 ? nil : $0 } ?? Route.mainTable }
+
+  /// The metric that the kernel gives it: for IPv6 1024 instead of none and 0.
+  private var metric: UInt32 {
+    let priority = priority ?? 0
+    return destination.family == .v6 && priority == 0 ? 1024 : priority
   }
 }
 
@@ -140,7 +149,7 @@ extension Route {
     destination == other.destination.network && table == other.table && metric == other.metric
   }
 
-  /// Whether this route, as the kernel has it, is what another value asks for. The protocol may differ.
+  /// Whether this route, as the kernel has it, is what `other` asks for. The protocol may differ.
   fileprivate func fulfils(_ other: Route) -> Bool {
     var asked = other
     asked.proto = proto

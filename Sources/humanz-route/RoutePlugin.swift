@@ -48,6 +48,7 @@ struct RoutePlugin: Plugin {
     do throws(CNIError) {
       undo.push(.pod(routes.reverse))
       try routes.make(in: pod)
+      // The rules, which all pods share, stay if the result cannot be printed.
       try NetworkRules(configuration.network, addresses).install()
       result.routes = routes.result
       try print(result)
@@ -91,8 +92,8 @@ struct RoutePlugin: Plugin {
 
   // MARK: - DEL and GC
 
-  /// Deletes the node's neighbour entries and connections of the pod's addresses. The pod's routes were deleted
-  /// with its interface, and the node's serve other pods.
+  /// Deletes the node's neighbour entries and connections of the pod's addresses. The pod's routes go with
+  /// its interface, and the node's serve other pods.
   func del(_ attachment: Attachment, namespace: String?) throws(CNIError) {
     let node = try Node()
     var traces = AttachmentTraces(
@@ -108,8 +109,10 @@ struct RoutePlugin: Plugin {
   /// Removes a network's firewall rules and its overlay if it has no attachments.
   func gc(keeping valid: [Attachment]) throws(CNIError) {
     guard valid.isEmpty else { return }
-    try NetworkRules.remove(of: network)
-    try Overlay.remove(of: network, Node())
+    var errors = CollectedErrors()
+    errors.collect { () throws(CNIError) in try NetworkRules.remove(of: network) }
+    errors.collect { () throws(CNIError) in try Overlay.remove(of: network, Node()) }
+    try errors.throwAny()
   }
 
   // MARK: - CHECK and STATUS
@@ -145,7 +148,8 @@ struct RoutePlugin: Plugin {
   private func obstacles(to network: RoutedNetwork) throws(CNIError) -> [String] {
     var obstacles: [String] = []
     for family in network.families where !Forwarding.isPossible(family) {
-      obstacles.append("forwarding of IPv\(family.version) is off and cannot be turned on")
+      obstacles.append(
+        "forwarding of IPv\(family.version) is off and cannot be turned on: /proc/sys is read-only")
     }
     do throws(CNIError) {
       _ = try network.peers()
@@ -180,6 +184,8 @@ struct RoutePlugin: Plugin {
   private var needsPrevResult: CNIError {
     CNIError(
       .invalidConfiguration, "humanz-route needs \"prevResult\"",
-      details: "put it into a conflist after the plugins that make the interface and its addresses")
+      details:
+        "put humanz-route into a conflist after the plugins that make the interface and its addresses"
+    )
   }
 }

@@ -50,7 +50,7 @@ import Testing
       found.problems.sorted() == [
         "again has the pod subnet 10.244.1.0/24 that usual has already",
         "half has the pod subnet 10.244.1.128/25, which overlaps with 10.244.1.0/24 of usual",
-        "wide has the pod subnet 10.244.0.0/14 of this node",
+        "wide has the pod subnet 10.244.0.0/14, which overlaps with 10.244.0.0/24 of this node",
       ])
   }
 }

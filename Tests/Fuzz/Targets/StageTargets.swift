@@ -41,7 +41,7 @@ private func invocation(_ input: [UInt8]) -> Invocation? {
 /// The configuration of humanz-bridge, as ADD reads it and as DEL does.
 private func fuzzBridge(_ invocation: Invocation) throws(Violation) {
   use(try? BridgePlugin(invocation).unknownKeys())
-  let references = BridgeReferences(invocation)
+  let references = BridgeDeletionKeys(invocation)
   try require(!references.links.isEmpty, "no link")
   guard let configuration = try? BridgeConfiguration(invocation) else { return }
   try require(configuration.bridge == references.bridge, "DEL reads another bridge")
@@ -63,7 +63,7 @@ private func fuzzBridge(_ invocation: Invocation) throws(Violation) {
 /// The configuration of humanz-ipam, and its ranges.
 private func fuzzIPAM(_ invocation: Invocation) throws(Violation) {
   use(try? IPAMPlugin(invocation).unknownKeys())
-  let references = try? StoreReferences(invocation)
+  let references = try? StoreLocation(invocation)
   guard let configuration = try? IPAMConfiguration(invocation) else { return }
   try require(
     configuration.dataDirectory == references?.dataDirectory, "DEL looks into another folder")

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from bridge.fake_ipam import fake_ipam
 from lab import ptrace
 from lab.attachment import Network, Refused, port
 from lab.system_calls import system_calls, traced
@@ -110,6 +111,20 @@ def test_the_child_keeps_nothing_open_while_it_waits(node, network):
     eventually(child_is_there, seconds=5)
     assert open_files["child"][0].startswith("pipe:")
     deleting.end()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_where_the_plugin_itself_deletes_the_link_goes_before_its_address_is_freed(node, fails):
+    network = Network(node, ipam=fake_ipam(
+        node, '{"cniVersion": "1.0.0", "ips": [{"address": "10.77.0.9/24"}]}'), waitForDelete=not fails)
+    host = port(network.add("pod"))
+    ipam = node.path("/run/tmp/fake-ipam")
+    ipam.write_text("#!/bin/sh\ncat /proc/net/dev >/run/links\n")
+    # No child can be started for the deletion. (The IPAM plugin is started by another call.)
+    under = strace("-e", "trace=fork", "-e", "inject=fork:error=EAGAIN") if fails else []
+    network.start("DEL", "pod", under=under).end(network.configuration)
+    links = node.path("/run/links").read_text()
+    assert "cni0" in links and host not in links
 
 
 # Failures

@@ -14,6 +14,26 @@ def sysctl(node, key, pod=None):
     return node.run("sysctl", "-n", key, pod=pod).stdout.strip()
 
 
+def test_a_link_local_gateway_is_in_nobodys_subnet(node):
+    node.run("ip", "link", "add", "uplink", "type", "veth", "peer", "name", "far")
+    node.run("ip", "link", "set", "uplink", "up")
+    node.run("ip", "address", "add", "fe80::7/64", "dev", "uplink", "nodad")
+    network = Network(node, isDefaultGateway=True, ipam={
+        "type": "humanz-ipam", "subnet": V6, "gateway": "fe80::1"})
+    result = network.add("pod")
+    assert result["ips"][0]["gateway"] == "fe80::1"
+    network.check("pod")
+    assert "fe80::1" in node.run("ip", "-6", "route", "show", "default", pod="pod").stdout
+
+
+def test_a_route_of_table_0_is_made_in_the_main_table_and_found_there(node):
+    network = Network(node, version="1.1.0", isGateway=True, ipam={
+        "type": "humanz-ipam", "subnet": V4,
+        "routes": [{"dst": "198.51.100.0/24", "gw": "10.77.0.1", "table": 0}]})
+    network.add("pod")
+    network.check("pod")
+
+
 # Bridges that another program made
 
 @pytest.fixture
@@ -319,7 +339,7 @@ def test_a_return_from_the_pods_namespace_that_fails_has_an_answer(node, calls):
         ended.succeeded()
         network.call("DEL", "pod")
     else:
-        assert "return to the network namespace" in ended.error["msg"]
+        assert "return to the process's own network namespace" in ended.error["msg"]
     assert node.leases() == set()
     assert node.traces()["nft"] == before["nft"]
     assert node.ip("link", "show", "type", "veth") == []

@@ -41,6 +41,19 @@ def test_pods_reach_their_gateway_which_is_in_their_vlan_alone(node):
     assert not reaches(node, "plain", "10.100.0.1")
 
 
+def test_the_gateway_of_the_bridges_own_vlan_is_on_the_bridge(node):
+    plain = Network(node, name="plain", isDefaultGateway=True, ipam=subnets("10.1.0.0/24"))
+    plain.add("plain")
+    network = Network(node, name="net1", vlan=1, isDefaultGateway=True, ipam=subnets("10.2.0.0/24"))
+    network.add("pod")
+    network.check("pod")
+    assert comes_to_reach(node, "pod", "10.2.0.1")
+    assert comes_to_reach(node, "plain", "10.1.0.1")
+    assert addresses(node, "cni0") == ["10.1.0.1/24", "10.2.0.1/24"]
+    network.delete("pod")
+    assert comes_to_reach(node, "plain", "10.1.0.1")
+
+
 def test_pods_of_two_vlans_reach_each_other_through_the_node_alone(node):
     results = {vlan: in_vlan(node, vlan).add(f"pod{vlan}") for vlan in SUBNETS}
     for vlan, other in [(100, 200), (200, 100)]:

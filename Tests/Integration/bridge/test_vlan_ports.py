@@ -108,6 +108,14 @@ def test_the_check_of_the_mac_address_sees_tagged_frames(node):
         assert listener.senders() != ["02:00:00:00:00:66"]
 
 
+def test_check_sees_that_the_bridge_filters_no_vlans_any_more(node):
+    network = Network(node, version="1.1.0", vlan=100)
+    result = network.add("pod")
+    node.run("ip", "link", "set", "cni0", "type", "bridge", "vlan_filtering", "0")
+    code, words = network.error_of("CHECK", "pod", prevResult=result)
+    assert code == 102 and "VLAN filtering of the bridge cni0 is off" in words
+
+
 @pytest.mark.parametrize("keys, vlan", [
     ({"vlan": 100}, 100), ({"vlanTrunk": TRUNK}, 101), ({"vlanTrunk": TRUNK}, 200)])
 def test_check_names_the_vlan_that_a_port_has_lost(node, keys, vlan):

@@ -60,6 +60,15 @@ def test_an_invalid_cluster_file_is_one_error_that_names_it(node, content, code,
     assert not node.leases()
 
 
+def test_the_path_of_the_file_must_be_absolute(node):
+    put(node, {"subnets": ["10.244.1.0/24"]})
+    network = delegate(node)
+    network.configuration["ipam"]["clusterFile"] = "cluster.json"
+    with pytest.raises(Refused) as refused:
+        network.add("pod")
+    assert refused.value.error["code"] == 7 and "clusterFile" in refused.value.error["msg"]
+
+
 def test_a_link_in_the_place_of_the_file_is_not_followed(node):
     put(node, {"subnets": ["10.244.1.0/24"]}, "/run/elsewhere.json")
     node.path("/run/humanz").mkdir()

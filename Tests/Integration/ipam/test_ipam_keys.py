@@ -40,6 +40,14 @@ def fill(network, limit=20):
     return given, None
 
 
+@pytest.mark.parametrize("keys, path", [
+    ({"ranges": [[{"subnet": "10.1.2.0/24", "rangeStrt": "10.1.2.9"}]]}, "ipam.ranges[0][0].rangeStrt"),
+    ({"subnet": "10.1.2.0/24", "routes": [{"dst": "198.51.100.0/24", "mut": 1400}]}, "ipam.routes[0].mut")])
+def test_a_mistyped_key_of_a_list_is_refused(network, keys, path):
+    error = network(**keys).refusal("ADD", "pod")
+    assert error["code"] == 7 and path in error["msg"]
+
+
 # Which addresses are leased
 
 @pytest.mark.parametrize("keys, expected", [

@@ -570,7 +570,7 @@ def test_leases_of_an_earlier_boot_are_reclaimed_when_the_pool_is_exhausted(netw
                               "10.1.0.4": "pod2 eth0", "10.1.0.6": "pod4 eth0"}
     log = network.node.path(LOG).read_text()
     for address, pod in [("10.1.0.3", "pod1"), ("10.1.0.5", "pod3")]:
-        assert re.search(f"reclaims {address} of {pod} eth0: the boot it was made in is over", log)
+        assert re.search(f"reclaims the lease of {address} from {pod} eth0: the node was restarted since", log)
 
 
 def test_leases_of_an_earlier_boot_stay_while_there_is_room(network):

@@ -264,6 +264,7 @@ def test_a_link_of_that_name_that_is_none_of_ours_stays(remote):
     ({"overlay": "always", "overlayPort": 65536}, "overlayPort"),
     ({"overlay": "always", "overlayId": 1 << 24}, "overlayId"),
     ({"overlay": "always", "overlaySource": "x"}, "overlaySource"),
+    ({"overlay": "always", "overlaySource": ["192.168.0.8", "192.168.0.9"]}, "overlaySource"),
 ])
 def test_a_key_of_the_overlay_with_a_value_it_cannot_have_is_named(host, keys, key):
     with pytest.raises(Refused) as refused:

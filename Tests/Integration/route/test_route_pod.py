@@ -116,6 +116,18 @@ def test_what_the_interface_plugin_has_set_is_taken_as_it_is(host):
     assert check(network) == (0, "")
 
 
+@pytest.mark.parametrize("key, values", [
+    ("table", {"4": 0, "6": 0}), ("table", {"4": 254, "6": 254}),
+    ("priority", {"4": 0, "6": 0}), ("priority", {"4": 0, "6": 1024})])
+def test_a_default_route_that_names_the_kernels_own_values_is_not_made_twice(host, key, values):
+    host.prev_result["routes"] = [{
+        "dst": EVERYTHING[host.version], "gw": OTHER_GATEWAY[host.version], key: values[host.version]}]
+    network = host.network(routes=[{"dst": EVERYTHING[host.version], "gw": POD[host.version][1]}])
+    result = host.add(network)
+    assert len(result["routes"]) == 1
+    assert check(network) == (0, "")
+
+
 def test_a_route_of_the_configuration_goes_before_the_results(host):
     gateway = POD[host.version][1]
     ip(host, "add", "default", "via", gateway)

@@ -264,7 +264,7 @@ def test_a_pool_that_is_full(subject):
 @only(IPAM)
 def test_a_stage_without_a_result_says_how_it_is_used(subject):
     with Unchanged(subject):
-        subject.call("ADD").refused(7, "prevResult", "conflist", '"ipam"')
+        subject.call("ADD").refused(7, "prevResult", "conflist", '"ipam.type"')
 
 
 @only(ROUTE)

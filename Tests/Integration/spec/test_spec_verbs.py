@@ -315,6 +315,11 @@ def test_status_tells_of_a_pool_that_is_used_up(subject):
     assert subject.traces() == before
 
 
+@spec(23, since="1.1.0")
+def test_status_does_not_fail_for_arguments_that_it_does_not_use(subject):
+    subject.call("STATUS", None, environment={"CNI_ARGS": "no pair"}).succeeded()
+
+
 @spec(23, BRIDGE, since="1.1.0")
 def test_status_tells_of_a_delegate_that_is_missing_and_of_a_name_that_is_taken(subject):
     subject.call("STATUS", None, ipam={"type": "missing"}).refused(50, "missing")

@@ -27,9 +27,9 @@ def test_leases_prints_a_line_for_each_lease_and_one_for_each_pool(network):
     rows = [re.split(r"  +", line) for line in lines[1:5]]
     assert [(row[1], row[2], row[3], row[5]) for row in rows] == [
         ("10.1.0.2", "one", "eth0", "held"),
-        ("10.1.0.3", "two", "eth0", "stale: the boot it was made in is over"),
+        ("10.1.0.3", "two", "eth0", "stale: the node was restarted since"),
         ("fd00::2", "one", "eth0", "held"),
-        ("fd00::3", "two", "eth0", "stale: the boot it was made in is over")]
+        ("fd00::3", "two", "eth0", "stale: the node was restarted since")]
     assert [row[4] for row in rows[:2]] == [record(network, pod)["time"] for pod in ["one", "two"]]
     assert [re.split(r"  +", line) for line in lines[5:]] == [
         [""], ["NETWORK", "POOL", "LEASES"],

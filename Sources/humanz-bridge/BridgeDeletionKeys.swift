@@ -6,7 +6,7 @@ import Node
 
 /// The part of the configuration that DEL and GC need. A key that cannot be read counts as absent, since a
 /// mistake in the configuration must not keep a pod from being deleted.
-struct BridgeReferences {
+struct BridgeDeletionKeys {
   /// The links with the pods' neighbour entries: the bridge, and its link in the pods' VLAN.
   let links: [InterfaceName]
   /// The requested MAC address of the pod; nil for none.
@@ -15,7 +15,7 @@ struct BridgeReferences {
   let macspoofchk: Bool
   /// Whether the network is masqueraded.
   let ipMasq: Bool
-  /// Whether DEL waits for the end of the deletion in its own process. See `LinkDeletion`.
+  /// Whether the plugin's own process deletes links and waits for the kernel's answer. See `LinkDeletion`.
   let waitForDelete: Bool
   /// The IPAM plugin; nil if the configuration names none.
   let ipam: IPAMDelegate?
