@@ -170,12 +170,12 @@ func namedCommand(_ name: String) throws(CNIError) -> Command {
 }
 
 /// `humanz help [COMMAND]`.
+/// - Throws: wrong usage.
 func showHelp(_ words: [String]) throws(CNIError) -> Int32 {
-  guard let name = words.first else {
-    try Output.print(toolHelp)
-    return 0
-  }
-  try Output.print(namedCommand(name).help)
+  if words.count > 1 { throw .wrongUsage("\"\(words[1])\" is one operand too many") }
+  let name = words.first ?? "help"
+  let isAlone = ["help", "-h", "--help"].contains(name)
+  try Output.print(isAlone ? toolHelp : namedCommand(name).help)
   return 0
 }
 
