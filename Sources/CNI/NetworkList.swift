@@ -37,7 +37,7 @@ public struct NetworkList {
 
   /// Reads the content of the file at a path.
   /// - Throws: error 6 for what is not JSON, 1 or 7 for a key.
-  init(parsing text: [UInt8], path: String) throws(CNIError) {
+  public init(parsing text: [UInt8], path: String) throws(CNIError) {
     let json: JSON
     do throws(JSONError) { json = try JSON(parsing: text) } catch {
       throw CNIError(.undecodable, "\(path) is not JSON", details: error.description)
@@ -96,7 +96,11 @@ public struct NetworkList {
     guard let directory = try? Directory(path: folder, make: false),
       let names = try? directory.names()
     else { return [] }
-    let endings = [".conf", ".conflist", ".json"]
-    return names.filter { name in endings.contains { name.ends(with: $0) } }.sortedByBytes()
+    return names.filter { isFileName($0) }.sortedByBytes()
+  }
+
+  /// Whether a runtime takes a file of this name for a configuration.
+  public static func isFileName(_ name: String) -> Bool {
+    name.ends(with: ".conf") || name.ends(with: ".conflist") || name.ends(with: ".json")
   }
 }

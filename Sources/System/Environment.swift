@@ -16,6 +16,14 @@ public func environmentVariable(_ name: String) -> String? {
   getenv(name).map { String(cString: $0) }
 }
 
+/// A path with the working directory before it if it is relative; unchanged if /proc is not mounted.
+public func absolutePath(_ path: String) -> String {
+  guard path.utf8.first != UInt8(ascii: "/") else { return path }
+  let folder = linkTarget("/proc/self/cwd")
+  if folder.isEmpty { return path }
+  return "\(String(decoding: folder))/\(path.begins(with: "./") ? path.dropping(bytes: 2) : path)"
+}
+
 /// The process's environment as `NAME=VALUE`, with some variables replaced or added.
 func environment(setting changes: [(name: String, value: String)]) -> [String] {
   var variables: [String] = []
@@ -31,12 +39,17 @@ func environment(setting changes: [(name: String, value: String)]) -> [String] {
 }
 
 /// The folder of the running program, without a slash at its end (empty for the root); nil if /proc is not
-/// mounted. The corresponding C function is `readlink`.
+/// mounted.
 public func executableFolder() -> String? {
+  let path = linkTarget("/proc/self/exe")
+  return path.lastIndex(of: UInt8(ascii: "/")).map { String(decoding: path[..<$0]) }
+}
+
+/// The target of a symbolic link; empty if it cannot be read. The corresponding C function is `readlink`.
+private func linkTarget(_ path: String) -> ArraySlice<UInt8> {
   var buffer = [UInt8](repeating: 0, count: 4096)
   let count = buffer.withUnsafeMutableBytes {
-    readlink("/proc/self/exe", $0.baseAddress!.assumingMemoryBound(to: CChar.self), $0.count)
+    readlink(path, $0.baseAddress!.assumingMemoryBound(to: CChar.self), $0.count)
   }
-  guard count > 0, let slash = buffer[..<count].lastIndex(of: UInt8(ascii: "/")) else { return nil }
-  return String(decoding: buffer[..<slash])
+  return buffer[..<max(count, 0)]
 }

@@ -82,7 +82,7 @@ private func release(
 
 private func networkName(_ text: String) throws(CNIError) -> NetworkName {
   guard let name = NetworkName(text) else {
-    throw .wrongUsage("\"\(text)\" is not a network's name")
+    throw .wrongUsage("NETWORK is \"\(text)\", expected \(NetworkName.expected)")
   }
   return name
 }

@@ -14,13 +14,6 @@ func printMetrics(_ arguments: Arguments) throws(CNIError) -> Int32 {
   return 0
 }
 
-/// Writes the node's metrics to a file in one step, readable by all; reports a failure on stderr.
-func writeMetrics(to path: String) {
-  do throws(CNIError) { replaceFile(path, with: try Metrics().text) } catch {
-    Output.complain(error)
-  }
-}
-
 /// The node's metrics in Prometheus' text format, as node_exporter's textfile collector reads it.
 struct Metrics {
   private(set) var text = ""
@@ -38,18 +31,22 @@ struct Metrics {
 
   private mutating func addLeases(_ configured: ConfiguredNetworks) throws(CNIError) {
     let reports = try Overview.leases(configured)
-    begin("humanz_leases_used", "Addresses of a pool that are leased.")
-    for pool in reports.flatMap({ $0.report.usage }) { add(pool, "\(pool.used)") }
-    begin("humanz_leases_size", "Addresses in a pool.")
-    for pool in reports.flatMap({ $0.report.usage }) { add(pool, "\(pool.set.total)") }
-    begin("humanz_leases_stale", "Leases whose holder is gone.")
+    // A network has two stores if its `dataDir` was changed: their leases are added.
+    var (used, stale) = (Counts(), Counts())
+    var sizes: [String] = []
     for (name, report) in reports {
-      add([("network", "\(name)")], "\(report.rows.count { $0.stale != nil })")
+      for pool in report.usage where used.count(["\(name)", "\(pool.set)"], pool.used) {
+        sizes.append("\(pool.set.total)")
+      }
+      stale.count(["\(name)"], report.rows.count { $0.stale != nil })
     }
-  }
-
-  private mutating func add(_ pool: LeaseReport.Usage, _ value: String) {
-    add([("network", "\(pool.network)"), ("pool", "\(pool.set)")], value)
+    let labels = ["network", "pool"]
+    begin("humanz_leases_used", "Addresses of a pool that are leased.")
+    add(used, labels)
+    begin("humanz_leases_size", "Addresses in a pool.")
+    for (index, size) in sizes.enumerated() { add(used.all[index].words, labels, size) }
+    begin("humanz_leases_stale", "Leases whose holder is gone.")
+    add(stale, labels)
   }
 
   private mutating func addPorts(_ configured: ConfiguredNetworks) throws(CNIError) {
@@ -89,13 +86,11 @@ struct Metrics {
   private mutating func addErrors(_ configured: ConfiguredNetworks) {
     var counts = Counts()
     for file in configured.logFiles {
-      guard let bytes = try? FileDescriptor.contents(of: file, flags: O_NOFOLLOW | O_NONBLOCK)
-      else { continue }
-      for line in String(decoding: bytes).fields(separatedBy: "\n") {
+      forEachLine(of: file) { line in
         let words = line.fields(separatedBy: " ")
         let mark = "error="
         guard words.count > 2, let error = words.first(where: { $0.begins(with: mark) })
-        else { continue }
+        else { return }
         let code = error.dropping(bytes: mark.utf8.count)
         counts.count([words[1], code])
       }
@@ -119,21 +114,45 @@ struct Metrics {
   }
 
   private mutating func add(_ counts: Counts, _ labels: [String]) {
-    for (values, count) in counts.all {
-      add(zip(labels, values).map { (name: $0, value: $1) }, "\(count)")
-    }
+    for (values, count) in counts.all { add(values, labels, "\(count)") }
+  }
+
+  private mutating func add(_ values: [String], _ labels: [String], _ value: String) {
+    add(zip(labels, values).map { (name: $0, value: $1) }, value)
   }
 }
 
-/// The number of times that each combination of words occurs.
+/// Reads a log of any size line by line. Only the start of a line longer than 64 KiB is sure to be read.
+private func forEachLine(of path: String, _ body: (String) -> Void) {
+  // As the plugins, which write to nothing else.
+  let flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK
+  guard let file = try? FileDescriptor(path: path, flags: flags), file.isPlainFile else { return }
+  var chunk = [UInt8](repeating: 0, count: 1 << 16)
+  var line: [UInt8] = []
+  while case let count = read(file.rawValue, &chunk, chunk.count), count > 0 {
+    var rest = chunk[..<count]
+    while let end = rest.firstIndex(of: 0x0a) {
+      body(String(decoding: line + rest[..<end]))
+      line = []
+      rest = rest[(end + 1)...]
+    }
+    if line.count < chunk.count { line += rest }
+  }
+  body(String(decoding: line))
+}
+
+/// A number for each combination of words.
 private struct Counts {
   private(set) var all: [(words: [String], count: Int)] = []
 
-  mutating func count(_ words: [String]) {
-    if let index = all.firstIndex(where: { $0.words == words }) {
-      all[index].count += 1
-    } else {
-      all.append((words, 1))
+  /// - Returns: whether the combination is new.
+  @discardableResult
+  mutating func count(_ words: [String], _ number: Int = 1) -> Bool {
+    guard let index = all.firstIndex(where: { $0.words == words }) else {
+      all.append((words, number))
+      return true
     }
+    all[index].count += number
+    return false
   }
 }

@@ -18,7 +18,7 @@ private func runTool() -> Int32 {
       if first == "help" { return try showHelp(words) }
       command = try namedCommand(first)
     }
-    if words.contains(where: { $0 == "--help" || $0 == "-h" }) {
+    if Arguments.askForHelp(words, options: command.options) {
       try Output.print(command.name.isEmpty ? toolHelp : command.help)
       return 0
     }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CNI
 import Testing
 
 @testable import humanz
@@ -22,5 +23,15 @@ import Testing
     _ printed: String, _ version: String?
   ) {
     #expect(LintSurroundings.version(in: printed) == version)
+  }
+
+  @Test(arguments: [
+    ("containerd", "1.5.18", ProtocolVersion.v040), ("containerd", "1.6.20~ds1", .v100),
+    ("containerd", "1.7.13", .v100), ("containerd", "2.0.0", .v110), ("podman", "3.4.4", .v040),
+    ("podman", "4.3.1", .v100), ("podman", "5.0.0", .v100),
+  ]) func `a runtime's release has a newest version of the protocol`(
+    _ runtime: String, _ release: String, _ version: ProtocolVersion
+  ) {
+    #expect(LintSurroundings.supported(by: runtime, release) == version)
   }
 }

@@ -48,6 +48,16 @@ struct Arguments {
     }
   }
 
+  /// Whether `-h` or `--help` is among the words, and is neither an option's value nor after `--`.
+  static func askForHelp(_ words: [String], options: [Option]) -> Bool {
+    var rest = words[...]
+    while let word = rest.popFirst(), word != "--" {
+      if word == "-h" || word == "--help" { return true }
+      if options.contains(where: { $0.name == word && $0.value != nil }) { _ = rest.popFirst() }
+    }
+    return false
+  }
+
   private mutating func take(
     _ word: String, _ rest: inout ArraySlice<String>, _ options: [Option]
   ) throws(CNIError) {

@@ -114,14 +114,13 @@ var commands: [Command] {
       "install", "Puts the plugins and a conflist where container runtimes look",
       forms: ["[--bin-dir DIR] [--conf-dir DIR] [--from DIR] [--conflist FILE]"],
       options: folders + [
-        Option(
-          "--from", "DIR",
-          "take the plugins from this folder; without it, from humanz's own or the usual ones"),
+        Option("--from", "DIR", "take the plugins from this folder"),
         Option("--conflist", "FILE", "write this conflist, after the plugins"),
       ],
       notes: """
-        A file is replaced in one step, even while a program runs from it, and only if `humanz install`
-        wrote it. A missing folder is made.
+        Without --from the plugins are taken from humanz's own folder, /opt/cni/bin, /usr/lib/cni or
+        /usr/libexec/cni. A file is replaced in one step, even while a program runs from it, and only if
+        `humanz install` wrote it. A missing folder is made.
         Exit status 1: a file that somebody else wrote or changed is in the way, and stays.
         """, run: installFiles),
     Command(
@@ -131,8 +130,9 @@ var commands: [Command] {
         Option("--network", nil, "also remove the networks' leases, rules, routes and bridges")
       ],
       notes: """
-        The conflist is removed first. With --network nothing is removed while a pod is attached. What is
-        removed is printed.
+        The conflist is removed before the plugins, also from another folder that it was installed in. With
+        --network nothing is removed while a pod is attached, and the files stay if a part of the network
+        does. What is removed is printed.
         Exit status 1: something was not removed: a file that was changed since, or a part of the network.
         """, run: uninstallFiles),
     Command(
@@ -170,12 +170,12 @@ func namedCommand(_ name: String) throws(CNIError) -> Command {
 }
 
 /// `humanz help [COMMAND]`.
+/// - Throws: wrong usage.
 func showHelp(_ words: [String]) throws(CNIError) -> Int32 {
-  guard let name = words.first else {
-    try Output.print(toolHelp)
-    return 0
-  }
-  try Output.print(namedCommand(name).help)
+  if words.count > 1 { throw .wrongUsage("\"\(words[1])\" is one operand too many") }
+  let name = words.first ?? "help"
+  let isAlone = ["help", "-h", "--help"].contains(name)
+  try Output.print(isAlone ? toolHelp : namedCommand(name).help)
   return 0
 }
 

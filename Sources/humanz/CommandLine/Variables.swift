@@ -16,7 +16,7 @@ func checkVariables() throws(CNIError) {
   try checkPath("CNI_RUN_CACHE", variable("CNI_RUN_CACHE"))
 }
 
-/// - Throws: wrong usage for a relative path: its folder is made below `/`, but read below the working directory.
+/// - Throws: wrong usage for a relative path: files would be written below `/` but read below the working directory.
 @inline(never)
 func checkPath(_ name: String, _ path: String?) throws(CNIError) {
   guard let path, path.utf8.first != UInt8(ascii: "/") else { return }

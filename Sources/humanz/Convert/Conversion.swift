@@ -25,7 +25,7 @@ struct Conversion {
       case "humanz-cni": try convertTutorial(plugin)
       case "bridge": try convertBridge(plugin)
       case "flannel": try convertFlannel(plugin)
-      case "ptp": try convertPointToPoint(plugin)
+      case "ptp" where "\(list.name)" == "kindnet": try convertPointToPoint(plugin)
       default:
         plugins.append(.object(plugin.withoutListKeys))
         continue
@@ -172,7 +172,7 @@ struct Conversion {
 }
 
 extension Keys {
-  /// The plugin's keys, without those of a list, which a single plugin's configuration also has.
+  /// The plugin's keys without those of a conflist: a file with a single plugin has both in one object.
   fileprivate var withoutListKeys: JSONObject {
     var object = object
     for key in ["cniVersion", "cniVersions", "name", "disableCheck", "disableGC"] {

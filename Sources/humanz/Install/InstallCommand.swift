@@ -4,18 +4,30 @@ import CNetlink
 import Embedded
 import System
 
-private let plugins = ["humanz-bridge", "humanz-ipam", "humanz-route"]
+/// The plugins of the suite.
+let plugins = ["humanz-bridge", "humanz-ipam", "humanz-route"]
 
 /// `humanz install`: writes the plugins, and then a conflist, where a runtime looks for them.
 func installFiles(_ arguments: Arguments) throws(CNIError) -> Int32 {
   var installation = try Installation(arguments)
+  let conflist = arguments["--conflist"]
+  let conflistName = conflist.map { Directory.parts(of: $0).name } ?? ""
+  if let conflist, !NetworkList.isFileName(conflistName) {
+    throw .wrongUsage(
+      "--conflist is \"\(conflist)\", expected a name that ends in .conf, .conflist or .json")
+  }
   let sources = try arguments.path("--from").map { [$0] } ?? Runtime.ownAndUsualFolders
   // An earlier `humanz install` may have written older plugins there.
   let written = [installation.pluginFolder, Installation.defaultPluginFolder]
   for name in plugins {
-    let source =
-      folder(of: name, among: sources, besides: written) ?? folder(of: name, among: sources)
-      ?? sources[0]
+    guard
+      let source =
+        folder(of: name, among: sources, besides: written) ?? folder(of: name, among: sources)
+    else {
+      throw CNIError(
+        .io, "the plugin \(name) is in none of the folders \(sources.joined(separator: ":"))",
+        details: "name its folder with --from")
+    }
     let bytes = try contents(of: "\(source)/\(name)")
     guard try installation.put(bytes, .plugin, name, mode: 0o755) else {
       throw CNIError(
@@ -24,13 +36,13 @@ func installFiles(_ arguments: Arguments) throws(CNIError) -> Int32 {
         details: "remove it, or name another folder with --bin-dir")
     }
   }
-  if let conflist = arguments["--conflist"] {
-    let name = conflist.fields(separatedBy: "/").last ?? ""
-    // Read before writing: a runtime with a broken conflist, or without its plugins, has no network.
-    _ = try NetworkList(path: conflist)
-    if try !installation.put(contents(of: conflist), .conflist, name, mode: 0o644) {
+  if let conflist {
+    let bytes = try contents(of: conflist)
+    // Parsed before it is written: a runtime with a broken conflist has no network.
+    _ = try NetworkList(parsing: bytes, path: conflist)
+    if try !installation.put(bytes, .conflist, conflistName, mode: 0o644) {
       Output.complain(
-        "\(installation.path(.conflist, name)) was not written by `humanz install`, or was changed since; it stays"
+        "\(installation.path(.conflist, conflistName)) was not written by `humanz install`, or was changed since; it stays"
       )
       return 1
     }
@@ -46,18 +58,20 @@ private func folder(
   folders.first { !excluded.contains($0) && isExecutableFile("\($0)/\(plugin)") }
 }
 
-/// `humanz uninstall`: removes what `humanz install` wrote, the conflist first.
+/// `humanz uninstall`: removes the networks if asked for, and then what `humanz install` wrote, the plugins last.
 func uninstallFiles(_ arguments: Arguments) throws(CNIError) -> Int32 {
   var installation = try Installation(arguments)
   let configured = try ConfiguredNetworks(file: nil, folder: installation.conflistFolder)
-  let network = arguments.has("--network") ? try NetworkRemoval(configured) : nil
-  var allRemoved = try installation.remove(.conflist)
   // The plugins may be in another folder, as those of a package are.
-  let plugins = "\(installation.pluginFolder):\(Runtime.defaultSearchPath)"
-  if let network, try !network.remove(plugins: plugins) { allRemoved = false }
-  if try !installation.remove(.plugin) { allRemoved = false }
+  let searchPath = "\(installation.pluginFolder):\(Runtime.defaultSearchPath)"
+  // What stays of a network needs its conflist and the plugins: the next `uninstall --network` removes it.
+  if arguments.has("--network"), try !NetworkRemoval(configured).remove(searchPath: searchPath) {
+    return 1
+  }
+  let conflistsAreRemoved = try installation.remove(.conflist)
+  guard try installation.remove(.plugin), conflistsAreRemoved else { return 1 }
   try installation.removeRecord()
-  return allRemoved ? 0 : 1
+  return 0
 }
 
 private func contents(of path: String) throws(CNIError) -> [UInt8] {
@@ -66,8 +80,8 @@ private func contents(of path: String) throws(CNIError) -> [UInt8] {
 
 /// What `humanz install` wrote on this node.
 ///
-/// A file in the plugins' folder records it. It has a line for each file: its kind, its name, and a fingerprint
-/// of its content, which shows whether somebody has changed or replaced the file since.
+/// A file in the plugins' folder records it. It has a line for each file: its kind, its name or path, and a
+/// fingerprint of its content, which shows whether somebody has changed or replaced the file since.
 struct Installation {
   enum Kind {
     case plugin, conflist
@@ -77,7 +91,8 @@ struct Installation {
 
   private struct Record {
     let kind: Kind
-    let name: String
+    /// The name of a plugin, which is beside the record; the path of a conflist.
+    let place: String
     let fingerprint: String
   }
 
@@ -104,8 +119,10 @@ struct Installation {
       guard let fingerprint = rest.fields(separatedBy: " ").last else { continue }
       let size = rest.utf8.count - fingerprint.utf8.count - 1
       guard size > 0 else { continue }
-      records.append(
-        Record(kind: kind, name: rest.keeping(bytes: size), fingerprint: fingerprint))
+      var place = rest.keeping(bytes: size)
+      // An older humanz wrote the conflist's name alone.
+      if kind == .conflist, place.utf8.first != UInt8(ascii: "/") { place = path(kind, place) }
+      records.append(Record(kind: kind, place: place, fingerprint: fingerprint))
     }
   }
 
@@ -113,23 +130,28 @@ struct Installation {
 
   func path(_ kind: Kind, _ name: String) -> String { "\(folder(kind).path)/\(name)" }
 
+  private func place(_ kind: Kind, _ name: String) -> String {
+    kind == .plugin ? name : path(kind, name)
+  }
+
   /// Writes a file in one step, unless it has this content already.
   /// - Returns: false if the file of that name was written by somebody else, or changed since; it stays.
   mutating func put(
     _ bytes: [UInt8], _ kind: Kind, _ name: String, mode: mode_t
   ) throws(CNIError) -> Bool {
     let folder = folder(kind)
+    let place = place(kind, name)
     if let old = try folder.read(name) {
       if old == bytes { return true }
-      guard isRecorded(kind, name, old) else { return false }
+      guard isRecorded(kind, place, old) else { return false }
     }
     // Recorded first, so that a file that a killed install has written can be uninstalled.
-    let record = Record(kind: kind, name: name, fingerprint: fingerprint(bytes))
+    let record = Record(kind: kind, place: place, fingerprint: fingerprint(bytes))
     records.append(record)
     try writeRecords()
     try folder.write(name, bytes, mode)
     records.removeAll {
-      $0.kind == kind && $0.name == name && $0.fingerprint != record.fingerprint
+      $0.kind == kind && $0.place == place && $0.fingerprint != record.fingerprint
     }
     try writeRecords()
     try Output.print("\(path(kind, name)) is written")
@@ -140,18 +162,20 @@ struct Installation {
   /// - Returns: whether all were unchanged.
   mutating func remove(_ kind: Kind) throws(CNIError) -> Bool {
     var allRemoved = true
-    var names: [String] = []
-    for record in records where record.kind == kind && !names.contains(record.name) {
-      names.append(record.name)
+    var places: [String] = []
+    for record in records where record.kind == kind && !places.contains(record.place) {
+      places.append(record.place)
     }
-    for name in names {
-      guard let bytes = try folder(kind).read(name) else { continue }
-      if isRecorded(kind, name, bytes) {
-        try folder(kind).remove(name)
-        try Output.print("\(path(kind, name)) is removed")
+    for place in places {
+      let (path, name) = Directory.parts(of: place)
+      let folder = kind == .plugin ? plugins : try Folder(path)
+      guard let bytes = try folder.read(name) else { continue }
+      if isRecorded(kind, place, bytes) {
+        try folder.remove(name)
+        try Output.print("\(folder.path)/\(name) is removed")
       } else {
         allRemoved = false
-        Output.complain("\(path(kind, name)) was changed since it was written, and stays")
+        Output.complain("\(folder.path)/\(name) was changed since it was written, and stays")
       }
     }
     return allRemoved
@@ -160,15 +184,15 @@ struct Installation {
   /// Removes the record, after the files.
   func removeRecord() throws(CNIError) { try plugins.remove(Installation.recordName) }
 
-  private func isRecorded(_ kind: Kind, _ name: String, _ bytes: [UInt8]) -> Bool {
+  private func isRecorded(_ kind: Kind, _ place: String, _ bytes: [UInt8]) -> Bool {
     let fingerprint = fingerprint(bytes)
     return records.contains {
-      $0.kind == kind && $0.name == name && $0.fingerprint == fingerprint
+      $0.kind == kind && $0.place == place && $0.fingerprint == fingerprint
     }
   }
 
   private func writeRecords() throws(CNIError) {
-    let lines = records.map { "\($0.kind.word) \($0.name) \($0.fingerprint)\n" }
+    let lines = records.map { "\($0.kind.word) \($0.place) \($0.fingerprint)\n" }
     try plugins.write(Installation.recordName, Array(lines.joined(separator: "").utf8), 0o644)
   }
 
@@ -185,9 +209,12 @@ private final class Folder {
   private var directory: Directory?
 
   init(_ path: String) throws(CNIError) {
-    self.path = path
-    guard !path.fields(separatedBy: "/").contains(where: { $0 == "." || $0 == ".." }) else {
-      throw .wrongUsage("\(path): a folder's path has no \".\" and no \"..\" in it")
+    let names = path.fields(separatedBy: "/")
+    // A conflist's path in the record has one spelling.
+    self.path = "/\(names.joined(separator: "/"))"
+    guard !names.contains(where: { $0 == "." || $0 == ".." }) else {
+      throw .wrongUsage(
+        "\(path): the path in --bin-dir or --conf-dir must not contain \".\" or \"..\"")
     }
     do { directory = try Directory(path: path, make: false) } catch { throw CNIError(error) }
   }

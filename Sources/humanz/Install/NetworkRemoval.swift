@@ -20,22 +20,22 @@ struct NetworkRemoval {
     guard let first = held.first else { return }
     throw CNIError(
       .tryAgainLater,
-      "still attached: \(first.title)\(held.count > 1 ? " and \(held.count - 1) more" : "")",
+      "a pod is still attached: \(first.title)\(held.count > 1 ? " and \(held.count - 1) more" : "")",
       details: "delete the pods of this node first: `humanz ports` lists them")
   }
 
   /// Prints a line for each thing that is removed.
-  /// - Parameter plugins: where to find the plugins, whose GC frees what they made.
-  /// - Returns: false if something could not be removed, which is printed.
-  func remove(plugins: String) throws(CNIError) -> Bool {
+  /// - Parameter searchPath: where to find the plugins, whose GC frees what they made.
+  /// - Returns: false if something could not be removed, or a configuration cannot be read, which is printed.
+  func remove(searchPath: String) throws(CNIError) -> Bool {
     // Only for the printed lines: what cannot be listed is removed too.
     let before = (try? traces()) ?? []
-    var wrong: [String] = []
+    var wrong = configured.unread
     for network in configured.networks where network.isOurs {
       do throws(CNIError) {
-        try Runtime.freeAll(of: network.list, plugins: plugins)
+        try Runtime.freeAll(of: network.list, searchPath: searchPath)
       } catch {
-        wrong.append("\(network.name): \(error.message)")
+        wrong.append("\(network.name): \(error.sentence)")
       }
     }
     wrong += try removeRoutesAndBridges()
@@ -54,11 +54,19 @@ struct NetworkRemoval {
         .map { .deleteRoute($0) }
     }
     let links = try node.kernel.links()
-    for bridge in bridges(among: links)
-    where !links.contains(where: { $0.master == bridge.index }) {
-      requests.append(.deleteLink(.index(bridge.index)))
+    var wrong: [String] = []
+    for bridge in bridges(among: links) {
+      if links.contains(where: { $0.master == bridge.index }) {
+        wrong.append("the bridge \(bridge.name) stays: it has ports")
+      } else {
+        requests.append(.deleteLink(.index(bridge.index)))
+      }
     }
-    return try node.kernel.failures(performing: requests).map { $0.error.description }
+    for failure in try node.kernel.failures(performing: requests)
+    where !failure.error.isMissing {
+      wrong.append(failure.error.description)
+    }
+    return wrong
   }
 
   /// The bridges that humanz-bridge has made for our networks.

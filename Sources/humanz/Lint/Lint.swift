@@ -24,9 +24,7 @@ struct Lint {
     self.surroundings = surroundings
     let list: NetworkList
     do throws(CNIError) { list = try NetworkList(path: file, isNamed: isNamed) } catch {
-      addError(
-        error.details.isEmpty ? error.message : "\(error.message): \(error.details)",
-        namesFile: error.namesFile)
+      addError(error.sentence, namesFile: error.namesFile)
       return
     }
     name = list.name
@@ -47,13 +45,13 @@ struct Lint {
     checkOrder()
   }
 
-  /// What keeps pods from working.
+  /// Adds an error: a mistake that keeps pods from working.
   private mutating func addError(_ sentence: String, namesFile: Bool = false) {
     findings.append(
       LintFinding(file: file, isError: true, sentence: sentence, namesFile: namesFile))
   }
 
-  /// What may be intended.
+  /// Adds a warning: something that may be intended.
   private mutating func addWarning(_ sentence: String) {
     findings.append(LintFinding(file: file, isError: false, sentence: sentence))
   }
@@ -67,9 +65,7 @@ struct Lint {
     case "humanz-bridge":
       checkKeys(plugin, [.ofEveryPlugin, StageKeys.bridge])
       checkKeys(of: plugin, "vlanTrunk", StageKeys.vlanTrunk)
-    case "humanz-ipam":
-      checkKeys(plugin, [.ofEveryPlugin, StageKeys.ipam])
-      checkKeys(of: plugin, "routes", StageKeys.podRoute)
+    case "humanz-ipam": checkIPAM(plugin)
     case "humanz-route":
       checkKeys(plugin, [.ofEveryPlugin, StageKeys.route])
       checkKeys(of: plugin, "peers", StageKeys.peer)
@@ -85,11 +81,21 @@ struct Lint {
     if !type.isEmpty { checkExecutable(type) }
     guard let section else { return }
     let delegate = section.object["type"]?.string ?? ""
-    if type == "humanz-ipam" || delegate == "humanz-ipam" {
-      checkKeys(section, [.ofEveryPlugin, StageKeys.ipam])
-      checkKeys(of: section, "routes", StageKeys.podRoute)
-    }
+    if type == "humanz-ipam" || delegate == "humanz-ipam" { checkIPAM(section) }
     if !delegate.isEmpty { checkExecutable(delegate) }
+  }
+
+  /// Checks the keys of humanz-ipam, in its own entry or in another plugin's section `ipam`.
+  private mutating func checkIPAM(_ keys: Keys) {
+    checkKeys(keys, [.ofEveryPlugin, StageKeys.ipam])
+    checkKeys(of: keys, "routes", StageKeys.podRoute)
+    for (set, ranges) in ((try? keys.array("ranges")) ?? []).enumerated() {
+      for (index, range) in (ranges.array ?? []).enumerated() {
+        guard let object = range.object else { continue }
+        let path = "\(keys.path(of: "ranges"))[\(set)][\(index)]"
+        checkKeys(Keys(object, path: path), [StageKeys.range])
+      }
+    }
   }
 
   private mutating func checkKeys(_ keys: Keys, _ known: [KnownKeys]) {
@@ -122,24 +128,26 @@ struct Lint {
   private mutating func checkVersion(_ list: NetworkList) {
     if let (runtime, version) = surroundings.runtimeVersion, list.declaredVersion > version {
       addError(
-        "\"cniVersion\" is \(list.declaredVersion), but \(runtime) supports up to \(version): put newer versions into \"cniVersions\""
+        "\"cniVersion\" is \(list.declaredVersion), but \(runtime) supports up to \(version): set \"cniVersion\" to \(version), and list newer versions in \"cniVersions\""
       )
     }
     if let (runtime, _) = surroundings.runtimeVersion,
       runtime.begins(with: "containerd 1."),
       !surroundings.has("loopback", in: surroundings.containerdFolders)
     {
-      addError("\(runtime) needs the plugin \"loopback\", which is not installed")
+      let folders = surroundings.containerdFolders.joined(separator: ":")
+      addError("\(runtime) needs the plugin \"loopback\", which is not in \(folders)")
     }
   }
 
-  /// Reports a subnet that another link of the node has: packets to its pods would leave by that link.
+  /// Reports a subnet in which another link has an address: packets to its pods would leave by that link. A wider
+  /// subnet of another link does no harm.
   private mutating func checkSubnets(_ network: ConfiguredNetwork) {
     guard let node = try? Node(), let links = try? node.kernel.links(),
       let addresses = try? node.kernel.addresses()
     else { return }
     for range in network.pools?.sets.flatMap({ $0.ranges }) ?? [] {
-      for address in addresses where address.prefix.overlaps(range.subnet) {
+      for address in addresses where range.subnet.contains(address.prefix.address) {
         guard let link = links.first(where: { $0.index == address.index }), network.bridge != nil,
           link.name != network.gatewayLink,
           // VLAN 1 is the bridge's own.
@@ -169,7 +177,7 @@ struct Lint {
       for range in network.pools?.sets.flatMap({ $0.ranges }) ?? []
       where range.subnet.contains(peer.subnet) {
         addError(
-          "key \"\(peersKey)[\(index)].subnet\" is \(peer.subnet), which overlaps with this node's own subnet \(range.subnet): leave it out, or correct its subnet or \"via\""
+          "key \"\(peersKey)[\(index)].subnet\" is \(peer.subnet), which overlaps with this node's own subnet \(range.subnet): remove this peer, or correct its \"subnet\" or \"via\""
         )
       }
     }

@@ -43,22 +43,29 @@ struct LintSurroundings {
     }
     self.folders = folders
     containerdFolders =
-      runtimes.first { $0.name == "containerd" }?.folders
-      ?? (path.isEmpty ? ["/opt/cni/bin"] : path)
+      runtimes.first { $0.name == "containerd" }?.folders ?? ["/opt/cni/bin"]
     runtimeVersion = LintSurroundings.askRuntime()
   }
 
-  /// The libcni in containerd before 2.0 and in podman with CNI supports versions up to 1.0.0.
+  /// Runs `containerd --version` or `podman --version`.
   private static func askRuntime() -> (runtime: String, version: ProtocolVersion)? {
     for runtime in ["containerd", "podman"] {
       guard let path = executablePath(of: runtime),
         let output = Program(path, arguments: ["--version"]).output(withinSeconds: 5),
         let version = version(in: String(decoding: output))
       else { continue }
-      let isNew = runtime == "containerd" && !version.begins(with: "1.")
-      return ("\(runtime) \(version)", isNew ? .v110 : .v100)
+      return ("\(runtime) \(version)", supported(by: runtime, version))
     }
     return nil
+  }
+
+  /// The libcni of containerd before 1.6 and podman before 4.0 supports up to 0.4.0, that of containerd before 2.0
+  /// and of podman 4 up to 1.0.0.
+  static func supported(by runtime: String, _ version: String) -> ProtocolVersion {
+    let numbers = version.fields(separatedBy: ".").map { Int($0) ?? 0 }
+    guard runtime == "containerd" else { return numbers[0] < 4 ? .v040 : .v100 }
+    if numbers[0] > 1 { return .v110 }
+    return numbers[0] == 1 && numbers[1] >= 6 ? .v100 : .v040
   }
 
   /// The version in what a runtime prints of itself, such as `1.6.20~ds1` or `v1.7.13`, without the `v`; nil if

@@ -5,6 +5,7 @@ import Embedded
 import Leases
 import Node
 import Routes
+import System
 
 /// A network in a configuration of the node, with the parts that the tool needs.
 struct ConfiguredNetwork {
@@ -34,7 +35,7 @@ struct ConfiguredNetwork {
   private(set) var logFiles: [String] = []
   /// Whether frames between its pods on one node must pass the node's firewall rules.
   private(set) var usesBridgeNetfilter = false
-  /// Whether it has a plugin whose type begins with `humanz-`, the tutorial's too.
+  /// Whether a plugin's type begins with `humanz-`, as the tutorial's also does, or humanz-ipam is the IPAM delegate.
   private(set) var isOurs = false
 
   /// - Parameter problems: a sentence is added for each part that cannot be read.
@@ -44,12 +45,12 @@ struct ConfiguredNetwork {
     name = list.name
     for plugin in list.plugins {
       do throws(CNIError) { try read(plugin, of: list) } catch {
-        problems.append("\(file): \(error.message)")
+        problems.append("\(file): \(error.sentence)")
       }
     }
     guard let bridge else { return }
     do throws(CNIError) { gatewayLink = try GatewayLink.name(on: bridge, vlan: vlan) } catch {
-      if isGateway { problems.append("\(file): \(error.message)") }
+      if isGateway { problems.append("\(file): \(error.sentence)") }
     }
   }
 
@@ -99,9 +100,12 @@ struct ConfiguredNetwork {
 }
 
 extension CNIError {
-  /// Whether the message has the path of the configuration in it that cannot be read: those of the file system
-  /// and of JSON have it, those of a key do not.
+  /// Whether the message names the configuration file: messages about reading the file or parsing its JSON do,
+  /// those about a key do not.
   var namesFile: Bool { code == .io || code == .undecodable }
+
+  /// The message, and the details if it has any.
+  var sentence: String { details.isEmpty ? message : "\(message): \(details)" }
 }
 
 /// The networks in the node's configurations.
@@ -113,6 +117,8 @@ struct ConfiguredNetworks {
   private(set) var networks: [ConfiguredNetwork] = []
   /// The parts that could not be read, a sentence each.
   private(set) var problems: [String] = []
+  /// Those of the problems that are whole files.
+  private(set) var unread: [String] = []
 
   /// CNI_CONF_DIR, else the folder where runtimes look.
   static var folder: String { variable("CNI_CONF_DIR") ?? NetworkList.defaultFolder }
@@ -130,12 +136,15 @@ struct ConfiguredNetworks {
     }
     for name in NetworkList.fileNames(in: place) {
       do throws(CNIError) { try read("\(place)/\(name)", isNamed: false) } catch {
-        problems.append(error.message)
+        problems.append(error.sentence)
+        unread.append(error.sentence)
       }
     }
   }
 
   private mutating func read(_ path: String, isNamed: Bool) throws(CNIError) {
+    // For the commands that name it: a unit's working directory is another one.
+    let path = absolutePath(path)
     let list: NetworkList
     do throws(CNIError) { list = try NetworkList(path: path, isNamed: isNamed) } catch {
       throw CNIError(

@@ -13,7 +13,7 @@ struct LeaseReport {
     let lease: Lease
     /// The pod's namespace and name; nil if the runtime did not pass them.
     let pod: String?
-    /// RFC 3339, UTC.
+    /// RFC 3339, UTC; empty if it is not known.
     let since: String
     /// Why the lease is stale; nil if it is held.
     let stale: String?

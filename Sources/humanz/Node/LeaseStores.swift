@@ -17,7 +17,7 @@ struct LeaseStores {
   private(set) var places: [StorePlace] = []
 
   /// Finds the stores: in `folder` if it is given, else in the folders that configurations name and in the
-  /// default folder. If only one configuration was read, only its network's.
+  /// default folder. If one configuration file was named, only the stores of its network.
   init(folder: String?, _ configured: ConfiguredNetworks) throws(CNIError) {
     if folder == nil {
       for network in configured.networks {

@@ -18,10 +18,10 @@ extension ConfiguredNetwork {
 
 /// The subnets of a network's pods on this node, and the link that is their gateway.
 struct OwnSubnets {
-  /// Each as the link's own address in it, or as the subnet if the link has none.
+  /// Each has the link's address in the subnet as its address, or the network address if the link has none there.
   private(set) var prefixes: [IPPrefix] = []
-  /// For each set of ranges with pods whose gateway is on no link, or on one that is down: its first subnet,
-  /// and what is wrong with the link, in a sentence.
+  /// The sets of ranges that have pods but no gateway address on the link: the set's first subnet, and a sentence
+  /// about the link.
   private(set) var unserved: [(subnet: IPPrefix, problem: String)] = []
   /// The bridge, or its link in a VLAN; nil if there is none, as before the first pod.
   private(set) var link: Link?
@@ -47,11 +47,13 @@ struct OwnSubnets {
       let needsAddress = zip(found, set.ranges).allSatisfy { prefix, range in
         prefix == range.subnet && range.gateway.map { prefix.contains($0) } ?? false
       }
-      guard let link, network.isGateway, needsAddress,
+      guard let name = network.gatewayLink, network.isGateway, needsAddress,
         try OwnSubnets.hasPods(network, node)
       else { continue }
-      let problem = link.isUp ? "has no address of \(subnet)" : "is down"
-      unserved.append((subnet, "own subnet \(subnet): \(link.name) \(problem)"))
+      let problem = link.map { link in
+        "\(link.name) \(link.isUp ? "has no address of \(subnet)" : "is down")"
+      }
+      unserved.append((subnet, "own subnet \(subnet): \(problem ?? "there is no link \(name)")"))
     }
   }
 

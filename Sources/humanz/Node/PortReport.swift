@@ -19,15 +19,18 @@ struct PortReport {
         && (configured.networks.contains { $0.isOurs && $0.bridge == link.name }
           || links.contains { $0.master == link.index && $0.owner != nil })
     }
-    var heard: [ForwardingEntry] = []
-    for bridge in bridges { heard += try node.kernel.forwardingEntries(of: bridge.index) }
+    var forwardingDatabase: [ForwardingEntry] = []
+    for bridge in bridges {
+      forwardingDatabase += try node.kernel.forwardingEntries(of: bridge.index)
+    }
     let neighbours = try node.kernel.neighbours()
     let stores = try? LeaseStores(folder: nil, configured)
     for link in links {
       let bridge = bridges.first { $0.index == link.master }
       let owner = link.owner
       guard bridge != nil || owner != nil else { continue }
-      let macs = heard.filter { $0.index == link.index && !$0.isPermanent }.map { $0.mac }
+      let macs = forwardingDatabase.filter { $0.index == link.index && !$0.isPermanent }
+        .map { $0.mac }
       let record = owner.flatMap { stores?.record(of: $0.attachment, on: $0.network) }
       var addresses = record?.addresses ?? []
       if addresses.isEmpty {

@@ -14,7 +14,8 @@ struct RouteReport {
     /// nil for our route that no configuration asks for.
     let network: NetworkName?
     let destination: String
-    /// The next hops, `link` without a gateway; the kind of a route without next hops.
+    /// The gateways, and `by vxlan to ADDRESS` for a tunnel; `link` if there are neither; the kind of a route
+    /// without next hops.
     let via: [String]
     let devices: [String]
     let state: String
@@ -34,8 +35,8 @@ struct RouteReport {
   /// The commands that a problem names already: each is named once.
   private var advised: [String] = []
   private(set) var forwarding: [JSON] = []
-  private(set) var forward: [JSON] = []
-  private(set) var filters: [JSON] = []
+  private(set) var forwardChains: [JSON] = []
+  private(set) var reversePathFilters: [JSON] = []
   private(set) var masquerade: [JSON] = []
 
   init(_ configured: ConfiguredNetworks) throws(CNIError) {
@@ -58,7 +59,7 @@ struct RouteReport {
         let own = try OwnSubnets(of: network, node)
         for finding in try network.nodeRoutes(own.prefixes, node).findings(all: true, on: node)
         where network.routed != nil || !finding.message.isEmpty {
-          append(finding, network, links, &used)
+          append(finding, network, own.prefixes, links, &used)
         }
         for (subnet, problem) in own.unserved {
           append(
@@ -76,11 +77,11 @@ struct RouteReport {
     }
     for family in [IPAddress.Family.v4, .v6] where configured.routed.isEmpty {
       for route in try node.kernel.routes(family, proto: Route.humanz) {
-        append(NodeRoutes.Finding(.installed, nil, route), nil, links, &used)
+        append(NodeRoutes.Finding(.installed, nil, route), nil, [], links, &used)
       }
     }
     for link in links where used.contains(link.index) {
-      filters.append(
+      reversePathFilters.append(
         stringObject(("device", link.name.description), ("mode", reversePathFilter(link.name))))
     }
   }
@@ -99,9 +100,10 @@ struct RouteReport {
     remedies.first { $0.problem == problem }?.command ?? "humanz routes"
   }
 
+  /// - Parameter own: the subnets of this node's own pods; empty if they are not known.
   private mutating func append(
-    _ finding: NodeRoutes.Finding, _ network: ConfiguredNetwork?, _ links: [Link],
-    _ used: inout [LinkIndex]
+    _ finding: NodeRoutes.Finding, _ network: ConfiguredNetwork?, _ own: [IPPrefix],
+    _ links: [Link], _ used: inout [LinkIndex]
   ) {
     let route = finding.route
     var (via, devices): ([String], [String]) = ([], [])
@@ -118,9 +120,11 @@ struct RouteReport {
     if via.isEmpty { via.append(route.nextHops.isEmpty ? route.kind.name : "link") }
     // The kernel makes this route with the gateway's address on the bridge.
     let isFromKernel = route.proto == Route.kernel
-    let isOwn = finding.state == .foreign && isFromKernel
-    // Without a peer: the route to this node's own pods.
-    let isForOwn = isFromKernel && finding.peer == nil
+    // Without a peer: the route to this node's own pods, or to an uplink's segment within the network.
+    let isForOwn =
+      isFromKernel && finding.peer == nil
+      && (own.isEmpty || own.contains { $0.contains(route.destination) })
+    let isOwn = finding.state == .foreign && isForOwn
     var problem = finding.message.isEmpty ? nil : namingDevices(finding.message, links)
     if finding.state == .conflicting, route.proto != Route.humanz, !isFromKernel,
       let words = problem
@@ -163,7 +167,7 @@ struct RouteReport {
     return "ip route add \(route.destination) dev \(link.name) proto kernel\(source)\(metric)"
   }
 
-  /// How a link filters packets by their source: the higher value of both settings counts. See
+  /// A link's rp_filter mode: the higher of the values in `conf/all` and in `conf/LINK` counts. See
   /// `rp_filter` in the kernel's Documentation/networking/ip-sysctl.rst.
   private func reversePathFilter(_ link: InterfaceName) -> String {
     var mode = "off"
@@ -183,7 +187,9 @@ struct RouteReport {
       forwarding.append(
         stringObject(("family", "IPv\(family.version)"), ("state", isOn ? "on" : "off")))
       if !isOn, networks.contains(where: { $0.families.contains(family) }) {
-        problems.append("forwarding of IPv\(family.version) is off")
+        let key = family == .v4 ? "ipv4.ip_forward" : "ipv6.conf.all.forwarding"
+        problems.append(
+          "forwarding of IPv\(family.version) is off: `sysctl -w net.\(key)=1` turns it on")
       }
     }
   }
@@ -197,8 +203,10 @@ struct RouteReport {
             network: network.name.description, prefixes: network.network)
           if try accept.droppingChains(socket).contains(chain.name) {
             dropped.append(network.name.description)
+            // It fails if the chain belongs to another process.
             problems.append(
-              "\(network.name): \(chain.name) drops the network's packets by its policy")
+              "\(network.name): \(chain.name) drops the network's packets by its policy: the next ADD tries to add rules that accept them"
+            )
           }
         }
         for network in networks
@@ -208,7 +216,7 @@ struct RouteReport {
             "\(network.name): a rule of \(chain.name) drops every packet: add a rule before it that accepts the network's packets"
           )
         }
-        forward.append(
+        forwardChains.append(
           .object(
             JSONObject(
               ("chain", .string(chain.name)), ("policy", .string(chain.drops ? "drop" : "accept")),
@@ -226,12 +234,12 @@ extension ConfiguredNetwork {
   /// What keeps its routes, as the rest of a sentence; empty for a network without routes.
   fileprivate var keeper: String {
     guard let routed else { return "" }
-    if routed.clusterFile != nil { return ", `systemctl enable --now humanz-sync` keeps it" }
+    if routed.clusterFile != nil { return ", and `systemctl enable --now humanz-sync` keeps it" }
     // The unit's own default.
     let setting =
       file.isSame(as: "\(NetworkList.defaultFolder)/10-humanz.conflist")
       ? "" : " with CONFLIST=\(file) in /etc/default/humanz-routes"
-    return ", `systemctl enable --now humanz-routes`\(setting) keeps it"
+    return ", and `systemctl enable --now humanz-routes`\(setting) keeps it"
   }
 }
 
@@ -253,9 +261,12 @@ extension ForwardChain.Rules {
 func namingDevices(_ message: String, _ links: [Link]) -> String {
   var words = message.fields(separatedBy: " ", omittingEmpty: false)
   for index in words.indices.dropFirst() where words[index - 1] == "number" {
-    if let link = links.first(where: { "\($0.index)" == words[index] }) {
+    let word = words[index]
+    let isInSentence = word.ends(with: ",") || word.ends(with: ":")
+    let number = word.keeping(bytes: word.utf8.count - (isInSentence ? 1 : 0))
+    if let link = links.first(where: { "\($0.index)" == number }) {
       words[index - 1] = ""
-      words[index] = "\(link.name)"
+      words[index] = "\(link.name)\(word.dropping(bytes: number.utf8.count))"
     }
   }
   return words.filter { !$0.isEmpty }.joined(separator: " ")

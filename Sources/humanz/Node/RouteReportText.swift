@@ -10,7 +10,8 @@ extension RouteReport {
     .object(
       JSONObject(
         ("routes", .array(rows.map { $0.json })), ("forwarding", .array(forwarding)),
-        ("forward", .array(forward)), ("reversePathFilter", .array(filters)),
+        ("forward", .array(forwardChains)),
+        ("reversePathFilter", .array(reversePathFilters)),
         ("masquerade", .array(masquerade)), ("problems", .array(problems.map { .string($0) }))))
   }
 
@@ -20,8 +21,8 @@ extension RouteReport {
     for row in rows { routes.append(row.words) }
     var lines = ["routes:"] + RouteReport.indented(routes.lines(wide: wide))
     for (title, rows) in [
-      ("forwarding", forwarding), ("forward", forward), ("reverse path filter", filters),
-      ("masquerade", masquerade),
+      ("forwarding", forwarding), ("forward", forwardChains),
+      ("reverse path filter", reversePathFilters), ("masquerade", masquerade),
     ] {
       lines += RouteReport.table(title, rows, wide)
       if !rows.isEmpty { lines += RouteReport.indented(notes(title)) }
@@ -36,10 +37,10 @@ extension RouteReport {
     case "forward":
       return [
         "drop all: a rule drops or rejects every packet; drop the rest: a rule drops what no rule before it accepts.",
-        "Rules with conditions are not examined: `iptables -S FORWARD`, `nft list ruleset`",
+        "Rules with conditions are not examined: `iptables -S FORWARD` and `nft list ruleset` show them.",
       ]
     case "reverse path filter"
-    where filters.contains { $0.object?["mode"]?.string == "strict" }:
+    where reversePathFilters.contains { $0.object?["mode"]?.string == "strict" }:
       return ["strict: a packet is dropped if the route back to its sender leads over another link"]
     default: return []
     }

@@ -3,12 +3,13 @@ import CNI
 import Embedded
 import System
 
-/// Everything that the tool prints goes through here, so that names in the kernel, in lease files or in node
-/// objects cannot send control sequences to a terminal.
+/// Prints text with its terminal controls replaced: names in the kernel, in lease files or in node objects
+/// cannot send control sequences to a terminal. Usage lines and metrics are printed without it.
 enum Output {
   /// Prints lines for a person on stdout.
   static func print(_ lines: [String]) throws(CNIError) {
-    try write(Array(lines.map { printable($0, isLine: false) }.joined(separator: "\n").utf8))
+    let lines = lines.map { printable($0, replacingLineFeeds: false) }
+    try write(Array(lines.joined(separator: "\n").utf8))
   }
 
   /// Prints a line for a person on stdout.

@@ -3,11 +3,11 @@ import CNI
 import Embedded
 
 /// The text with U+FFFD in place of each terminal control.
-/// - Parameter isLine: whether a line feed is replaced too.
-func printable(_ text: String, isLine: Bool = true) -> String {
+/// - Parameter replacingLineFeeds: whether a line feed is replaced too.
+func printable(_ text: String, replacingLineFeeds: Bool = true) -> String {
   String(
     decoding: replacingTerminalControls(Array(text.utf8)) { control in
-      isLine || control.first != 0x0a ? Array("\u{FFFD}".utf8) : Array(control)
+      replacingLineFeeds || control.first != 0x0a ? Array("\u{FFFD}".utf8) : Array(control)
     })
 }
 

@@ -26,7 +26,7 @@ func runNetwork(_ arguments: Arguments) throws(CNIError) -> Int32 {
     if let result = try runtime.run(verb, attachment, keeping: valid) { try Output.print(result) }
     return 0
   } catch {
-    // The plugin's own error, whatever its code.
+    // A plugin's error or one of `Runtime`: both are printed as a plugin prints an error.
     try Output.print(error.json(version: ProtocolVersion.newest.description))
     return 1
   }

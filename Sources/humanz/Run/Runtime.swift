@@ -23,10 +23,19 @@ struct Runtime {
   }
 
   /// Runs GC of our plugins without any valid attachment, whatever the network's version is.
-  static func freeAll(of network: NetworkList, plugins folder: String) throws(CNIError) {
-    let runtime = Runtime(network: network, searchPath: folder, version: .v110)
-    try runtime.runGC(
-      network.plugins.filter { Runtime.type($0).begins(with: "humanz-") }, [], [])
+  static func freeAll(of network: NetworkList, searchPath: String) throws(CNIError) {
+    let runtime = Runtime(network: network, searchPath: searchPath, version: .v110)
+    var ours: [Keys] = []
+    for plugin in network.plugins {
+      var object = plugin.object
+      if !plugins.contains(type(plugin)) {
+        // Another plugin may have no GC, or none that reaches its delegate.
+        guard object["ipam"]?.object?["type"]?.string == "humanz-ipam" else { continue }
+        object["type"] = .string("humanz-ipam")
+      }
+      ours.append(plugin.replaced(by: object))
+    }
+    try runtime.runGC(ours, [], [])
   }
 
   private init(network: NetworkList, searchPath: String, version: ProtocolVersion) {
@@ -196,8 +205,8 @@ struct Runtime {
     return .object(object)
   }
 
-  /// A kept result with the version that the file has now, which may be another one than at the ADD. Since
-  /// 0.3.0 the forms differ only in keys that a reader of another version ignores.
+  /// A kept result with the conflist's present `cniVersion`, which may differ from that of the ADD. From 0.3.0 on,
+  /// results of different versions differ only in keys that a reader of another version ignores.
   private func inVersion(_ result: JSON) -> JSON {
     guard var object = result.object, object["ip4"] == nil, object["ip6"] == nil else {
       return result

@@ -15,7 +15,7 @@ import System
 ///
 /// If a configuration on the node names the cluster file, its networks' routes are made as an ADD makes them.
 /// Otherwise `sync` itself makes the routes to the file's peers, with protocol 72. Routes to peers that leave
-/// the file are removed; a route to a peer that was never in the file, such as a static peer, is not touched.
+/// the file are removed; without such a configuration, a route to a peer that was never in the file is not touched.
 /// The routes of departed peers change before the file, so after a kill in between, the next process finds the
 /// old file and does the same again.
 struct ClusterFollower: Watcher {
@@ -27,6 +27,9 @@ struct ClusterFollower: Watcher {
   private var firstChange: Int?
   /// Whether a list has arrived, which must contain this node.
   private var hasList = false
+  /// When the last news came from the cluster; before the first, the time of the file that was found; 1970 without
+  /// one.
+  private var lastNews = timespec()
   private var reported = ReportedProblems()
   private var log = RepairLog()
 
@@ -41,6 +44,8 @@ struct ClusterFollower: Watcher {
         watches: arguments.has("--watch"))
     }
     cluster = SyncCluster(ownName: name, remembered: try? ClusterFile(path: path))
+    var status = stat()
+    if stat(path, &status) == 0 { lastNews = status.st_mtim }
   }
 
   // MARK: - A list
@@ -54,7 +59,7 @@ struct ClusterFollower: Watcher {
   private mutating func applyList() throws(CNIError) -> Int32 {
     var taken = SyncCluster.Taken.nothing
     _ = try source.advance()
-    while case .bytes(let bytes) = try source.read(version: nil) {
+    while case .bytes(let bytes) = try source.readInTime() {
       documents.append(bytes)
       while let piece = try documents.next() {
         if taken == .list { throw ClusterFollower.needsList(piece.line) }
@@ -65,7 +70,7 @@ struct ClusterFollower: Watcher {
     try documents.finish()
     guard taken == .list else { throw ClusterFollower.needsList(nil) }
     let wrong = try apply()
-    touchFile()
+    noteNews()
     reported.update(wrong)
     return wrong.isEmpty ? 0 : 1
   }
@@ -112,7 +117,7 @@ struct ClusterFollower: Watcher {
       // A supervisor restarts what feeds stdin; kubectl is restarted here.
       guard !source.isStdin else { throw error }
       firstChange = nil
-      source.fail(named(error).message)
+      source.fail(named(error).sentence)
     }
   }
 
@@ -135,11 +140,18 @@ struct ClusterFollower: Watcher {
   private mutating func take(_ bytes: [UInt8]) throws(CNIError) {
     documents.append(bytes)
     while let piece = try documents.next() { note(try cluster.take(piece)) }
-    touchFile()
+    noteNews()
   }
 
   /// Sets the cluster file's modification time to now, the time of the last news from the cluster.
-  private func touchFile() { utimensat(AT_FDCWD, path, nil, AT_SYMLINK_NOFOLLOW) }
+  private mutating func noteNews() {
+    clock_gettime(CLOCK_REALTIME, &lastNews)
+    touchFile()
+  }
+
+  private func touchFile() {
+    utimensat(AT_FDCWD, path, [lastNews, lastNews], AT_SYMLINK_NOFOLLOW)
+  }
 
   private mutating func ended() throws(CNIError) {
     if firstChange != nil { try applyChange() }
@@ -192,12 +204,18 @@ struct ClusterFollower: Watcher {
     let lock = try NodeLock(.exclusive)
     let old = try? ClusterFile(path: path)
     try repair(file, after: old, of: networks, &repairs)
-    if file != old { try file.write(to: path) }
+    if file != old {
+      try file.write(to: path)
+      // A file that somebody has removed is written again without news.
+      touchFile()
+    }
     // Read again: the node's own subnets may be new in the file.
     try repairNodeRoutes(of: file == old ? networks : configuredNetworks(), &repairs)
     lock.unlock()
     if file != old {
-      try Output.print("\(path): \(file.subnets.count) subnets, \(file.peers.count) peers")
+      try Output.print(
+        "\(path) is written: number of subnets \(file.subnets.count), of peers \(file.peers.count)"
+      )
     }
     // A change of the cluster is not logged as a repair.
     log.write(file == old ? repairs.done : [])

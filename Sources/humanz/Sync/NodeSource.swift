@@ -80,19 +80,36 @@ struct NodeSource {
   }
 
   /// After the deadline, starts kubectl, or ends one that has taken too long.
+  /// - Parameter now: in microseconds of `Clock`.
   /// - Throws: if kubectl cannot be started; then the caller calls `fail`.
-  mutating func advance() throws(CNIError) -> Event {
-    guard let deadline, Clock.microseconds() >= deadline else { return .nothing }
+  mutating func advance(at now: Int = Clock.microseconds()) throws(CNIError) -> Event {
+    guard let deadline, now >= deadline else { return .nothing }
     if case .watching = state {
-      state = .waiting(until: 0)
+      (pause, state) = (1, .waiting(until: 0))
       return .ended
     }
     if case .listing = state {
-      fail("kubectl did not finish the list of nodes within \(NodeSource.listTime) s")
+      fail(NodeSource.lateList)
       return .nothing
     }
     state = .listing(try start("/api/v1/nodes"), since: Clock.microseconds())
     return .begins
+  }
+
+  private static var lateList: String {
+    "kubectl did not finish the list of nodes within \(listTime) s"
+  }
+
+  /// Waits for input of a single list, and reads what has arrived.
+  /// - Throws: also if kubectl takes too long; stdin has no limit.
+  mutating func readInTime() throws(CNIError) -> Event {
+    if let deadline {
+      let wait = Int32(max(0, deadline - Clock.microseconds()) / 1000)
+      guard readable(among: [descriptor], milliseconds: wait)[0] else {
+        throw CNIError(.io, NodeSource.lateList)
+      }
+    }
+    return try read(version: nil)
   }
 
   /// Reads what has arrived.
@@ -124,7 +141,10 @@ struct NodeSource {
 
   private mutating func listEnded(status: Int32, version: String?) {
     guard status == 0, let version, version.utf8.allSatisfy({ isAlphanumeric($0) }) else {
-      return fail("kubectl listed no nodes")
+      return fail(
+        status == 0
+          ? "kubectl's list of nodes has no valid resourceVersion"
+          : "kubectl listed no nodes: it ended with status \(status)")
     }
     do throws(CNIError) {
       let path =
@@ -135,7 +155,7 @@ struct NodeSource {
     }
   }
 
-  /// A watch ends after its time, or earlier if the server ends it.
+  /// Lists the nodes again after a watch: at once, or after a pause if the watch failed or took less than 5 s.
   private mutating func watchEnded(status: Int32, since: Int) {
     let wasShort = Clock.microseconds() - since < 5_000_000
     if status != 0 || wasShort { return fail("kubectl's watch has ended") }

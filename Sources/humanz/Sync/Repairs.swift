@@ -19,9 +19,10 @@ struct Repairs {
   /// Repairs routes.
   mutating func repair(_ routes: NodeRoutes, on node: borrowing Node) {
     var findings: [NodeRoutes.Finding] = []
-    wrong += routes.repair(on: node, &findings)
-    guard !findings.isEmpty else { return }
+    let problems = routes.repair(on: node, &findings)
+    guard !findings.isEmpty || !problems.isEmpty else { return }
     let links = (try? node.kernel.links()) ?? []
+    wrong += problems.map { namingDevices($0, links) }
     for finding in findings {
       done.append(Repairs.sentence(finding, namingDevices("\(finding.route)", links)))
     }

@@ -12,16 +12,17 @@ struct RouteKeeper: Watcher {
   private var reported = ReportedProblems()
   private var log = RepairLog()
 
-  /// - Throws: if the file cannot be read now; later that is only reported.
+  /// - Throws: if the file cannot be read, or has no valid entry of humanz-route; after this call an unreadable file
+  ///   is only reported.
   init(file: String) throws(CNIError) {
     self.file = file
     let configured = try ConfiguredNetworks(file: file)
     guard configured.routed.isEmpty else { return }
-    // A plugin whose keys are wrong is not among the networks.
-    throw CNIError(
-      .invalidConfiguration,
-      configured.problems.first ?? "\(file) has no plugin of type humanz-route")
+    // A network whose humanz-route entry has wrong keys is not in `routed`: `problems` says why.
+    throw CNIError(.invalidConfiguration, configured.problems.first ?? withoutRoutes)
   }
+
+  private var withoutRoutes: String { "\(file) has no plugin of type humanz-route" }
 
   var descriptor: Int32 { -1 }
   var deadline: Int? { nil }
@@ -52,6 +53,9 @@ struct RouteKeeper: Watcher {
     var repairs = Repairs()
     let configured = try ConfiguredNetworks(file: file)
     repairs.wrong += configured.problems
+    if configured.routed.isEmpty, configured.problems.isEmpty {
+      repairs.wrong.append(withoutRoutes)
+    }
     let lock = try NodeLock(.shared)
     try repairNodeRoutes(of: configured.routed, &repairs)
     lock.unlock()

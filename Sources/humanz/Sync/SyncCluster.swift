@@ -50,7 +50,7 @@ struct SyncCluster {
   }
 
   /// Takes a piece of the input.
-  /// - Throws: error 6 or 7 for a piece that is neither a Node, a list of Nodes nor an event of a watch; 11 for
+  /// - Throws: error 7 for a piece that is neither a Node, a list of Nodes nor an event of a watch; 11 for
   ///   an error that the cluster sends.
   mutating func take(_ piece: SyncDocuments.Piece) throws(CNIError) -> Taken {
     do throws(CNIError) {
@@ -160,9 +160,10 @@ extension SyncCluster {
       if node.name != own.name { names.append(node.name) }
     }
     guard let first = names.first else { return [] }
+    let others = names.count - 1
     let subject =
-      names.count == 1
-      ? "node \(first) has" : "node \(first) and \(names.count - 1) more nodes have"
+      others == 0
+      ? "node \(first) has" : "node \(first) and \(others) more node\(others == 1 ? "" : "s") have"
     return ["\(subject) no podCIDR: was the cluster made with --pod-network-cidr?"]
   }
 }

@@ -73,6 +73,7 @@ private func watch<W: Watcher>(
   do { kernel = try RouteNotifications() } catch { throw CNIError(error) }
   var lastRepair = Clock.microseconds() - longestInterval
   var firstNotification: Int?
+  var unwritten = ReportedProblems()
   while true {
     var wakeTime = lastRepair + longestInterval
     if let firstNotification {
@@ -94,8 +95,18 @@ private func watch<W: Watcher>(
     watcher.repairRoutes()
     firstNotification = nil
     lastRepair = Clock.microseconds()
-    if let metrics { writeMetrics(to: metrics) }
-    if let heartbeat { replaceFile(heartbeat, with: "") }
+    var problems: [String] = []
+    if let metrics {
+      do throws(CNIError) { try replaceFile(metrics, with: Metrics().text) } catch {
+        problems.append(error.sentence)
+      }
+    }
+    if let heartbeat {
+      do throws(CNIError) { try replaceFile(heartbeat, with: "") } catch {
+        problems.append(error.sentence)
+      }
+    }
+    unwritten.update(problems)
   }
 }
 
@@ -113,12 +124,12 @@ private func checkHeartbeat(_ path: String) throws(CNIError) -> Int32 {
   return 1
 }
 
-/// Replaces a file in one step, readable by all; a failure is reported on stderr.
-func replaceFile(_ path: String, with text: String) {
-  do throws(SystemError) {
+/// Replaces a file in one step, readable by all.
+private func replaceFile(_ path: String, with text: String) throws(CNIError) {
+  do {
     try Directory.replaceFile(at: path, Array(text.utf8), mode: 0o644, durable: false)
   } catch {
-    Output.complain("\(error)")
+    throw CNIError(error)
   }
 }
 
@@ -129,7 +140,11 @@ struct ReportedProblems {
 
   mutating func update(_ sentences: [String]) {
     let sentences = sentences.sortedByBytes()
-    for sentence in sentences where !known.containsSorted(sentence) { Output.complain(sentence) }
+    var last: String?
+    for sentence in sentences where sentence != last {
+      last = sentence
+      if !known.containsSorted(sentence) { Output.complain(sentence) }
+    }
     known = sentences
   }
 }

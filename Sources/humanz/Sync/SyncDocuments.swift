@@ -7,7 +7,8 @@ import System
 /// Cuts a stream of JSON objects into pieces, and parses each as soon as it is complete.
 ///
 /// A piece is an object of the stream, or an object in its `items` array: of a list of thousands of nodes only
-/// one is in memory at a time. Each byte is read twice.
+/// one is in memory at a time. Each byte is looked at twice: here, to find the end of its piece, and by the JSON
+/// parser.
 struct SyncDocuments {
   struct Piece: Equatable {
     /// In a document with `items` each item is replaced by `0`; it was a piece of its own.

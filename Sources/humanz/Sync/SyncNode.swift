@@ -19,7 +19,7 @@ struct SyncNode {
   /// Whether the node comes from the cluster file, and not from the cluster yet.
   private(set) var isRemembered = false
 
-  /// - Throws: error 6 or 7 naming the key, for an object that is no Node.
+  /// - Throws: error 7 naming the key, for an object that is not a Node.
   init(_ keys: Keys) throws(CNIError) {
     let kind = try keys.string("kind") ?? "Node"
     guard kind == "Node" else { throw keys.invalid("kind", "is \"\(kind)\", expected Node") }
@@ -54,11 +54,14 @@ struct SyncNode {
   func peers(_ problems: inout [String]) -> [ClusterFile.Peer] {
     subnets.compactMap { subnet in
       guard let address = addresses.first(where: { $0.family == subnet.family }) else {
-        problems.append("\(name) has no InternalIP of IPv\(subnet.family.version) for \(subnet)")
+        problems.append(
+          "node \(name) has no InternalIP of IPv\(subnet.family.version) for its pod subnet \(subnet)"
+        )
         return nil
       }
       guard !subnet.contains(address) else {
-        problems.append("\(name) has its own address \(address) in its pod subnet \(subnet)")
+        problems.append(
+          "node \(name) has its own address \(address) in its pod subnet \(subnet)")
         return nil
       }
       return ClusterFile.Peer(name: name, subnet: subnet, via: [address])

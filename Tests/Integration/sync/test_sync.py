@@ -114,6 +114,8 @@ def test_a_cluster_that_gives_no_subnets_is_one_sentence(node1):
     done = sync(node1, listed(*poor), check=False)
     assert done.returncode == 1
     assert done.stderr == f"{PROGRAM}: {WITHOUT_SUBNET.format('node node1 and 2 more nodes have')}\n"
+    done = sync(node1, listed(*poor[:2]), check=False)
+    assert done.stderr == f"{PROGRAM}: {WITHOUT_SUBNET.format('node node1 and 1 more node have')}\n"
 
 
 # MARK: - A second sync

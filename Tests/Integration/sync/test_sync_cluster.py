@@ -2,13 +2,16 @@
 """Nodes with peers and subnets from Kubernetes: `sync` and the chain together."""
 
 import json
+import time
 
 import pytest
 
 from lab.attachment import Network, Refused
 from lab.cluster import CLUSTER_FILE, Cluster, by_families, from_kubernetes, node_object, subnets
 from lab.isolated_node import NETWORKS
-from lab.tool import Watch
+from lab.kubernetes import listed
+from lab.kubernetes import node as kubernetes_node
+from lab.tool import Tool, Watch
 from lab.waiting import eventually
 from sync.expected import expected, give_gateway, member, own_route, routes
 
@@ -146,6 +149,30 @@ def test_a_node_that_was_synced_is_ready_for_its_first_pod(program):
         stage(first, ipMasq=True).call("STATUS")
         first.add_pod()
         stage(first, ipMasq=True).call("STATUS")
+
+
+def test_a_problem_of_two_networks_is_one_sentence(node1):
+    for name in ("one", "two"):
+        node1.path(f"{NETWORKS}/{name}.conflist").write_text(json.dumps({
+            "cniVersion": "1.0.0", "name": name, "plugins": [
+                {"type": "humanz-route", "network": "10.244.0.0/16", "clusterFile": CLUSTER_FILE}]}))
+    far = kubernetes_node("far", ["10.244.7.0/24"], ["172.16.0.7"])
+    done = Tool(node1).sync("node1", listed(member(1), far), check=False)
+    assert done.returncode == 1
+    assert len([line for line in done.stderr.splitlines() if "172.16.0.7 is not on-link" in line]) == 1
+
+
+def test_a_file_that_is_written_again_without_news_keeps_the_time_of_the_last_news(node1):
+    file = node1.path(CLUSTER_FILE)
+    with Watch(node1, "node1") as watch:
+        watch.tell(listed(member(1), member(2)))
+        eventually(lambda: routes(node1) == expected(2))
+        heard = file.stat().st_mtime
+        time.sleep(1)
+        file.unlink()
+        node1.run("ip", "route", "delete", "10.244.2.0/24")
+        eventually(file.exists)
+        eventually(lambda: file.stat().st_mtime == heard, seconds=1)
 
 
 def test_sync_watch_heals_the_route_to_the_nodes_own_pods_too(node1):

@@ -126,6 +126,13 @@ def test_a_file_that_is_spoilt_is_said_once_and_changes_nothing_until_it_is_righ
     eventually(lambda: routes(keeper) == expected(3))
 
 
+def test_a_file_that_loses_its_routes_is_said(keeper):
+    text = json.loads(conflist(2, 3))
+    keeper.path(CONFLIST).write_text(json.dumps({**text, "plugins": text["plugins"][:2]}))
+    eventually(lambda: f"{PROGRAM}: {CONFLIST} has no plugin of type humanz-route\n" in said(keeper), seconds=11)
+    assert keeper.keeper.poll() is None and routes(keeper) == RIGHT
+
+
 def test_a_peer_that_is_not_on_link_is_said_once_and_the_others_keep_their_routes(keeper):
     keeper.run("ip", "address", "delete", "192.168.0.1/24", "dev", "uplink")
     eventually(lambda: "192.168.0.2" in said(keeper))
@@ -173,6 +180,13 @@ def test_without_watch_what_stays_wrong_is_said_and_is_exit_status_1(node1):
     assert once(node1) == (1, [], wrong)
 
 
+def test_without_watch_what_stays_wrong_names_devices(node1):
+    node1.path(CONFLIST).write_text(conflist(2))
+    node1.run("ip", "route", "add", "10.244.2.0/24", "via", "192.168.0.9", "proto", "static", "metric", "9")
+    status, _, [problem] = once(node1)
+    assert status == 1 and "dev uplink" in problem and "number" not in problem
+
+
 def test_without_watch_a_bridge_without_the_address_its_pods_need_is_exit_status_1(node1):
     node1.path(CONFLIST).write_text(conflist(2))
     give_gateway(node1)
@@ -213,6 +227,21 @@ def test_the_metrics_are_kept_in_a_file_that_everybody_may_read(node1):
     node1.path(CONFLIST).write_text(conflist(2, 3, 4))
     eventually(lambda: 'state="installed"} 3\n' in metrics.read_text(), seconds=11)
     assert [path.name for path in metrics.parent.iterdir() if "prom" in path.name] == ["humanz.prom"]
+
+
+def test_a_file_that_cannot_be_written_is_said_once(node1):
+    node1.path(CONFLIST).write_text(conflist(2))
+    with node1.path(SAID).open("w") as stderr:
+        node1.start(*command("sync", "--watch", CONFLIST, "--metrics", "/run/none/metrics", "--heartbeat", "/run/none/heart"),
+                    env={**os.environ, "CNI_CONF_DIR": NETWORKS}, stdout=subprocess.DEVNULL, stderr=stderr)
+    for number in range(3):
+        # Each deletion is repaired, and after each repair both files are to be written.
+        eventually(lambda: routes(node1) == expected(2))
+        node1.run("ip", "route", "delete", "10.244.2.0/24")
+    eventually(lambda: routes(node1) == expected(2))
+    lines = said(node1).splitlines()
+    for name in "metrics", "heart":
+        assert [f"/run/none/{name}" in line for line in lines].count(True) == 1
 
 
 @pytest.mark.parametrize("text, words", [

@@ -177,7 +177,7 @@ def test_a_cluster_without_this_node_changes_nothing_until_it_is_back(installed,
         process = service(installed, node1)
         eventually(lambda: routes(node1) == expected(2))
         server.tell("DELETED", member(1))
-        eventually(lambda: "kubectl: the cluster has no node node1" in said(node1))
+        eventually(lambda: "kubectl: the cluster has no node node1: --node must be this node's name" in said(node1))
         assert (routes(node1), process.poll()) == (expected(2), None)
         server.tell("ADDED", member(1))
         server.tell("ADDED", member(3))
@@ -204,6 +204,16 @@ def test_once_it_lists_with_its_own_kubectl(node1):
     assert done.returncode == 1
     assert done.stderr.endswith(f"{PROGRAM}: kubectl listed no nodes: it ended with status 1\n")
     assert (cluster_file(node1), routes(node1)) == (content(2), expected(2))
+
+
+def test_once_a_list_that_does_not_end_is_an_error(node1):
+    kubectl = node1.path("/run/tmp/kubectl")
+    kubectl.write_text("#!/bin/sh\nexec sleep 600\n")
+    kubectl.chmod(0o755)
+    # The wait of two minutes ends at once.
+    done = node1.run("strace", "-o", "/dev/null", "-e", "trace=poll", "-e", "inject=poll:retval=0",
+                     *command("sync", "--node", "node1", "--kubectl", "/run/tmp/kubectl"), check=False)
+    assert (done.returncode, done.stderr) == (1, f"{PROGRAM}: kubectl did not finish the list of nodes within 120 s\n")
 
 
 def test_killed_at_any_call_with_its_own_kubectl_it_leaves_file_and_routes_whole(node1):

@@ -20,7 +20,7 @@ def tool(node):
 
 
 def test_the_help_names_every_command(tool):
-    for words in ["--help"], ["-h"], ["help"]:
+    for words in ["--help"], ["-h"], ["help"], ["help", "help"], ["help", "--help"], ["help", "-h"]:
         done = tool.call(*words)
         assert done.stdout.startswith("usage: humanz ") and not done.stderr
         assert re.findall(r"^  ([a-z]+)  ", done.stdout, re.MULTILINE) == COMMANDS
@@ -48,6 +48,8 @@ def test_the_version_is_the_suites(tool):
     (["leases", "--data-dir"], "the value is missing"), (["leases", "--data-dir="], "the value is missing"),
     (["leases", "--data-dir", "run"], "an absolute path"), (["ports", "more"], "\"more\" is one operand too many"),
     (["release", "net"], "an operand is missing"), (["-"], "operand"), (["leases", "a", "--", "--json"], "--json"),
+    (["help", "ports", "x"], "\"x\" is one operand too many"), (["ports", "--", "-h"], "\"-h\" is one operand too many"),
+    (["run", "add", "--args", "-h"], "an operand is missing"), (["leases", "a/b"], "NETWORK is \"a/b\", expected an alphanumeric"),
 ])
 def test_wrong_usage_is_status_2_and_says_what_is_right(tool, words, said):
     done = tool.call(*words, check=False)

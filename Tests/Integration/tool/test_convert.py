@@ -126,6 +126,14 @@ def test_what_a_list_disables_stays_so(node, configuration, key):
     assert converted(node, {**configuration, key: True}) == ({**before, key: True}, notes)
 
 
+def test_a_point_to_point_link_that_is_not_kindnets_is_not_converted(node):
+    own = {"type": "ptp", "ipMasq": False, "ipam": {"type": "host-local", "subnet": "10.1.0.0/24"}}
+    nothing, said = converted(node, {"cniVersion": "1.0.0", "name": "x", "plugins": [own]}, check=False)
+    assert nothing is None and "kindnet's ptp can be" in said
+    conflist, _ = converted(node, {"cniVersion": "1.0.0", "name": "x", "plugins": [own, BRIDGE["plugins"][0]]})
+    assert conflist["plugins"][0] == own
+
+
 def test_what_nobody_knows_is_an_error(node):
     nothing, said = converted(node, {"cniVersion": "1.0.0", "name": "x", "type": "macvlan"}, check=False)
     assert nothing is None and "can be converted" in said

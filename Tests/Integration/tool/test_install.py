@@ -164,7 +164,12 @@ def test_a_conflist_that_was_edited_stays(fresh):
     assert fresh.path(CONFLIST).read_text() == edited
     done = tool(fresh, "uninstall", check=False)
     assert done.returncode == 1 and "was changed since" in done.stderr
-    assert sorted(content(fresh)) == ["10-net.conflist"]
+    assert sorted(content(fresh)) == [".humanz-installed", "10-net.conflist"]
+    # The record stays too: the next uninstall says the same.
+    assert tool(fresh, "uninstall", check=False).returncode == 1
+    fresh.path(CONFLIST).unlink()
+    tool(fresh, "uninstall")
+    assert content(fresh) == {}
 
 
 def test_a_conflist_with_spaces_in_its_name_is_taken_back_too(fresh):
@@ -207,7 +212,7 @@ def test_network_takes_back_what_the_node_has_and_not_while_a_pod_is_attached(fr
     environment = {"CNI_PATH": BIN}
     assert Tool(fresh).run("add", CONFLIST, "pod", environment=environment).returncode == 0
     done = tool(fresh, "uninstall", "--network", check=False)
-    assert done.returncode == 1 and "still attached: pod eth0\n" in done.stderr
+    assert done.returncode == 1 and "a pod is still attached: pod eth0\n" in done.stderr
     assert fresh.path(CONFLIST).exists()
     Tool(fresh).run("del", CONFLIST, "pod", environment=environment)
     assert fresh.traces() != before
@@ -239,6 +244,89 @@ def test_nothing_is_made_where_the_plugins_are_missing(fresh):
     fresh.path(BIN).rmdir()
     done = tool(fresh, "install", "--from", "/run/nowhere", check=False)
     assert done.returncode == 1 and not fresh.path(BIN).exists()
+    assert "the plugin humanz-bridge is in none of the folders /run/nowhere\n" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["net.txt", "conflist", "net.conflist.example"])
+def test_a_name_that_no_runtime_reads_is_wrong_usage(fresh, name):
+    fresh.path(f"{NEW}/{name}").write_text(json.dumps(CHAIN))
+    done = tool(fresh, "install", "--from", NEW, "--conflist", f"{NEW}/{name}", check=False)
+    assert done.returncode == 2 and content(fresh) == {}
+    assert f"--conflist is \"{NEW}/{name}\", expected a name that ends in .conf, .conflist or .json" in done.stderr
+
+
+def test_what_is_checked_is_what_is_written_also_from_a_pipe(fresh):
+    fresh.run("mkfifo", "/run/tmp/x.conflist")
+    writer = fresh.start("sh", "-c", f"cat {NEW}/10-net.conflist >/run/tmp/x.conflist")
+    tool(fresh, "install", "--from", NEW, "--conflist", "/run/tmp/x.conflist")
+    assert writer.wait() == 0
+    assert json.loads(fresh.path(f"{CONF}/x.conflist").read_text()) == CHAIN
+
+
+@pytest.mark.parametrize("is_old", [False, True])
+def test_a_conflist_in_another_folder_is_taken_back_too(fresh, is_old):
+    fresh.path("/run/opt/other").mkdir()
+    install(fresh, "--conf-dir", "/run/opt/other/")
+    assert fresh.path("/run/opt/other/10-net.conflist").exists()
+    # Another spelling of the folder is the same one.
+    assert install(fresh, "--conf-dir", "/run/opt//other").stdout == ""
+    fresh.path(f"{NEW}/10-net.conflist").write_text(json.dumps({**CHAIN, "disableCheck": True}))
+    assert install(fresh, "--conf-dir", "/run/opt/other").stdout == "/run/opt/other/10-net.conflist is written\n"
+    record = fresh.path(f"{BIN}/.humanz-installed")
+    assert "conflist /run/opt/other/10-net.conflist " in record.read_text()
+    if is_old:
+        # The record of an older humanz has the name alone.
+        record.write_text(record.read_text().replace("/run/opt/other/", ""))
+        tool(fresh, "uninstall", "--conf-dir", "/run/opt/other")
+    else:
+        tool(fresh, "uninstall")
+    assert content(fresh) == {} and not list(fresh.path("/run/opt/other").iterdir())
+
+
+def test_what_is_left_of_a_network_keeps_the_files_until_it_can_be_removed(fresh):
+    install(fresh)
+    fresh.add_pod("pod")
+    environment = {"CNI_PATH": BIN}
+    assert Tool(fresh).run("add", CONFLIST, "pod", environment=environment).returncode == 0
+    Tool(fresh).run("del", CONFLIST, "pod", environment=environment)
+    fresh.run("ip", "link", "add", "port", "master", "pods", "type", "veth", "peer", "name", "far")
+    before = content(fresh)
+    done = tool(fresh, "uninstall", "--network", check=False)
+    assert done.returncode == 1 and "the bridge pods stays: it has ports\n" in done.stderr
+    assert content(fresh) == before
+    fresh.run("ip", "link", "delete", "port")
+    assert "bridge pods is removed\n" in tool(fresh, "uninstall", "--network").stdout
+    assert content(fresh) == {}
+
+
+def test_a_conflist_that_cannot_be_read_is_said_and_keeps_the_files(fresh):
+    install(fresh)
+    fresh.path(f"{CONF}/20-broken.conflist").write_text("{")
+    before = content(fresh)
+    done = tool(fresh, "uninstall", "--network", check=False)
+    assert done.returncode == 1 and f"{CONF}/20-broken.conflist is not JSON" in done.stderr
+    assert content(fresh) == before
+
+
+def test_the_leases_of_another_plugins_delegate_are_freed_too(node):
+    chain = Conflist(node, {"type": "bridge", "bridge": "pods", "ipam": {
+        "type": "humanz-ipam", "subnet": "10.1.0.0/24"}})
+    chain.add("a")
+    node.run("ip", "netns", "del", "a")
+    eventually(lambda: not [link for link in node.ip("link") if link.get("master") == "pods"])
+    words = ("--bin-dir", "/run/nowhere/bin", "--conf-dir", NETWORKS, "--network")
+    assert node.leases() == {"10.1.0.2"}
+    assert Tool(node).call("uninstall", *words).stdout == "lease 10.1.0.2 of network net is removed\n"
+    assert node.leases() == set()
+
+
+def test_the_tutorials_plugin_is_not_called(node):
+    plugin = node.path("/run/cni/bin/humanz-cni")
+    plugin.write_text("#!/bin/sh\ntouch /run/tmp/called\n")
+    plugin.chmod(0o755)
+    Conflist(node, {"type": "humanz-cni", "bridge": "humanz-cni0", "network": "10.0.0.0/8", "subnet": "10.1.0.0/24"})
+    done = Tool(node).call("uninstall", "--bin-dir", "/run/nowhere/bin", "--conf-dir", NETWORKS, "--network")
+    assert done.stderr == "" and not node.path("/run/tmp/called").exists()
 
 
 def test_where_nothing_was_installed_uninstall_still_removes_the_network_and_says_what(node):

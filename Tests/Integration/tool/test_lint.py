@@ -62,6 +62,10 @@ def test_nothing_is_wrong_with_the_shipped_files(lint, path):
     (changed(humanz_bridge={"ipam": {"type": "humanz-ipam", "subnet": "10.1.0.0/24", "dataDir": "leases"}}), "error",
      ["key \"plugins[0].ipam.dataDir\" is \"leases\""]),
     (changed(humanz_ipam={"subnet": "100.100.0.1/24"}), "error", ["host bits"]),
+    (changed(humanz_ipam={"ranges": [[{"subnet": "10.1.0.0/24"}], [{"subnet": "10.2.0.0/24", "rangeStrt": "10.2.0.9"}]]}),
+     "error", ["\"plugins[1].ranges[1][0].rangeStrt\"", "did you mean \"rangeStart\""]),
+    (changed(humanz_bridge={"ipam": {"type": "humanz-ipam", "ranges": [[{"subnet": "10.1.0.0/24", "colour": "red"}]]}}),
+     "warning", ["\"plugins[0].ipam.ranges[0][0].colour\" is unknown"]),
     (changed(humanz_ipam={"gateway": "100.99.0.1"}), "warning",
      ["the gateway 100.99.0.1 is outside of the subnet 100.100.0.0/24"]),
     (changed(humanz_route={"network": "10.0.0.0/8"}), "error", ["outside of \"network\""]),
@@ -101,6 +105,17 @@ def test_a_subnet_that_the_node_has_elsewhere_is_an_error(lint):
     status, findings = lint(CHAIN)
     assert status == 1 and findings == [
         ("error", "the subnet 100.100.0.0/24 overlaps with 100.100.0.1/16 on docker0")]
+
+
+def test_a_wider_subnet_of_another_link_is_no_error_as_for_an_add(lint):
+    lint.node.run("ip", "link", "add", "uplink", "type", "veth", "peer", "name", "far")
+    for link in ("uplink", "far"):
+        lint.node.run("ip", "link", "set", link, "up")
+    lint.node.run("ip", "address", "add", "100.0.0.5/8", "dev", "uplink")
+    assert lint(CHAIN) == (0, [])
+    lint.node.add_pod("pod")
+    assert Tool(lint.node).run("add", f"{NETWORKS}/10-humanz.conflist", "pod").returncode == 0
+    assert lint(CHAIN) == (0, [])
 
 
 def test_a_file_that_sorts_before_is_a_warning(lint):
@@ -167,7 +182,7 @@ def test_a_peer_with_this_nodes_own_subnet_is_an_error(lint, subnet, via, is_err
     status, findings = lint(changed(humanz_route={"peers": peers}))
     assert (status, findings) == ((1, [
         ("error", f"key \"plugins[2].peers[1].subnet\" is {subnet}, which overlaps with this node's own subnet 100.100.0.0/24: "
-         "leave it out, or correct its subnet or \"via\"")]) if is_error else (0, []))
+         "remove this peer, or correct its \"subnet\" or \"via\"")]) if is_error else (0, []))
 
 
 def test_a_list_may_name_this_node_with_parts_of_its_subnet(lint):
@@ -207,6 +222,15 @@ def write_runtime(node, name, command):
     program.chmod(0o755)
 
 
+def give_loopback(node):
+    """Gives the node a loopback where containerd looks for it; returns its path."""
+    node.run("mount", "-t", "tmpfs", "tmpfs", "/opt")
+    node.path("/opt/cni/bin").mkdir(parents=True)
+    loopback = node.path("/opt/cni/bin/loopback")
+    loopback.symlink_to(node.path(f"{PLUGINS}/loopback").readlink())
+    return loopback
+
+
 @pytest.mark.parametrize("runtime, printed, version", [
     ("containerd", "containerd github.com/containerd/containerd v1.7.13 7c3aca7a610df76212171d200ca3811ff6096eb8", "1.7.13"),
     ("containerd", "containerd github.com/containerd/containerd/v2 v2.0.0 207ad711eabd375a01713109a8a197d197ff6542", None),
@@ -215,9 +239,10 @@ def write_runtime(node, name, command):
 ])
 def test_versions_are_compared_with_those_of_the_runtimes_that_says_which_it_is(lint, runtime, printed, version):
     write_runtime(lint.node, runtime, f"echo {printed}")
+    give_loopback(lint.node)
     assert lint({**CHAIN, "cniVersion": "1.1.0"}, PATH=f"{PLUGINS}:/usr/bin:/bin") == ((1, [
-        ("error", f"\"cniVersion\" is 1.1.0, but {runtime} {version} supports up to 1.0.0: put newer versions into "
-         "\"cniVersions\"")]) if version else (0, []))
+        ("error", f"\"cniVersion\" is 1.1.0, but {runtime} {version} supports up to 1.0.0: set \"cniVersion\" to "
+         "1.0.0, and list newer versions in \"cniVersions\"")]) if version else (0, []))
 
 
 def test_a_runtime_that_does_not_say_its_version_is_not_waited_for(lint):
@@ -227,13 +252,15 @@ def test_a_runtime_that_does_not_say_its_version_is_not_waited_for(lint):
 
 def test_versions_that_the_runtime_does_not_speak_and_a_loopback_that_is_missing(lint):
     write_runtime(lint.node, "containerd", "echo containerd github.com/containerd/containerd 1.6.20~ds1 1.6.20")
+    loopback = give_loopback(lint.node)
     status, findings = lint({**CHAIN, "cniVersion": "1.1.0"}, PATH=f"{PLUGINS}:/usr/bin:/bin")
     assert status == 1 and any("containerd 1.6.20~ds1 supports up to 1.0.0" in said for _, said in findings)
     assert not any("loopback" in said for _, said in findings)
-    lint.node.path(f"{PLUGINS}/loopback").unlink()
+    loopback.unlink()
+    # containerd does not look in CNI_PATH.
     status, findings = lint(CHAIN, PATH=f"{PLUGINS}:/usr/bin:/bin")
     assert findings == [
-        ("error", "containerd 1.6.20~ds1 needs the plugin \"loopback\", which is not installed")]
+        ("error", "containerd 1.6.20~ds1 needs the plugin \"loopback\", which is not in /opt/cni/bin")]
 
 
 def test_a_file_that_is_named_is_linted_and_the_text_names_it(lint):

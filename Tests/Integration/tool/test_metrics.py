@@ -54,6 +54,34 @@ def test_errors_are_counted_by_plugin_and_code(node1):  # noqa: F811
     assert metrics(node1)['humanz_errors_total{plugin="humanz-ipam",code="120"}'] == "2"
 
 
+def test_a_log_of_any_size_is_counted(node1):  # noqa: F811
+    Conflist(node1, *({**plugin, "logFile": "/run/tmp/log"} for plugin in CHAIN))
+    line = "2026-01-01T00:00:00.000Z humanz-ipam ADD network=net duration=1us"
+    with node1.path("/run/tmp/log").open("w") as log:
+        log.write(f"{line} error=120 full\n")
+        # More than 16 MiB, with a line that is longer than what is read at once.
+        log.write(f"{line} {'x' * 200_000}\n")
+        log.write(f"{line}\n" * (17 << 20 >> 6))
+        log.write(f"{line} error=120 full\n{line} error=11 busy")
+    samples = metrics(node1)
+    assert samples['humanz_errors_total{plugin="humanz-ipam",code="120"}'] == "2"
+    assert samples['humanz_errors_total{plugin="humanz-ipam",code="11"}'] == "1"
+
+
+def test_a_network_with_two_stores_has_one_series_for_each_pool(node1):  # noqa: F811
+    chain = Conflist(node1, *CHAIN)
+    for pod in ("a", "b"):
+        chain.add(pod)
+    bridge, ipam, route = CHAIN
+    Conflist(node1, bridge, {**ipam, "dataDir": "/run/x"}, route).add("c")
+    text = Tool(node1).call("metrics").stdout
+    series = [line.rsplit(" ", 1)[0] for line in text.splitlines() if not line.startswith("#")]
+    assert len(set(series)) == len(series)
+    samples = metrics(node1)
+    pool = '{network="net",pool="10.1.0.0/29"}'
+    assert (samples[f"humanz_leases_used{pool}"], samples[f"humanz_leases_size{pool}"]) == ("3", "5")
+
+
 def test_a_node_without_anything_has_metrics(node):
     assert metrics(node) == {"humanz_problems": "0"}
 

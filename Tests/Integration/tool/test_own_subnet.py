@@ -62,6 +62,14 @@ def test_a_bridge_without_the_gateways_address_is_a_problem(own, version):
     assert seen(own) == [f"net: own subnet {own.own}: {BRIDGE} has no address of {own.own}"]
 
 
+def test_a_gateways_link_in_a_vlan_that_is_gone_is_a_problem(node, version):
+    network = chain(node, version)
+    network.add("pod")
+    # This stands for a VLAN link that somebody has deleted: the kernel of a test may have none.
+    Conflist(node, {**network.plugins[0], "vlan": 100}, *network.plugins[1:])
+    assert f"net: own subnet {subnet(1, version)}: there is no link {BRIDGE}.100" in seen(node)
+
+
 def test_somebody_elses_route_in_place_of_the_own_subnets_is_a_problem_whose_remedy_works(own, version):
     metric = {"4": [], "6": ["metric", "256"]}[version]
     own.run("ip", "link", "add", "other", "type", "bridge")
@@ -162,7 +170,7 @@ def test_the_command_that_a_missing_routes_problem_names_makes_it(node, version)
         problems = seen(node)
         assert len(problems) == len(lost)
         # One sentence names the command, however many routes are missing.
-        words = (f"its route is missing; `humanz sync {network.file}` makes it now, `systemctl enable --now humanz-routes` "
+        words = (f"its route is missing; `humanz sync {network.file}` makes it now, and `systemctl enable --now humanz-routes` "
                  f"with CONFLIST={network.file} in /etc/default/humanz-routes keeps it")
         assert problems[0].endswith(words) and "humanz sync" not in str(problems[1:])
         assert remedy(node) == f"humanz sync {network.file}"
@@ -212,7 +220,7 @@ def test_with_a_cluster_file_humanz_sync_keeps_the_routes(node):
     network.add("pod")
     node.run("ip", "route", "delete", "10.244.1.0/24", "dev", BRIDGE)
     [problem] = seen(node)
-    assert problem.endswith("makes it now, `systemctl enable --now humanz-sync` keeps it")
+    assert problem.endswith("makes it now, and `systemctl enable --now humanz-sync` keeps it")
     Tool(node).call(*remedy(node).split()[1:])
     assert seen(node) == []
 

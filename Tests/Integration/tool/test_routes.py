@@ -10,6 +10,7 @@ import pytest
 
 from lab.attachment import reaches
 from lab.cluster import NETWORKS, Cluster, static_peers
+from lab.conflist import Conflist
 from lab.tool import Tool
 
 
@@ -77,6 +78,36 @@ def test_routes_that_are_right_are_no_problem_and_the_nodes_own_subnet_is_called
     assert report["problems"] == []
     states = {row["destination"]: row["state"] for row in report["routes"]}
     assert states[host.subnet(1)] == "own subnet" and states[host.subnet(2)] == "installed"
+
+
+def test_a_device_is_named_in_the_middle_of_a_sentence_too(host):
+    network = host.network(host.peer(2))
+    host.add(network)
+    write_conflist(host.node, network.configuration)
+    host.node.run("ip", f"-{host.version}", "route", "replace", host.subnet(2), "via", host.via(9), "proto", "72")
+    [problem] = Tool(host.node).routes(as_json=True)["problems"]
+    assert "its route is " in problem and "dev uplink" in problem and "number" not in problem
+
+
+def test_an_uplinks_route_within_the_network_is_not_the_own_subnets(node):
+    node.run("ip", "link", "add", "uplink", "up", "type", "veth", "peer", "name", "far")
+    node.run("ip", "address", "add", "10.1.0.5/16", "dev", "uplink")
+    Conflist(node, {"type": "humanz-bridge", "bridge": "pods"}, {"type": "humanz-ipam", "subnet": "10.2.0.0/24"},
+             {"type": "humanz-route", "network": "10.0.0.0/8"}).add("pod")
+    rows = {row["destination"]: row for row in Tool(node).routes(as_json=True)["routes"]}
+    assert rows["10.1.0.0/16"]["state"] == "foreign" and "for" not in rows["10.1.0.0/16"]
+    assert (rows["10.2.0.0/24"]["state"], rows["10.2.0.0/24"]["for"]) == ("own subnet", "this node's pods")
+
+
+def test_the_advice_names_the_file_by_its_whole_path(host):
+    network = host.network(host.peer(2))
+    host.add(network)
+    write_conflist(host.node, network.configuration, path="/run/tmp/net.conflist")
+    host.node.run("ip", f"-{host.version}", "route", "delete", host.subnet(2))
+    for file in "net.conflist", "./net.conflist":
+        done = host.node.run("sh", "-c", f"cd /run/tmp && /run/cni/bin/humanz routes --conflist {file}", check=False)
+        assert "`humanz sync /run/tmp/net.conflist` makes it now" in done.stdout
+        assert "CONFLIST=/run/tmp/net.conflist in" in done.stdout
 
 
 def test_routes_without_any_configuration_lists_what_the_suite_made(host):
