@@ -45,7 +45,7 @@ def test_a_program_for_arm64_is_small_and_needs_no_library(program, record_prope
     assert "AArch64" in parts and "LOAD" in parts
     assert "INTERP" not in parts and "DYNAMIC" not in parts and " RWE " not in parts, parts
     record_property("size", f"{path.stat().st_size:,} bytes")
-    assert path.stat().st_size <= (600_000 if program == "humanz" else 400_000)
+    assert path.stat().st_size <= (620_000 if program == "humanz" else 400_000)
 
 
 @pytest.mark.parametrize("plugin", PROGRAMS[:3])
