@@ -22,10 +22,8 @@ public struct IPAddress: Equatable, Sendable {
   /// The address as a number, 0 to 2^32-1 or 2^128-1.
   public let value: UInt128
 
-  /// Whether it is link-local: in 169.254.0.0/16 (RFC 3927) or fe80::/10 (RFC 4291 section 2.5.6).
-  public var isLinkLocal: Bool {
-    family == .v4 ? value >> 16 == 0xa9fe : value >> 118 == 0x3fa
-  }
+  /// Whether it is an IPv6 link-local address (RFC 4291 section 2.5.6): the kernel gives each link one.
+  public var isLinkLocal: Bool { family == .v6 && value >> 118 == 0x3fa }
 
   /// - Precondition: `value` fits the family.
   public init(_ family: Family, _ value: UInt128) {

@@ -4,7 +4,7 @@ import Embedded
 
 /// What ADD made: interfaces, addresses, routes and DNS, independent of the protocol version.
 ///
-/// It is read from the form of any version and written in any; what a form cannot express is left out.
+/// It is read from the form of any version and written in any; see `json(version:)` for what is left out.
 /// The result and each entry keep the object they were read from: fields that we do not know come out
 /// unchanged and in their places.
 /// Source: specification section 5, "Success"; for 0.1.0 and 0.2.0, their own section "Result".

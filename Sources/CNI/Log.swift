@@ -7,7 +7,7 @@ import System
 ///
 /// Nothing here throws: a failure to log must not fail a call.
 public struct Log {
-  /// Also the path of the tutorial's plugin: who used that finds the log in the same place.
+  /// The tutorial's plugin logs to the same path, so that its users find the log in the same place.
   public static let defaultPath = "/var/log/humanz_cni.log"
 
   /// The value of `logFile` for systemd's journal.

@@ -91,7 +91,8 @@ public struct NetworkList {
   }
 
   /// The names of the files in a folder that a runtime takes for configurations, in its order: those that end
-  /// in `.conf`, `.conflist` or `.json`, by their bytes. Names that begin with a dot are left out. A folder that
+  /// in `.conf`, `.conflist` or `.json`, by their bytes. Names that begin with a dot are left out, although a
+  /// runtime takes them. A folder that
   /// is missing or cannot be read has none.
   public static func fileNames(in folder: String) -> [String] {
     guard let directory = try? Directory(path: folder, make: false),

@@ -18,7 +18,7 @@ public protocol Plugin {
   /// The plugin for one call. Each verb reads what it needs of the configuration: so this cannot fail.
   init(_ invocation: Invocation)
 
-  /// Makes the attachment in the namespace. If it throws, it has undone what it made.
+  /// Makes the attachment in the namespace. If it throws, it has undone what it made for this attachment alone.
   /// - Parameter print: prints the result. It is the last step, and `add` undoes everything if it
   ///   throws: a runtime without a result does not know of the attachment.
   func add(

@@ -94,7 +94,8 @@ public struct Allocation {
       }
       if let other = requests[index], other != address {
         throw .unavailable(
-          address, "is in the same range set as \(other): one address of each is leased")
+          address,
+          "is in the same range set as \(other): an attachment gets one address of each set")
       }
       requests[index] = address
     }

@@ -120,7 +120,7 @@ extension Socket where Family == NetfilterFamily {
     }
   }
 
-  /// Deletes a chain of ours with its rules and then, if no other is left, the table. A
+  /// Deletes a chain of ours with its rules and then, if nothing else is in it, the table. A
   /// missing chain is not an error: a kernel removes one with its link, and leaves the table.
   @inline(never)
   borrowing func remove(chain name: String, _ family: TableFamily) throws(NetlinkError) {
@@ -131,7 +131,7 @@ extension Socket where Family == NetfilterFamily {
     try removeEmptyTable(family)
   }
 
-  /// Deletes our table of a family if no chain is in it.
+  /// Deletes our table of a family if nothing is in it.
   @inline(never)
   borrowing func removeEmptyTable(_ family: TableFamily) throws(NetlinkError) {
     for _ in 0..<2 {

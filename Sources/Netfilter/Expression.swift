@@ -9,7 +9,7 @@ enum Expression: Equatable, Sendable {
   case meta(nft_meta_keys)
   /// Loads bytes of the packet.
   case payload(nft_payload_bases, offset: UInt32, length: UInt32)
-  /// As `payload`, into the register that follows the `to` bytes already loaded, a multiple of 4.
+  /// As `payload`, into the register behind the bytes already loaded. Their number is `to`, a multiple of 4.
   case payloadAppended(to: UInt32, nft_payload_bases, offset: UInt32, length: UInt32)
   /// Ends the rule unless what was loaded is in a set.
   case lookup(set: String)

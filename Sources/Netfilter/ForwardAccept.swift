@@ -27,8 +27,8 @@ public struct ForwardAccept: Sendable {
   private static let commentPrefix = "humanz "
   private var comment: String { ForwardAccept.commentPrefix + network }
 
-  /// Whether no chain drops the network: one request, one more for each chain whose policy is to drop, and the
-  /// tables of iptables-legacy.
+  /// Whether no chain drops the network's packets. Costs one request, one more for each chain whose policy is to
+  /// drop, and a reading of the tables of iptables-legacy.
   /// - Throws: if the rulesets cannot be read.
   public func isInstalled(_ socket: borrowing NetfilterSocket) throws(NetlinkError) -> Bool {
     try droppingChains(socket).isEmpty

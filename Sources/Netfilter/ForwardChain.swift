@@ -8,7 +8,7 @@ import Netlink
 public struct ForwardChain {
   /// What rules without a condition do to the packets of new connections.
   public enum Rules {
-    /// Nothing: the policy decides.
+    /// They drop nothing: one accepts the packets, or the policy decides.
     case pass
     /// One drops or rejects every packet, and no rule before it accepts any.
     case dropAll

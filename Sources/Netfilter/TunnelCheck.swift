@@ -11,8 +11,8 @@ import Netlink
 /// a set. The inner header lies behind UDP's 8 bytes and VXLAN-GPE's 8.
 ///
 /// A pod must not send such packets itself: after masquerading they would have its node's address. So a node
-/// forwards only those whose pair is in the set, as a router of a peer does. What its own VXLAN device sends
-/// is not forwarded.
+/// forwards only those whose pair is in the set: it may be the router of a peer. What its own VXLAN device
+/// sends is not forwarded.
 ///
 ///     table inet humanz {
 ///       set overlay-mynet-44 {
@@ -54,10 +54,11 @@ public struct TunnelCheck: Sendable {
 
   /// The sets and rules of a network.
   /// - Parameters:
-  ///   - network: its name, which becomes part of the sets' and the rules'.
+  ///   - network: its name, which becomes part of the sets' names and of the rules' comments.
   ///   - port: of UDP.
   ///   - id: the VXLAN network identifier, of 24 bits.
-  ///   - sources: from each peer its own address is accepted too: the peer itself may be the sender.
+  ///   - sources: the pairs to accept. From each peer its own address is accepted too: the peer itself may be the
+  ///     sender.
   public init(network: String, port: UInt16, id: UInt32, sources: [Source]) {
     self.network = network
     let all = sources + sources.map { Source(peer: $0.peer, pods: IPPrefix(host: $0.peer)) }
@@ -134,21 +135,21 @@ public struct TunnelCheck: Sendable {
   public func install(_ socket: borrowing NetfilterSocket) throws(NetlinkError) {
     if try isInstalled(socket) { return }
     try socket.update { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
-      let (peers, pods) = (TunnelCheck.inputChain, TunnelCheck.forwardChain)
+      let (input, forward) = (TunnelCheck.inputChain, TunnelCheck.forwardChain)
       let installed = try TunnelCheck.installed(socket)
-      var requests: [Request] = [.addTable(.inet), .addChain(peers), .addChain(pods)]
+      var requests: [Request] = [.addTable(.inet), .addChain(input), .addChain(forward)]
       requests += TunnelCheck.requestsToRemove(network, installed)
       if otherNetwork(among: installed) == nil {
         for rule in installed where rule.isForStrangers && !dropping.isInstalled(as: rule) {
-          requests.append(.deleteRule(rule, of: peers))
+          requests.append(.deleteRule(rule, of: input))
         }
       }
-      if !has(dropping, installed) { requests.append(.addRule(dropping, to: peers)) }
+      if !has(dropping, installed) { requests.append(.addRule(dropping, to: input)) }
       for set in sets {
         requests += set.requests
         requests += [
-          .insertRule(set.accepting, to: peers), .insertRule(set.accepting, to: pods),
-          .addRule(set.refusing, to: pods),
+          .insertRule(set.accepting, to: input), .insertRule(set.accepting, to: forward),
+          .addRule(set.refusing, to: forward),
         ]
       }
       return requests

@@ -129,8 +129,8 @@ public struct NetworkNamespace: ~Copyable {
       usleep(10_000)
     }
     let error = NetlinkError.last("return to the process's own network namespace")
-    // The caller closes its descriptor; a trap can still return by a copy.
-    Trap.setOwnNamespace(dup(fileDescriptor))
+    // The caller closes its descriptor, and a trap could undo nothing: `requireOwn` refuses new sockets.
+    Trap.setOwnNamespace(-1)
     NetworkNamespace.returnFailure = error
     throw error
   }

@@ -143,7 +143,7 @@ extension Route: CustomStringConvertible {
     text.appendLiteral(destination.length == 0 ? "default" : destination.description)
     for hop in nextHops {
       if let tunnel = hop.encapsulation {
-        text.appendLiteral(" encap ip")
+        text.appendLiteral(tunnel.destination.family == .v4 ? " encap ip" : " encap ip6")
         add(" id ", tunnel.id)
         add(" src ", tunnel.source)
         add(" dst ", tunnel.destination)

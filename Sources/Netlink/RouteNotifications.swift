@@ -12,7 +12,8 @@ public struct RouteNotifications: ~Copyable {
 
   /// Opens a socket in the calling thread's network namespace. It is notified of changes from now on. The
   /// corresponding C functions are `mnl_socket_open2` and `mnl_socket_bind`.
-  /// - Throws: if no more descriptors can be opened, or the kernel has no memory for the socket.
+  /// - Throws: if no more descriptors can be opened, the kernel has no memory for the socket, or the thread could
+  ///   not return from another namespace: see `NetworkNamespace.run`.
   public init() throws(NetlinkError) {
     try NetworkNamespace.requireOwn()
     guard

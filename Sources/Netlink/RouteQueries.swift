@@ -9,7 +9,7 @@ extension Socket where Family == RouteFamily {
   ///
   /// Equivalent to: `ip route show table main proto 72`. Message: RTM_GETROUTE with NLM_F_DUMP. The
   /// kernel filters the routes; what an older kernel does not filter is filtered here. (A kernel without IPv6
-  /// answers a request for its routes with those of all families.)
+  /// answers a request for IPv6 routes with those of all families.)
   @inline(never)
   public borrowing func routes(
     _ family: IPAddress.Family, proto: UInt8? = nil, table: UInt32? = Route.mainTable

@@ -29,7 +29,7 @@ public typealias NetfilterSocket = Socket<NetfilterFamily>
 /// after its thread has entered another. It closes itself.
 ///
 /// Every method throws the kernel's error if the kernel refuses a request, and `noBufferSpace` if the answer
-/// was lost.
+/// was lost; for a dump see `dump`.
 public struct Socket<Family: NetlinkFamily>: ~Copyable {
   private let connection: Connection
 
@@ -77,9 +77,9 @@ public struct Socket<Family: NetlinkFamily>: ~Copyable {
     return answer.withUnsafeBytes { Messages($0).lazy.compactMap(read).first }
   }
 
-  /// Asks for all objects of a kind. The dump is repeated if the objects changed meanwhile.
+  /// Asks for all objects of a kind. The dump is repeated if the objects changed meanwhile or a part of it was lost.
   /// - Parameter read: reads a value from a message; nil for a message to leave out.
-  /// - Throws: `wouldBlock` if they changed during each of 100 tries.
+  /// - Throws: `wouldBlock` if that happened in each of 100 tries.
   public borrowing func dump<Value>(
     _ request: Request, _ read: (Message) -> Value?
   ) throws(NetlinkError) -> [Value] {

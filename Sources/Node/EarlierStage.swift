@@ -27,7 +27,7 @@ public struct EarlierStage {
     bridge = try EarlierStage.bridge(of: interface, port: port, result, on: node)
   }
 
-  /// The master of the port, or else the first bridge that the result lists.
+  /// The port's master if it is a bridge; for a port without a master the first bridge that the result lists.
   private static func bridge(
     of interface: Link, port: Link?, _ result: CNIResult, on node: borrowing Node
   ) throws(CNIError) -> Link? {
@@ -74,7 +74,7 @@ public struct EarlierStage {
 }
 
 extension Pod {
-  /// The node's link that is an interface's peer: each is the other's by index and by namespace. The index
+  /// The node's end of an interface's pair: each end names the other by index and by namespace. The index
   /// alone is not enough: the peer may be in a third namespace, and another pod's port have its index.
   /// - Returns: nil if the interface is no veth link, or its peer is elsewhere.
   public borrowing func port(

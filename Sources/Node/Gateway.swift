@@ -13,8 +13,10 @@ public struct Gateway: Equatable {
   public init(_ prefix: IPPrefix) { self.prefix = prefix }
 
   /// Whether a link with this gateway must not have the other address too.
-  fileprivate func excludes(_ other: IPPrefix, alone: Bool) -> Bool {
-    prefix.overlaps(other) || alone && prefix.family == .v4 && other.family == .v4
+  func excludes(_ other: IPPrefix, alone: Bool) -> Bool {
+    // The kernel's own link-local address may be beside a link-local gateway.
+    prefix.overlaps(other) && !prefix.address.isLinkLocal
+      || alone && prefix.family == .v4 && other.family == .v4
   }
 
   /// The gateways of a result's addresses, each once.
@@ -40,7 +42,7 @@ extension Node {
   /// to: `ip link set BRIDGE address MAC`, `ip address add PREFIX dev LINK nodad`.
   ///
   /// If the link has another address of the subnet, that is an error, unless `force` replaces the address. If
-  /// another link has an address of the subnet, that is an error.
+  /// another link has an address of the subnet, that is an error too. IPv6 link-local gateways are exempt.
   /// - Parameters:
   ///   - alone: whether any other IPv4 address of the link is an error, in any subnet, as for the reference
   ///     `bridge`.

@@ -32,8 +32,8 @@ public final class GatewayLink {
     return name
   }
 
-  /// The link; nil if it is missing. It is the bridge itself if the bridge's own untagged frames are in the
-  /// VLAN, unless there is a link for it.
+  /// The link; nil if it is missing. Without a link of that name it is the bridge itself, if the bridge's own
+  /// untagged frames are in the VLAN.
   /// - Parameter vlan: the pods' VLAN; nil for the bridge itself.
   /// - Throws: error 101 if another kind of link has its name, 7 if the name is too long.
   public static func find(
@@ -66,7 +66,8 @@ public final class GatewayLink {
     undo: inout Undo
   ) throws(CNIError) -> GatewayLink {
     let present = try find(on: bridge, vlan: vlan, of: node)
-    if let present, present.link.isUp || vlan == nil { return present }
+    // A bridge that was down when it was read is up by now.
+    if let present, present.link.isUp || present.link.index == bridge.index { return present }
     let vlan = vlan!
     let name = try name(on: bridge.name, vlan: vlan)
     if present == nil {
@@ -86,8 +87,8 @@ public final class GatewayLink {
     return made
   }
 
-  /// The VLAN that a port's untagged frames belong to; nil if the bridge's own untagged frames are in that
-  /// VLAN: the gateway's addresses are then on the bridge.
+  /// The VLAN that a port's untagged frames belong to; nil if the bridge filters no VLANs, or its own untagged
+  /// frames are in that VLAN: the gateway's addresses are then on the bridge.
   static func vlan(
     of port: Link, on bridge: Link, _ node: borrowing Node
   ) throws(CNIError) -> UInt16? {

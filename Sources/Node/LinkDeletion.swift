@@ -30,7 +30,7 @@ public struct LinkDeletion: ~Copyable {
 
   /// Starts the deletion of a link; of a pair, of both ends. `wait` throws the errors.
   /// - Parameter waits: whether this process is to send the message and wait for the answer. It does so too if
-  ///   no child can be started. The link is gone then when this returns.
+  ///   no child can be started. In both cases the link is gone when this returns, unless the kernel refuses.
   public init(of link: Link, in kernel: borrowing Kernel, waits: Bool) {
     let request = Request.deleteLink(.index(link.index))
     self.init(link.index, request, waits ? nil : Worker(deleting: link.index, request), kernel)

@@ -11,7 +11,7 @@ extension Node {
   /// Refuses gateways whose subnet has an address of another link.
   ///
   /// A wider subnet of another link is allowed unless that link's own address is in the gateway's subnet: the
-  /// kernel prefers the longer prefix. Link-local subnets are on every link and are allowed too.
+  /// kernel prefers the longer prefix. The IPv6 link-local subnet is on every link and is allowed too.
   /// - Throws: error 7 naming the link.
   borrowing func refuseSubnetsInUse(
     by gateways: [Gateway], besides bridge: LinkIndex
@@ -41,7 +41,7 @@ extension Node {
       where gateway.prefix.family == family && !onBridge.contains(gateway.prefix) {
         if !force,
           let other = onBridge.first(where: {
-            gateway.prefix.overlaps($0) && !gateways.contains(Gateway($0))
+            gateway.excludes($0, alone: false) && !gateways.contains(Gateway($0))
           })
         {
           throw gateway.conflict(with: other, on: bridge)
@@ -70,7 +70,7 @@ extension Gateway {
     [.v4, .v6].filter { family in gateways.contains { $0.prefix.family == family } }
   }
 
-  /// Whether another link's address is in the gateway's subnet.
+  /// Whether another link's address is in the gateway's subnet; false for an IPv6 link-local gateway.
   fileprivate func isDisturbed(by other: InterfaceAddress) -> Bool {
     prefix.contains(other.prefix.address) && !prefix.address.isLinkLocal
   }

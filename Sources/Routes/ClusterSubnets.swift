@@ -19,8 +19,8 @@ public struct ClusterSubnets {
     self.addresses = addresses.inOrder()
   }
 
-  /// The peers that get a route, by subnet. Of overlapping subnets one is kept: one as long as this node's own,
-  /// otherwise the first in the order of subnets; of equal ones the first in `peers`.
+  /// The peers that get a route, by subnet. Of two subnets that overlap one is kept: the one as long as this node's
+  /// own, otherwise the first in the order of subnets; of equal ones the first in `peers`.
   /// - Parameter problems: gets a sentence for each peer that is left out.
   public func usable(
     _ peers: [ClusterFile.Peer], _ problems: inout [String]

@@ -78,7 +78,7 @@ public struct NetworkRules {
     guard let forward else { return [] }
     do throws(NetlinkError) {
       return try forward.unchangeableChains(NetfilterSocket()).map {
-        "\($0) drops packets of network \(name) by its policy and rejects humanz's rules: add a rule that accepts them"
+        "\($0) drops packets of network \(name) by its policy, and humanz cannot change it: add a rule that accepts them"
       }
     } catch {
       throw CNIError(error)

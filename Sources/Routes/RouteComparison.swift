@@ -32,7 +32,7 @@ extension NodeRoutes {
     public let peer: Peer?
     /// The kernel's route, or the missing one.
     public let route: Route
-    /// A sentence for messages; empty if the route is right.
+    /// A sentence for messages; empty if the route is right, or another program's that is in nobody's way.
     public let message: String
     /// The request that repairs it; nil if we cannot or must not repair it.
     let repair: Request?

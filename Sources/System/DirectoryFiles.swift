@@ -39,8 +39,8 @@ extension Directory {
   }
 
   /// Makes a file, 0600. An existing file of the name, which a killed process may have left, is removed first.
-  /// - Parameter durable: whether its content must be on the disk when this returns. Its name is there after
-  ///   `sync()`.
+  /// - Parameter durable: whether its content must be on the disk when this returns. Its name is on the
+  ///   disk after `sync()`.
   public borrowing func write(
     _ name: String, _ bytes: [UInt8], durable: Bool = false
   ) throws(SystemError) {
@@ -57,7 +57,7 @@ extension Directory {
   /// - Parameters:
   ///   - mode: the file's permissions, whatever the umask is.
   ///   - durable: whether the new content must be on the disk before it takes the name. The change of the name
-  ///     is there after `sync()`.
+  ///     is on the disk after `sync()`.
   /// - Throws: an error after which the old file is unchanged.
   public borrowing func replace(
     _ name: String, _ bytes: [UInt8], mode: mode_t = 0o600, durable: Bool = true

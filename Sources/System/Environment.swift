@@ -21,7 +21,8 @@ public func absolutePath(_ path: String) -> String {
   guard path.utf8.first != UInt8(ascii: "/") else { return path }
   let folder = linkTarget("/proc/self/cwd")
   if folder.isEmpty { return path }
-  return "\(String(decoding: folder))/\(path.begins(with: "./") ? path.dropping(bytes: 2) : path)"
+  let rest = path.begins(with: "./") ? path.dropping(bytes: 2) : path
+  return "\(folder.count == 1 ? "" : String(decoding: folder))/\(rest)"
 }
 
 /// The process's environment as `NAME=VALUE`, with some variables replaced or added.

@@ -16,7 +16,7 @@ public enum StandardStream {
     while case let descriptor = humanz_open("/dev/null", O_RDONLY, 0), descriptor >= 0 {
       if descriptor == STDERR_FILENO { opensStderr = true }
       if descriptor > STDERR_FILENO {
-        // A delegate inherits stderr. (The copy is not closed when the delegate starts.)
+        // A delegate inherits stderr: unlike the opened descriptor, the copy has no close-on-exec.
         if opensStderr { dup2(descriptor, STDERR_FILENO) }
         close(descriptor)
         return

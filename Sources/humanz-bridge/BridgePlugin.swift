@@ -103,16 +103,16 @@ struct BridgePlugin: Plugin {
   // MARK: - DEL and GC
 
   func del(_ attachment: Attachment, namespace: String?) throws(CNIError) {
-    let references = BridgeDeletionKeys(invocation)
+    let keys = BridgeDeletionKeys(invocation)
     let node = try Node()
     var traces = AttachmentTraces(
       of: attachment, on: network, invocation.configuration.readablePrevResult,
-      sandbox: namespace, mac: references.mac)
+      sandbox: namespace, mac: keys.mac)
     var errors = CollectedErrors()
     let neighbours = errors.collect { () throws(CNIError) in
-      try BridgeNeighbours.all(on: references.links, of: node)
+      try BridgeNeighbours.all(on: keys.links, of: node)
     }
-    traces.findLeased(references.leases, among: neighbours ?? [])
+    traces.findLeased(keys.leases, among: neighbours ?? [])
     var own: Link?
     var nodeEnd: Link?
     errors.collect { () throws(CNIError) in
@@ -120,20 +120,20 @@ struct BridgePlugin: Plugin {
       nodeEnd = own
       if own == nil {
         nodeEnd = try AttachmentPair.found(
-          by: attachment, traces.host, namespace: namespace, bridge: references.bridge, on: node)
+          by: attachment, traces.host, namespace: namespace, bridge: keys.bridge, on: node)
       }
     }
     let deletion = AttachmentPair.startDeletion(
-      of: nodeEnd, in: node.kernel, waits: references.waitForDelete)
+      of: nodeEnd, in: node.kernel, waits: keys.waitForDelete)
     // The delegate runs while the kernel deletes the links, or after that with `waitForDelete`; it runs even if
     // the deletion fails.
-    errors.collect { () throws(CNIError) in try references.ipam?.del() }
+    errors.collect { () throws(CNIError) in try keys.ipam?.del() }
     errors.collect { () throws(CNIError) in
       try deletion.wait(node.kernel)
       try node.forget([traces], among: neighbours ?? [])
-      try MACCheck.remove(of: traces.host, isAsked: references.macspoofchk, on: node)
-      if references.ipMasq { try NetworkMasquerade.removeUnused(network, on: node.kernel) }
-      if references.ipMasq, own == nil {
+      try MACCheck.remove(of: traces.host, isAsked: keys.macspoofchk, on: node)
+      if keys.ipMasq { try NetworkMasquerade.removeUnused(network, on: node.kernel) }
+      if keys.ipMasq, own == nil {
         try NetworkMasquerade.removeRulesOfReference(attachment, network)
       }
     }
@@ -143,12 +143,12 @@ struct BridgePlugin: Plugin {
   /// Queries and changes links before it deletes any: the kernel holds the RTNL lock until the end of a
   /// deletion, which takes a tenth of a second with many pods.
   func gc(keeping valid: [Attachment]) throws(CNIError) {
-    let references = BridgeDeletionKeys(invocation)
+    let keys = BridgeDeletionKeys(invocation)
     let node = try Node()
     var errors = CollectedErrors()
     let stale =
       errors.collect { () throws(CNIError) in
-        try StaleAttachments(of: network, keeping: valid, references, on: node)
+        try StaleAttachments(of: network, keeping: valid, keys, on: node)
       } ?? StaleAttachments()
     errors.collect { () throws(CNIError) in try node.forget(stale.neighbours) }
     errors.collect { () throws(CNIError) in
@@ -156,8 +156,8 @@ struct BridgePlugin: Plugin {
         try NetworkMasquerade.removeIfUnused(network, besides: stale.links, on: node.kernel)
       }
     }
-    let deletion = stale.startDeletion(in: node.kernel, waits: references.waitForDelete)
-    errors.collect { () throws(CNIError) in try references.ipam?.gc() }
+    let deletion = stale.startDeletion(in: node.kernel, waits: keys.waitForDelete)
+    errors.collect { () throws(CNIError) in try keys.ipam?.gc() }
     errors.collect { () throws(CNIError) in
       try deletion.wait(node.kernel)
       try stale.forgetConnections()

@@ -19,7 +19,7 @@ struct StaleAttachments {
   init() {}
 
   init(
-    of network: NetworkName, keeping valid: [Attachment], _ references: BridgeDeletionKeys,
+    of network: NetworkName, keeping valid: [Attachment], _ keys: BridgeDeletionKeys,
     on node: borrowing Node
   ) throws(CNIError) {
     let all = try node.kernel.links()
@@ -29,9 +29,9 @@ struct StaleAttachments {
     traces = stale.map { AttachmentTraces(of: $0.attachment, on: network) }
     if !stale.isEmpty { group = LinkDeletion.privateGroup(besides: all) }
     let known = try BridgeNeighbours.all(
-      on: all.filter { references.links.contains($0.name) }, of: node)
-    for index in traces.indices { traces[index].findLeased(references.leases, among: known) }
-    let bridge = all.first { $0.name == references.bridge && $0.kind == "bridge" }
+      on: all.filter { keys.links.contains($0.name) }, of: node)
+    for index in traces.indices { traces[index].findLeased(keys.leases, among: known) }
+    let bridge = all.first { $0.name == keys.bridge && $0.kind == "bridge" }
     var entries: [ForwardingEntry] = []
     if let bridge {
       // Those of the pairs are deleted with them.

@@ -149,7 +149,8 @@ struct RoutePlugin: Plugin {
     var obstacles: [String] = []
     for family in network.families where !Forwarding.isPossible(family) {
       obstacles.append(
-        "forwarding of IPv\(family.version) is off and cannot be turned on: /proc/sys is read-only")
+        "forwarding of IPv\(family.version) is off and cannot be turned on: its setting is missing or read-only"
+      )
     }
     do throws(CNIError) {
       _ = try network.peers()

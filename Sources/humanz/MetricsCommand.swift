@@ -86,14 +86,7 @@ struct Metrics {
   private mutating func addErrors(_ configured: ConfiguredNetworks) {
     var counts = Counts()
     for file in configured.logFiles {
-      forEachLine(of: file) { line in
-        let words = line.fields(separatedBy: " ")
-        let mark = "error="
-        guard words.count > 2, let error = words.first(where: { $0.begins(with: mark) })
-        else { return }
-        let code = error.dropping(bytes: mark.utf8.count)
-        counts.count([words[1], code])
-      }
+      for (words, count) in CountedLog.errors(in: file).all { counts.count(words, count) }
     }
     begin("humanz_errors_total", "Failed calls of a plugin, counted from its log.", "counter")
     add(counts, ["plugin", "code"])
@@ -122,27 +115,64 @@ struct Metrics {
   }
 }
 
-/// Reads a log of any size line by line. Only the start of a line longer than 64 KiB is sure to be read.
-private func forEachLine(of path: String, _ body: (String) -> Void) {
-  // As the plugins, which write to nothing else.
-  let flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK
-  guard let file = try? FileDescriptor(path: path, flags: flags), file.isPlainFile else { return }
-  var chunk = [UInt8](repeating: 0, count: 1 << 16)
-  var line: [UInt8] = []
-  while case let count = read(file.rawValue, &chunk, chunk.count), count > 0 {
-    var rest = chunk[..<count]
-    while let end = rest.firstIndex(of: 0x0a) {
-      body(String(decoding: line + rest[..<end]))
-      line = []
-      rest = rest[(end + 1)...]
-    }
-    if line.count < chunk.count { line += rest }
+/// The errors in a log, by plugin and code, as far as it was read. `sync --watch` counts after each repair: it reads
+/// only what was added to the log since.
+struct CountedLog {
+  nonisolated(unsafe) private static var all: [CountedLog] = []
+
+  private let path: String
+  private var inode: ino_t = 0
+  /// The end of the last whole line that was counted, as an offset in bytes.
+  private var end = 0
+  private var counts = Counts()
+
+  /// Counts what was added to a log; everything in one that has taken the place of another, or became shorter.
+  static func errors(in path: String) -> Counts {
+    let index = all.firstIndex { $0.path.isSame(as: path) } ?? all.count
+    if index == all.count { all.append(CountedLog(path: path)) }
+    all[index].update()
+    return all[index].counts
   }
-  body(String(decoding: line))
+
+  private init(path: String) { self.path = path }
+
+  private mutating func update() {
+    // Only a regular file with one name, which is all that the plugins write to.
+    let flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK
+    var status = stat()
+    guard let file = try? FileDescriptor(path: path, flags: flags), file.isPlainFile,
+      fstat(file.rawValue, &status) == 0
+    else { return }
+    if status.st_ino != inode || Int(status.st_size) < end {
+      (inode, end, counts) = (status.st_ino, 0, Counts())
+    }
+    var chunk = [UInt8](repeating: 0, count: 1 << 16)
+    var line: [UInt8] = []
+    var offset = end
+    while case let size = pread(file.rawValue, &chunk, chunk.count, off_t(offset)), size > 0 {
+      var rest = chunk[..<size]
+      while let feed = rest.firstIndex(of: 0x0a) {
+        count(String(decoding: line + rest[..<feed]))
+        line = []
+        rest = rest[(feed + 1)...]
+        end = offset + feed + 1
+      }
+      // Of a line longer than 64 KiB the start is enough.
+      if line.count < chunk.count { line += rest }
+      offset += size
+    }
+  }
+
+  private mutating func count(_ line: String) {
+    let words = line.fields(separatedBy: " ")
+    let mark = "error="
+    guard words.count > 2, let error = words.first(where: { $0.begins(with: mark) }) else { return }
+    counts.count([words[1], error.dropping(bytes: mark.utf8.count)])
+  }
 }
 
 /// A number for each combination of words.
-private struct Counts {
+struct Counts {
   private(set) var all: [(words: [String], count: Int)] = []
 
   /// - Returns: whether the combination is new.

@@ -79,7 +79,7 @@ package enum RouteComparisonTable {
             encapsulation: Encapsulation(
               id: 72, destination: address("fd02::1"), source: address("fd02::9")))
         ]),
-      "fd01::/64 encap ip id 72 src fd02::9 dst fd02::1 dev number 4"
+      "fd01::/64 encap ip6 id 72 src fd02::9 dst fd02::1 dev number 4"
     ),
   ].map { (route: Route, expected: String) in
     Case("the text \(expected)", is: expected) { route.description }

@@ -5,7 +5,7 @@ import Embedded
 import System
 
 /// The plugins of the suite.
-let plugins = ["humanz-bridge", "humanz-ipam", "humanz-route"]
+let pluginNames = ["humanz-bridge", "humanz-ipam", "humanz-route"]
 
 /// `humanz install`: writes the plugins, and then a conflist, where a runtime looks for them.
 func installFiles(_ arguments: Arguments) throws(CNIError) -> Int32 {
@@ -19,7 +19,7 @@ func installFiles(_ arguments: Arguments) throws(CNIError) -> Int32 {
   let sources = try arguments.path("--from").map { [$0] } ?? Runtime.ownAndUsualFolders
   // An earlier `humanz install` may have written older plugins there.
   let written = [installation.pluginFolder, Installation.defaultPluginFolder]
-  for name in plugins {
+  for name in pluginNames {
     guard
       let source =
         folder(of: name, among: sources, besides: written) ?? folder(of: name, among: sources)
@@ -64,7 +64,12 @@ func uninstallFiles(_ arguments: Arguments) throws(CNIError) -> Int32 {
   let configured = try ConfiguredNetworks(file: nil, folder: installation.conflistFolder)
   // The plugins may be in another folder, as those of a package are.
   let searchPath = "\(installation.pluginFolder):\(Runtime.defaultSearchPath)"
-  // What stays of a network needs its conflist and the plugins: the next `uninstall --network` removes it.
+  if arguments.has("--network"), let other = installation.conflistElsewhere {
+    throw CNIError(
+      .exists, "\(other) was installed in another folder, whose networks are not read",
+      details: "name its folder with --conf-dir")
+  }
+  // The conflist and the plugins stay too: the next `uninstall --network` needs them to remove the rest.
   if arguments.has("--network"), try !NetworkRemoval(configured).remove(searchPath: searchPath) {
     return 1
   }
@@ -129,6 +134,16 @@ struct Installation {
   private func folder(_ kind: Kind) -> Folder { kind == .plugin ? plugins : conflists }
 
   func path(_ kind: Kind, _ name: String) -> String { "\(folder(kind).path)/\(name)" }
+
+  /// A recorded conflist that is in another folder than `--conf-dir`; nil if there is none.
+  var conflistElsewhere: String? {
+    records.first { record in
+      var status = stat()
+      return record.kind == .conflist
+        && !Directory.parts(of: record.place).folder.isSame(as: "\(conflists.path)/")
+        && lstat(record.place, &status) == 0
+    }?.place
+  }
 
   private func place(_ kind: Kind, _ name: String) -> String {
     kind == .plugin ? name : path(kind, name)

@@ -35,6 +35,7 @@ struct NetworkRemoval {
       do throws(CNIError) {
         try Runtime.freeAll(of: network.list, searchPath: searchPath)
       } catch {
+        guard !error.isOfPluginWithoutGC else { continue }
         wrong.append("\(network.name): \(error.sentence)")
       }
     }
@@ -116,5 +117,13 @@ extension Link {
   /// humanz-bridge makes a bridge with a MAC address that begins with these bytes.
   var isBridgeOfOurs: Bool {
     kind == "bridge" && mac?.bytes[0] == 0x02 && mac?.bytes[1] == 0x68
+  }
+}
+
+extension CNIError {
+  /// Whether it is the answer of a plugin that is older than GC: it asks for the variables of a DEL, or does not
+  /// know the command.
+  fileprivate var isOfPluginWithoutGC: Bool {
+    message.ends(with: "missing containerID") || message.ends(with: "unknown CNI_COMMAND: GC")
   }
 }

@@ -92,7 +92,7 @@ struct ConfiguredNetwork {
       ? try keys.absolutePath("dataDir") ?? LeaseFolder.ours
       : try keys.string("dataDir") ?? LeaseFolder.hostLocals
     var clusterFile: (path: String, subnets: [IPPrefix])?
-    if let path = try keys.string("clusterFile") {
+    if let path = areOurs ? try keys.absolutePath("clusterFile") : try keys.string("clusterFile") {
       clusterFile = (path, try ClusterFile(path: path).subnets)
     }
     pools = try Pools(keys, clusterFile: clusterFile)
@@ -117,7 +117,7 @@ struct ConfiguredNetworks {
   private(set) var networks: [ConfiguredNetwork] = []
   /// The parts that could not be read, a sentence each.
   private(set) var problems: [String] = []
-  /// Those of the problems that are whole files.
+  /// Those of the problems because of which a whole file could not be read.
   private(set) var unread: [String] = []
 
   /// CNI_CONF_DIR, else the folder where runtimes look.
@@ -143,7 +143,7 @@ struct ConfiguredNetworks {
   }
 
   private mutating func read(_ path: String, isNamed: Bool) throws(CNIError) {
-    // For the commands that name it: a unit's working directory is another one.
+    // Absolute, since messages name the file in commands, and a systemd unit has another working directory.
     let path = absolutePath(path)
     let list: NetworkList
     do throws(CNIError) { list = try NetworkList(path: path, isNamed: isNamed) } catch {

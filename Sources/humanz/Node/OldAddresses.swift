@@ -87,8 +87,11 @@ extension AddressRange {
 }
 
 extension IPPrefix {
+  /// RFC 3927.
+  private static var linkLocal: IPPrefix { IPPrefix(IPAddress(.v4, 0xa9fe_0000), length: 16) }
+
   /// Whether it is an address with a subnet's prefix: not that of a single host, and not link-local.
   fileprivate var isOfSubnet: Bool {
-    length < family.bits && !address.isLinkLocal
+    length < family.bits && !address.isLinkLocal && !IPPrefix.linkLocal.contains(address)
   }
 }

@@ -118,9 +118,9 @@ struct RouteReport {
       used.append(link.index)
     }
     if via.isEmpty { via.append(route.nextHops.isEmpty ? route.kind.name : "link") }
-    // The kernel makes this route with the gateway's address on the bridge.
+    // The kernel makes a route for each address of a link. Without a peer it is the route to this node's own pods
+    // if it is inside of an own subnet, otherwise to an uplink's segment.
     let isFromKernel = route.proto == Route.kernel
-    // Without a peer: the route to this node's own pods, or to an uplink's segment within the network.
     let isForOwn =
       isFromKernel && finding.peer == nil
       && (own.isEmpty || own.contains { $0.contains(route.destination) })
@@ -188,8 +188,10 @@ struct RouteReport {
         stringObject(("family", "IPv\(family.version)"), ("state", isOn ? "on" : "off")))
       if !isOn, networks.contains(where: { $0.families.contains(family) }) {
         let key = family == .v4 ? "ipv4.ip_forward" : "ipv6.conf.all.forwarding"
+        let advice = "`sysctl -w net.\(key)=1` turns it on"
         problems.append(
-          "forwarding of IPv\(family.version) is off: `sysctl -w net.\(key)=1` turns it on")
+          "forwarding of IPv\(family.version) is off: "
+            + (family == .v6 && !Node.hasIPv6 ? "the kernel was started without IPv6" : advice))
       }
     }
   }

@@ -4,7 +4,7 @@ import Embedded
 import System
 
 /// Prints text with its terminal controls replaced: names in the kernel, in lease files or in node objects
-/// cannot send control sequences to a terminal. Usage lines and metrics are printed without it.
+/// cannot send control sequences to a terminal. Usage lines and metrics do not go through here.
 enum Output {
   /// Prints lines for a person on stdout.
   static func print(_ lines: [String]) throws(CNIError) {

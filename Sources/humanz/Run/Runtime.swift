@@ -28,8 +28,8 @@ struct Runtime {
     var ours: [Keys] = []
     for plugin in network.plugins {
       var object = plugin.object
-      if !plugins.contains(type(plugin)) {
-        // Another plugin may have no GC, or none that reaches its delegate.
+      if !pluginNames.contains(type(plugin)) {
+        // Another plugin may have no GC, or one that does not reach its delegate: humanz-ipam is called directly.
         guard object["ipam"]?.object?["type"]?.string == "humanz-ipam" else { continue }
         object["type"] = .string("humanz-ipam")
       }

@@ -206,7 +206,7 @@ struct ClusterFollower: Watcher {
     try repair(file, after: old, of: networks, &repairs)
     if file != old {
       try file.write(to: path)
-      // A file that somebody has removed is written again without news.
+      // It may be written without news, as after somebody has removed it: its time stays that of the last news.
       touchFile()
     }
     // Read again: the node's own subnets may be new in the file.
@@ -214,7 +214,7 @@ struct ClusterFollower: Watcher {
     lock.unlock()
     if file != old {
       try Output.print(
-        "\(path) is written: number of subnets \(file.subnets.count), of peers \(file.peers.count)"
+        "\(path) is written (subnets: \(file.subnets.count), peers: \(file.peers.count))"
       )
     }
     // A change of the cluster is not logged as a repair.

@@ -41,13 +41,13 @@ private func invocation(_ input: [UInt8]) -> Invocation? {
 /// The configuration of humanz-bridge, as ADD reads it and as DEL does.
 private func fuzzBridge(_ invocation: Invocation) throws(Violation) {
   use(try? BridgePlugin(invocation).unknownKeys())
-  let references = BridgeDeletionKeys(invocation)
-  try require(!references.links.isEmpty, "no link")
+  let keys = BridgeDeletionKeys(invocation)
+  try require(!keys.links.isEmpty, "no link")
   guard let configuration = try? BridgeConfiguration(invocation) else { return }
-  try require(configuration.bridge == references.bridge, "DEL reads another bridge")
-  try require(configuration.mac == references.mac, "DEL reads another MAC address")
+  try require(configuration.bridge == keys.bridge, "DEL reads another bridge")
+  try require(configuration.mac == keys.mac, "DEL reads another MAC address")
   try require(configuration.mac?.isUsable != false, "a MAC address that no interface can have")
-  try require(configuration.macspoofchk == references.macspoofchk, "DEL reads another check")
+  try require(configuration.macspoofchk == keys.macspoofchk, "DEL reads another check")
   try require((1...4096).contains(configuration.queues), "\(configuration.queues) queues")
   guard let vlans = configuration.port.vlans else { return }
   try require(vlans.access != nil || !vlans.trunk.isEmpty, "VLANs without one")
@@ -63,10 +63,10 @@ private func fuzzBridge(_ invocation: Invocation) throws(Violation) {
 /// The configuration of humanz-ipam, and its ranges.
 private func fuzzIPAM(_ invocation: Invocation) throws(Violation) {
   use(try? IPAMPlugin(invocation).unknownKeys())
-  let references = try? StoreLocation(invocation)
+  let location = try? StoreLocation(invocation)
   guard let configuration = try? IPAMConfiguration(invocation) else { return }
   try require(
-    configuration.dataDirectory == references?.dataDirectory, "DEL looks into another folder")
+    configuration.dataDirectory == location?.dataDirectory, "DEL looks into another folder")
   try require(configuration.dataDirectory.utf8.first == UInt8(ascii: "/"), "a relative folder")
   use(try? configuration.routes())
   let requested = (try? configuration.requestedAddresses()) ?? []

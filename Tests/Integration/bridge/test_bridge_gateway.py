@@ -5,6 +5,7 @@ import pytest
 
 from bridge.fake_ipam import fake_ipam
 from lab.attachment import Chain, Network, Refused, addresses, link, reaches, subnets
+from lab.waiting import eventually
 
 V4, V6 = "10.77.0.0/24", "fd77::/64"
 DUAL = {"type": "humanz-ipam", "ranges": [[{"subnet": V4}], [{"subnet": V6}]]}
@@ -18,6 +19,9 @@ def test_a_link_local_gateway_is_in_nobodys_subnet(node):
     node.run("ip", "link", "add", "uplink", "type", "veth", "peer", "name", "far")
     node.run("ip", "link", "set", "uplink", "up")
     node.run("ip", "address", "add", "fe80::7/64", "dev", "uplink", "nodad")
+    # The bridge has the kernel's own link-local address.
+    Network(node, name="other", isGateway=True, ipam=subnets(V4)).add("other")
+    eventually(lambda: "fe80:" in node.run("ip", "-6", "address", "show", "dev", "cni0").stdout)
     network = Network(node, isDefaultGateway=True, ipam={
         "type": "humanz-ipam", "subnet": V6, "gateway": "fe80::1"})
     result = network.add("pod")

@@ -41,14 +41,18 @@ def test_pods_reach_their_gateway_which_is_in_their_vlan_alone(node):
     assert not reaches(node, "plain", "10.100.0.1")
 
 
-def test_the_gateway_of_the_bridges_own_vlan_is_on_the_bridge(node):
+@pytest.mark.parametrize("first", ["plain", "pod"])
+def test_the_gateway_of_the_bridges_own_vlan_is_on_the_bridge(node, first):
     ipam = {"type": "humanz-ipam", "subnet": "10.1.0.0/24"}
     plain = Network(node, name="plain", isDefaultGateway=True, ipam=ipam | {"rangeEnd": "10.1.0.99"})
-    plain.add("plain")
     network = Network(
         node, name="net1", vlan=1, isDefaultGateway=True, ipam=ipam | {"rangeStart": "10.1.0.100"})
+    if first == "plain":
+        plain.add("plain")
     network.add("pod")
     network.check("pod")
+    if first == "pod":
+        plain.add("plain")
     for pod in ("pod", "plain"):
         assert comes_to_reach(node, pod, "10.1.0.1")
     assert addresses(node, "cni0") == ["10.1.0.1/24"]

@@ -299,6 +299,34 @@ def test_what_is_left_of_a_network_keeps_the_files_until_it_can_be_removed(fresh
     assert content(fresh) == {}
 
 
+@pytest.mark.parametrize("answer", ["missing containerID", "unknown CNI_COMMAND: GC"])
+def test_a_delegate_that_is_older_than_gc_does_not_keep_the_files(fresh, answer):
+    install(fresh)
+    delegate = fresh.path(f"{BIN}/old")
+    delegate.write_text(f"""#!/bin/sh
+[ $CNI_COMMAND = GC ] || exit 0
+echo '{{"cniVersion": "1.1.0", "code": 3, "msg": "{answer}"}}'
+exit 1
+""")
+    delegate.chmod(0o755)
+    chain = json.loads(fresh.path(CONFLIST).read_text())
+    chain["plugins"][0]["ipam"] = {"type": "old"}
+    fresh.path(f"{CONF}/20-old.conflist").write_text(json.dumps({**chain, "name": "old"}))
+    done = tool(fresh, "uninstall", "--network")
+    assert done.stderr == "" and not fresh.path(CONFLIST).exists()
+
+
+def test_the_network_of_a_conflist_in_another_folder_is_not_forgotten(fresh):
+    fresh.path("/run/opt/other").mkdir()
+    install(fresh, "--conf-dir", "/run/opt/other")
+    before = content(fresh)
+    done = tool(fresh, "uninstall", "--network", check=False)
+    assert done.returncode == 1 and content(fresh) == before
+    assert "/run/opt/other/10-net.conflist was installed in another folder" in done.stderr and "--conf-dir" in done.stderr
+    tool(fresh, "uninstall", "--network", "--conf-dir", "/run/opt/other")
+    assert content(fresh) == {} and not list(fresh.path("/run/opt/other").iterdir())
+
+
 def test_a_conflist_that_cannot_be_read_is_said_and_keeps_the_files(fresh):
     install(fresh)
     fresh.path(f"{CONF}/20-broken.conflist").write_text("{")

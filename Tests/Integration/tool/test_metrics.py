@@ -62,7 +62,7 @@ def test_a_log_of_any_size_is_counted(node1):  # noqa: F811
         # More than 16 MiB, with a line that is longer than what is read at once.
         log.write(f"{line} {'x' * 200_000}\n")
         log.write(f"{line}\n" * (17 << 20 >> 6))
-        log.write(f"{line} error=120 full\n{line} error=11 busy")
+        log.write(f"{line} error=120 full\n{line} error=11 busy\n")
     samples = metrics(node1)
     assert samples['humanz_errors_total{plugin="humanz-ipam",code="120"}'] == "2"
     assert samples['humanz_errors_total{plugin="humanz-ipam",code="11"}'] == "1"
