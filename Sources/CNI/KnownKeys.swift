@@ -12,8 +12,8 @@ public struct KnownKeys: Sendable {
   /// - Parameter names: with one space between.
   public init(_ names: StaticString) { self.names = names }
 
-  /// Those of every plugin's configuration, and those that runtimes add. Source: specification
-  /// section 1, "Plugin configuration objects", and section 3.
+  /// Those of every plugin's configuration, those that runtimes add, and `logFile` of this suite. Source:
+  /// specification section 1, "Plugin configuration objects", and section 3.
   public static var ofEveryPlugin: KnownKeys {
     KnownKeys(
       """

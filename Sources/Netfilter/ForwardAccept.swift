@@ -46,7 +46,7 @@ public struct ForwardAccept: Sendable {
     return false
   }
 
-  /// Adds the missing rules. Sends nothing if none is missing. Several processes may do this at once.
+  /// Adds the missing rules. Changes nothing if none is missing. Several processes may do this at once.
   ///
   /// Equivalent to: `iptables -A FORWARD -s PREFIX -m comment --comment "humanz NETWORK" -j ACCEPT`, and the
   /// same with `-d`.

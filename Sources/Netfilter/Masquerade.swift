@@ -83,8 +83,8 @@ public struct Masquerade: Sendable {
     return groups.allSatisfy { $0.isInstalled(among: installed) }
   }
 
-  /// Adds the missing rules, and replaces rules of the same pods that have other exceptions. Sends nothing if
-  /// all rules are right. Several processes may do this at once.
+  /// Adds the missing rules, and replaces rules of the same pods that have other exceptions. Changes nothing
+  /// if all rules are right. Several processes may do this at once.
   ///
   /// Equivalent to: `nft add rule inet humanz masquerade-NETWORK ip saddr PREFIX ... masquerade`.
   /// - Throws: if the kernel refuses, as without nf_tables or its NAT; nothing is changed then.

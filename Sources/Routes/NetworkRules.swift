@@ -37,7 +37,7 @@ public struct NetworkRules {
       ? Masquerade(network: name.description, inside: inside, except: all) : nil
   }
 
-  /// Adds the missing rules. If none is missing, it sends nothing and starts no process.
+  /// Adds the missing rules. If none is missing, it changes nothing and starts no process.
   ///
   /// All or nothing under the lock: another ADD that finds one rule and misses another waits here.
   /// - Throws: error 100 if a firewall that drops the network's packets rejects our rules, or the kernel

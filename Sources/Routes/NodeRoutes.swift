@@ -42,8 +42,7 @@ public struct NodeRoutes {
   ///   - own: the subnets of this node's own pods.
   ///   - unreachable: the prefixes that get an unreachable route for what no peer has.
   ///   - network: within these prefixes a route of ours that no peer needs is stale.
-  ///   - routed: the network, whose overlay reaches peers that are on no segment of this node; nil for no
-  ///     overlay.
+  ///   - routed: the network, for its overlay; nil for no overlay.
   /// - Throws: error 100 if the kernel refuses.
   public init(
     _ list: PeerList, own: [IPPrefix] = [], unreachable: [IPPrefix] = [],

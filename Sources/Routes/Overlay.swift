@@ -15,7 +15,7 @@ public struct Overlay {
   /// Which peers are reached through the overlay.
   public enum Mode: Equatable {
     case never
-    /// Those that are on no segment of this node.
+    /// Those that are on no segment of this node, or have an address of another family than their subnet.
     case offLink
     case always
   }

@@ -12,7 +12,7 @@ public final class Peer {
   public let name: String?
   /// Its pods' addresses: a prefix without host bits.
   public let subnet: IPPrefix
-  /// The node's addresses; several make a multipath route.
+  /// The node's addresses; several make a multipath route, but not through the overlay.
   public let via: [IPAddress]
   /// The link to leave by; nil: the one the next hop is on.
   public let device: InterfaceName?

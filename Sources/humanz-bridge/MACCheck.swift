@@ -75,7 +75,7 @@ struct MACCheck {
 
   // MARK: - Whether any port was ever checked
 
-  /// This file exists once the first rule was installed. Without it DEL does not query nf_tables, whose module
+  /// This file exists from the first attempt to install a rule. Without it DEL does not query nf_tables, whose module
   /// the kernel may first have to load. Like the rules, the file does not survive a reboot.
   private static let mark = "/run/humanz/macspoofchk"
 

@@ -15,7 +15,7 @@ struct NetworkMasquerade {
     masquerade = Masquerade(network: network.description, inside: subnets, except: subnets)
   }
 
-  /// Masquerades traffic leaving the subnets. Sends nothing if the rules exist.
+  /// Masquerades traffic leaving the subnets. Changes nothing if the rules exist.
   func install(undo: inout Undo) throws(CNIError) {
     try netfilterSteps { (socket: borrowing NetfilterSocket) throws(NetlinkError) in
       if try masquerade.isInstalled(socket) { return }
