@@ -18,8 +18,8 @@ public protocol Plugin {
   /// The plugin for one call. Each verb reads what it needs of the configuration: so this cannot fail.
   init(_ invocation: Invocation)
 
-  /// Makes the attachment in the namespace. If it throws, it has undone what it made for this attachment alone.
-  /// - Parameter print: prints the result. It is the last step, and `add` undoes everything if it
+  /// Makes the attachment in the namespace. If it throws, it has undone what serves only this attachment.
+  /// - Parameter print: prints the result. It is the last step, and `add` undoes the attachment if it
   ///   throws: a runtime without a result does not know of the attachment.
   func add(
     _ attachment: Attachment, namespace: String, print: (CNIResult) throws(CNIError) -> Void

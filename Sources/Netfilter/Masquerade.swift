@@ -123,7 +123,7 @@ public struct Masquerade: Sendable {
     }
   }
 
-  /// Removes the table if no chain is in it. A missing table is not an error, nor is a kernel without nf_tables.
+  /// Removes the table if nothing is in it. A missing table is not an error, nor is a kernel without nf_tables.
   /// - Throws: if the kernel refuses.
   public static func removeEmptyTable(_ socket: borrowing NetfilterSocket) throws(NetlinkError) {
     try socket.removeEmptyTable(.inet)

@@ -62,7 +62,7 @@ public struct SourceCheck: Sendable {
     try socket.remove(chain: "\(port)", .netdev)
   }
 
-  /// Removes the table if no chain is left in it: kernels before 6.16 remove only the chain of a deleted
+  /// Removes the table if nothing is left in it: kernels before 6.16 remove only the chain of a deleted
   /// port. A missing table is not an error, nor is a kernel without nf_tables.
   /// - Throws: if the kernel refuses.
   public static func removeEmptyTable(

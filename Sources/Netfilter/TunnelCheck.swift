@@ -11,7 +11,7 @@ import Netlink
 /// a set. The inner header lies behind UDP's 8 bytes and VXLAN-GPE's 8.
 ///
 /// A pod must not send such packets itself: after masquerading they would have its node's address. So a node
-/// forwards only those whose pair is in the set: it may be the router of a peer. What its own VXLAN device
+/// forwards only those whose pair is in the set, because it may be the router of a peer. What its own VXLAN device
 /// sends is not forwarded.
 ///
 ///     table inet humanz {

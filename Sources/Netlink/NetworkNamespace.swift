@@ -129,7 +129,7 @@ public struct NetworkNamespace: ~Copyable {
       usleep(10_000)
     }
     let error = NetlinkError.last("return to the process's own network namespace")
-    // The caller closes its descriptor, and a trap could undo nothing: `requireOwn` refuses new sockets.
+    // `run` closes this descriptor next: a trap must not use it.
     Trap.setOwnNamespace(-1)
     NetworkNamespace.returnFailure = error
     throw error

@@ -27,7 +27,7 @@ public struct EarlierStage {
     bridge = try EarlierStage.bridge(of: interface, port: port, result, on: node)
   }
 
-  /// The port's master if it is a bridge; for a port without a master the first bridge that the result lists.
+  /// The port's master if it is a bridge; without a master the first bridge that the result lists.
   private static func bridge(
     of interface: Link, port: Link?, _ result: CNIResult, on node: borrowing Node
   ) throws(CNIError) -> Link? {

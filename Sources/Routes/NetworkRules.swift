@@ -39,7 +39,8 @@ public struct NetworkRules {
 
   /// Adds the missing rules. If none is missing, it changes nothing and starts no process.
   ///
-  /// All or nothing under the lock: another ADD that finds one rule and misses another waits here.
+  /// Added under the lock, all or none. An ADD that sees only some of the rules waits here, and then adds what is
+  /// missing.
   /// - Throws: error 100 if a firewall that drops the network's packets rejects our rules, or the kernel
   ///   refuses; 11 or 5 if the node's lock cannot be had: see `NodeLock`.
   public func install() throws(CNIError) {

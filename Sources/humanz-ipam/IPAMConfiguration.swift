@@ -81,7 +81,7 @@ struct IPAMConfiguration {
     where pools.sets.count(where: { $0.family == family }) > 1 {
       throw keys.invalid(
         "ranges",
-        "and the ranges of other keys have two sets of one family: a result of cniVersion "
+        "and the other keys with ranges give two sets of one family: a result of cniVersion "
           + "\(configuration.version) holds one address of each family")
     }
   }

@@ -126,7 +126,7 @@ struct CountedLog {
   private var end = 0
   private var counts = Counts()
 
-  /// Counts what was added to a log; everything in one that has taken the place of another, or became shorter.
+  /// Counts what was added to a log. A log that was replaced, or has become shorter, is counted anew.
   static func errors(in path: String) -> Counts {
     let index = all.firstIndex { $0.path.isSame(as: path) } ?? all.count
     if index == all.count { all.append(CountedLog(path: path)) }
@@ -142,7 +142,10 @@ struct CountedLog {
     var status = stat()
     guard let file = try? FileDescriptor(path: path, flags: flags), file.isPlainFile,
       fstat(file.rawValue, &status) == 0
-    else { return }
+    else {
+      (inode, end, counts) = (0, 0, Counts())
+      return
+    }
     if status.st_ino != inode || Int(status.st_size) < end {
       (inode, end, counts) = (status.st_ino, 0, Counts())
     }

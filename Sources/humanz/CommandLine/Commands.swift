@@ -130,11 +130,11 @@ var commands: [Command] {
         Option("--network", nil, "also remove the networks' leases, rules, routes and bridges")
       ],
       notes: """
-        The conflist is removed before the plugins, even if it was installed into another folder. With
-        --network nothing is removed while a pod is attached, and the files stay if a part of the network
-        does. What is removed is printed.
-        Exit status 1: something was not removed: a file that was changed since, or a part of the network;
-        or a configuration cannot be read, and the files stay.
+        The conflists are removed before the plugins, even those that were installed into another folder.
+        With --network nothing is removed while a pod is attached, and the files stay if a part of a network
+        does or a configuration cannot be read. What is removed is printed.
+        Exit status 1: something was not removed: a file that was changed since, or with --network what
+        keeps the files.
         """, run: uninstallFiles),
     Command(
       "run", "Runs the plugins of a network as a container runtime does",

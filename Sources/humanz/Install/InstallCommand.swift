@@ -61,18 +61,18 @@ private func folder(
 /// `humanz uninstall`: removes the networks if asked for, and then what `humanz install` wrote, the plugins last.
 func uninstallFiles(_ arguments: Arguments) throws(CNIError) -> Int32 {
   var installation = try Installation(arguments)
-  let configured = try ConfiguredNetworks(file: nil, folder: installation.conflistFolder)
   // The plugins may be in another folder, as those of a package are.
   let searchPath = "\(installation.pluginFolder):\(Runtime.defaultSearchPath)"
-  if arguments.has("--network"), let other = installation.conflistElsewhere {
-    throw CNIError(
-      .exists, "\(other) was installed in another folder, whose networks are not read",
-      details: "name its folder with --conf-dir")
+  var removals: [NetworkRemoval] = []
+  if arguments.has("--network") {
+    for folder in installation.conflistFolders {
+      removals.append(try NetworkRemoval(ConfiguredNetworks(file: nil, folder: folder)))
+    }
   }
-  // The conflist and the plugins stay too: the next `uninstall --network` needs them to remove the rest.
-  if arguments.has("--network"), try !NetworkRemoval(configured).remove(searchPath: searchPath) {
-    return 1
-  }
+  var allRemoved = true
+  for removal in removals where try !removal.remove(searchPath: searchPath) { allRemoved = false }
+  // The conflists and the plugins stay too: the next `uninstall --network` needs them to remove the rest.
+  guard allRemoved else { return 1 }
   let conflistsAreRemoved = try installation.remove(.conflist)
   guard try installation.remove(.plugin), conflistsAreRemoved else { return 1 }
   try installation.removeRecord()
@@ -104,7 +104,6 @@ struct Installation {
   static let defaultPluginFolder = "/opt/cni/bin"
 
   let pluginFolder: String
-  let conflistFolder: String
   private let plugins: Folder
   private let conflists: Folder
   private var records: [Record] = []
@@ -113,9 +112,8 @@ struct Installation {
   /// A missing folder counts as empty. It is made when the first file is written.
   init(_ arguments: Arguments) throws(CNIError) {
     pluginFolder = try arguments.path("--bin-dir") ?? Installation.defaultPluginFolder
-    conflistFolder = try arguments.path("--conf-dir") ?? NetworkList.defaultFolder
     plugins = try Folder(pluginFolder)
-    conflists = try Folder(conflistFolder)
+    conflists = try Folder(arguments.path("--conf-dir") ?? NetworkList.defaultFolder)
     let text = try plugins.read(Installation.recordName) ?? []
     for line in String(decoding: text).fields(separatedBy: "\n") {
       let kind = line.begins(with: "plugin ") ? Kind.plugin : .conflist
@@ -135,14 +133,15 @@ struct Installation {
 
   func path(_ kind: Kind, _ name: String) -> String { "\(folder(kind).path)/\(name)" }
 
-  /// A recorded conflist that is in another folder than `--conf-dir`; nil if there is none.
-  var conflistElsewhere: String? {
-    records.first { record in
-      var status = stat()
-      return record.kind == .conflist
-        && !Directory.parts(of: record.place).folder.isSame(as: "\(conflists.path)/")
-        && lstat(record.place, &status) == 0
-    }?.place
+  /// The folder of `--conf-dir`, and others that a conflist was installed in.
+  var conflistFolders: [String] {
+    var folders = [conflists.path]
+    for record in records where record.kind == .conflist {
+      let folder = Directory.parts(of: record.place).folder
+      let name = folder.keeping(bytes: folder.utf8.count - 1)
+      if !folders.contains(name) { folders.append(name) }
+    }
+    return folders
   }
 
   private func place(_ kind: Kind, _ name: String) -> String {

@@ -121,9 +121,11 @@ extension Link {
 }
 
 extension CNIError {
-  /// Whether it is the answer of a plugin that is older than GC: it asks for the variables of a DEL, or does not
-  /// know the command.
+  /// Whether it is the one error of a GC, and the answer of a plugin that is older than GC: it asks for the
+  /// variables of a DEL, or does not know the command.
   fileprivate var isOfPluginWithoutGC: Bool {
-    message.ends(with: "missing containerID") || message.ends(with: "unknown CNI_COMMAND: GC")
+    message.begins(with: "plugin type=")
+      && (message.ends(with: "missing containerID")
+        || message.ends(with: "unknown CNI_COMMAND: GC"))
   }
 }

@@ -17,7 +17,8 @@ struct ConfiguredNetwork {
   private(set) var bridge: InterfaceName?
   /// The VLAN of its pods; nil for none.
   private(set) var vlan: UInt16?
-  /// The link that has the gateways' addresses: the bridge, or its link in a VLAN; nil if it has none.
+  /// The link that has the gateways' addresses: the bridge, or its link in a VLAN, which is missing for the
+  /// bridge's own VLAN; nil if the network has neither.
   private(set) var gatewayLink: InterfaceName?
   /// Whether a plugin gives that link the gateways' addresses.
   private(set) var isGateway = false

@@ -318,13 +318,15 @@ exit 1
 
 def test_the_network_of_a_conflist_in_another_folder_is_not_forgotten(fresh):
     fresh.path("/run/opt/other").mkdir()
+    install(fresh)
     install(fresh, "--conf-dir", "/run/opt/other")
-    before = content(fresh)
-    done = tool(fresh, "uninstall", "--network", check=False)
-    assert done.returncode == 1 and content(fresh) == before
-    assert "/run/opt/other/10-net.conflist was installed in another folder" in done.stderr and "--conf-dir" in done.stderr
-    tool(fresh, "uninstall", "--network", "--conf-dir", "/run/opt/other")
-    assert content(fresh) == {} and not list(fresh.path("/run/opt/other").iterdir())
+    conflist = fresh.path("/run/opt/other/10-net.conflist")
+    fresh.add_pod("pod")
+    for verb in ("add", "del"):
+        Tool(fresh).run(verb, "/run/opt/other/10-net.conflist", "pod", environment={"CNI_PATH": BIN})
+    fresh.path(CONFLIST).unlink()
+    assert "bridge pods is removed\n" in tool(fresh, "uninstall", "--network").stdout
+    assert content(fresh) == {} and not conflist.exists()
 
 
 def test_a_conflist_that_cannot_be_read_is_said_and_keeps_the_files(fresh):
