@@ -150,3 +150,18 @@ private func refuseOverlaps(among lists: [RangeList]) throws(CNIError) {
         ? "" : "\(earlier.range) is from the key \"\(lists[earlier.list].key)\"")
   }
 }
+
+extension Keys {
+  /// The entries of `ranges`, in all range sets, for a check of their names. One that is not an object is left out:
+  /// `Pools` refuses it.
+  public var readableRanges: [Keys] {
+    var entries: [Keys] = []
+    for (set, ranges) in ((try? array("ranges")) ?? []).enumerated() {
+      for (index, range) in (ranges.array ?? []).enumerated() {
+        guard let object = range.object else { continue }
+        entries.append(Keys(object, path: "\(path(of: "ranges"))[\(set)][\(index)]"))
+      }
+    }
+    return entries
+  }
+}

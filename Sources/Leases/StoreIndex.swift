@@ -5,10 +5,10 @@ import CNetlink
 import System
 
 // The attachment files are an index of the leases. Each change of ours ends by setting a time mark on the
-// store's directory, which says that the index is complete. Another process that makes or removes a file in the directory (host-local,
-// a person, a plugin of ours that is killed before it has finished) leaves another time. The mark is different
-// in every boot: a store on a disk is indexed again after each, because a loss of power may have taken
-// attachment files.
+// store's directory, which says that the index is complete. Another process that makes or removes a file in
+// the directory (host-local, a person, a plugin of ours that is killed before it has finished) leaves another
+// time. The mark is different in every boot: a store on a disk is indexed again after each, because a loss of
+// power may have taken attachment files.
 
 /// What the attachment files lead to.
 enum IndexState {

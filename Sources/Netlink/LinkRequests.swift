@@ -100,7 +100,8 @@ extension Request {
   /// Equivalent to: `ip link add name cni0 address MAC mtu 1500 type bridge`. Message: RTM_NEWLINK.
   /// - Parameters:
   ///   - mac: nil for a random one, until the bridge takes that of a port.
-  ///   - mtu: in bytes; nil: the smallest MTU of the bridge's ports, or 1500 while it has none.
+  ///   - mtu: in bytes. With nil the kernel uses the smallest MTU of the bridge's ports, or 1500 while it has
+  ///     none.
   public static func addBridge(
     _ name: InterfaceName, mac: MACAddress? = nil, mtu: Int? = nil
   ) -> Request {

@@ -32,12 +32,8 @@ struct IPAMPlugin: Plugin {
 
   private func unknownKeys(of keys: Keys) throws(CNIError) -> [UnknownKey] {
     var unknown = try keys.refuseMisspelled([.ofEveryPlugin, StageKeys.ipam])
-    for (set, ranges) in ((try? keys.array("ranges")) ?? []).enumerated() {
-      for (index, range) in (ranges.array ?? []).enumerated() {
-        guard let object = range.object else { continue }
-        let range = Keys(object, path: "\(keys.path(of: "ranges"))[\(set)][\(index)]")
-        unknown += try range.refuseMisspelled([StageKeys.range])
-      }
+    for range in keys.readableRanges {
+      unknown += try range.refuseMisspelled([StageKeys.range])
     }
     for route in (try? keys.list("routes")) ?? [] {
       unknown += try route.refuseMisspelled([StageKeys.podRoute])

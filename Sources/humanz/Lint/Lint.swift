@@ -89,13 +89,7 @@ struct Lint {
   private mutating func checkIPAM(_ keys: Keys) {
     checkKeys(keys, [.ofEveryPlugin, StageKeys.ipam])
     checkKeys(of: keys, "routes", StageKeys.podRoute)
-    for (set, ranges) in ((try? keys.array("ranges")) ?? []).enumerated() {
-      for (index, range) in (ranges.array ?? []).enumerated() {
-        guard let object = range.object else { continue }
-        let path = "\(keys.path(of: "ranges"))[\(set)][\(index)]"
-        checkKeys(Keys(object, path: path), [StageKeys.range])
-      }
-    }
+    for range in keys.readableRanges { checkKeys(range, [StageKeys.range]) }
   }
 
   private mutating func checkKeys(_ keys: Keys, _ known: [KnownKeys]) {
